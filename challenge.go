@@ -1,0 +1,108 @@
+package oauthz
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	defaultRetryAfter = 5 * time.Second
+	maxRetryAfter     = time.Hour
+)
+
+// writeHeader sets every header of a refusal. It adds the challenge, for other
+// layers may have one of their own (RFC 9110 §11.6.1).
+func (g *Guard) writeHeader(h http.Header, e *Error) {
+	for name, values := range e.Header {
+		for _, v := range values {
+			h.Add(name, v)
+		}
+	}
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Content-Type-Options", "nosniff")
+	switch e.Status {
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", retryAfter(e.RetryAfter))
+	case http.StatusInternalServerError:
+	default:
+		h.Add("WWW-Authenticate", g.challenge(e))
+	}
+}
+
+// retryAfter is in seconds, rounded up: too early would be asking in vain.
+func retryAfter(d time.Duration) string {
+	if d <= 0 {
+		d = defaultRetryAfter
+	}
+	d = min(d, maxRetryAfter)
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}
+
+// challenge writes the one challenge of this package (RFC 6750 §3, RFC 9470 §3,
+// RFC 9728 §5.1).
+func (g *Guard) challenge(e *Error) string {
+	var b strings.Builder
+	b.WriteString(schemeBearer)
+	b.WriteByte(' ')
+	writeParam(&b, "realm", g.realm)
+	if e.Code != "" {
+		writeParam(&b, "error", e.Code)
+		if e.Description != "" {
+			writeParam(&b, "error_description", e.Description)
+		}
+	}
+	if len(e.Scopes) > 0 {
+		writeParam(&b, "scope", strings.Join(e.Scopes, " "))
+	}
+	if len(e.ACRValues) > 0 {
+		writeParam(&b, "acr_values", strings.Join(e.ACRValues, " "))
+	}
+	if e.MaxAge != nil {
+		writeParam(&b, "max_age", strconv.FormatInt(int64(*e.MaxAge/time.Second), 10))
+	}
+	if g.resourceMetadataURL != "" {
+		writeParam(&b, "resource_metadata", g.resourceMetadataURL)
+	}
+	return b.String()
+}
+
+// writeParam writes an auth-param as a quoted-string (RFC 9110 §5.6.4). What a
+// quoted-string cannot hold becomes a question mark: a hook's Error may hold
+// anything, and a response must not be split by it.
+func writeParam(b *strings.Builder, name, value string) {
+	if b.Len() > len(schemeBearer)+1 {
+		b.WriteString(", ")
+	}
+	b.WriteString(name)
+	b.WriteString(`="`)
+	for i := range len(value) {
+		switch c := value[i]; {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c < 0x20 || c > 0x7E:
+			b.WriteByte('?')
+		default:
+			b.WriteByte(c)
+		}
+	}
+	b.WriteByte('"')
+}
+
+// body is the JSON of a refusal. It is built from fixed strings alone.
+func body(e *Error) []byte {
+	var out struct {
+		Error       string `json:"error,omitempty"`
+		Description string `json:"error_description,omitempty"`
+	}
+	out.Error = e.Code
+	if e.Code != "" {
+		out.Description = e.Description
+	}
+	b, _ := json.Marshal(out) // strings always marshal
+	return b
+}

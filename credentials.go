@@ -1,0 +1,125 @@
+package oauthz
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// MaxTokenBytes is how long a token may be. A Guard refuses a longer one before
+// it looks at it.
+const MaxTokenBytes = 16 << 10
+
+// The ways in which a request carries no good credentials.
+const (
+	schemeBearer     = "Bearer"
+	authorization    = "Authorization"
+	queryAccessToken = "access_token"
+)
+
+// bearerToken takes the token out of the Authorization field (RFC 6750 §2.1),
+// the only place that is looked at; that a token is also in the query is a
+// mistake worth telling (§2.3), and the body is never touched.
+func bearerToken(r *http.Request) (string, error) {
+	fields := r.Header[authorization]
+	switch {
+	case len(fields) > 1: // one may hide from a proxy, or from Header.Get
+		return "", ErrInvalidRequest
+	case len(fields) == 0 || fields[0] == "":
+		return "", ErrNoToken
+	}
+	scheme, credentials, tab := splitField(fields[0])
+	if !equalASCIIFold(scheme, schemeBearer) {
+		if namesBearer(credentials) {
+			return "", ErrInvalidRequest
+		}
+		return "", ErrNoToken
+	}
+	if tab || hasQueryToken(r.URL) {
+		return "", ErrInvalidRequest
+	}
+	if len(credentials) > MaxTokenBytes {
+		return "", ErrInvalidToken
+	}
+	if !isB64Token(credentials) {
+		return "", ErrInvalidRequest
+	}
+	return credentials, nil
+}
+
+// splitField splits credentials = auth-scheme [ 1*SP ... ] (RFC 9110 §11.4). A
+// tab in place of the space is not within the grammar, but what was meant is
+// clear: tab reports it.
+func splitField(field string) (scheme, rest string, tab bool) {
+	end := strings.IndexAny(field, " \t")
+	if end < 0 {
+		return field, "", false
+	}
+	return field[:end], strings.TrimLeft(field[end:], " "), field[end] == '\t'
+}
+
+// namesBearer finds Bearer credentials behind those of another scheme: two
+// fields that a proxy merged into one.
+func namesBearer(credentials string) bool {
+	for {
+		_, next, found := strings.Cut(credentials, ",")
+		if !found {
+			return false
+		}
+		credentials = next
+		scheme, _, _ := splitField(strings.TrimLeft(next, " \t"))
+		if equalASCIIFold(scheme, schemeBearer) {
+			return true
+		}
+	}
+}
+
+// equalASCIIFold compares schemes, which are case-insensitive (RFC 9110
+// §11.1). strings.EqualFold would also fold letters outside ASCII.
+func equalASCIIFold(s, want string) bool {
+	if len(s) != len(want) {
+		return false
+	}
+	for i := range len(s) {
+		a, b := s[i], want[i]
+		if a != b && (a|0x20 != b|0x20 || a|0x20 < 'a' || a|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// isB64Token: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" )
+// *"=" (RFC 6750 §2.1).
+func isB64Token(s string) bool {
+	body := strings.TrimRight(s, "=")
+	for i := range len(body) {
+		c := body[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '-', c == '.', c == '_', c == '~', c == '+', c == '/':
+		default:
+			return false
+		}
+	}
+	return body != ""
+}
+
+// hasQueryToken looks for the parameter of RFC 6750 §2.3.
+func hasQueryToken(u *url.URL) bool {
+	if u == nil {
+		return false
+	}
+	for query := u.RawQuery; query != ""; {
+		var pair string
+		pair, query, _ = strings.Cut(query, "&")
+		name, _, _ := strings.Cut(pair, "=")
+		if strings.ContainsAny(name, "%+") {
+			name, _ = url.QueryUnescape(name)
+		}
+		if name == queryAccessToken {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,45 @@
+// Package oauthz protects an HTTP API with OAuth 2.0 access tokens: it makes a
+// net/http server an OAuth 2.0 resource server (RFC 6750).
+//
+// An [Introspector] says what a token says. A [Guard] turns it into middleware
+// that enforces what each route requires, in the route's own definition, and
+// hands the token to the handler:
+//
+//	introspector, err := localjwt.New(ctx, localjwt.Config{
+//		Issuer:   "https://login.example.com",
+//		Audience: []string{"https://api.example.com"},
+//	})
+//	// …
+//	guard, err := oauthz.New(oauthz.Config{Introspector: introspector})
+//	// …
+//	mux.Handle("GET /orders", guard.Protect(oauthz.Require("orders:read"))(list))
+//
+// and in the handler:
+//
+//	token, _ := oauthz.TokenFrom(r.Context())
+//	fmt.Fprintln(w, "orders of", token.Subject)
+//
+// # Rules of use
+//
+//   - Protect every route, and say [Public] where a route is open on purpose.
+//   - Tokens are taken from the Authorization field alone. One in the query or
+//     in a form is no credential.
+//   - A refusal is one of a handful of outcomes, and each has one status and one
+//     challenge: see [Outcome] and [Error]. A client is told that its token is
+//     bad (401) only if somebody who knows said so. If the authorization server,
+//     its keys or a revocation list cannot be reached, that is 503 with
+//     Retry-After, so that an outage does not log everybody out.
+//   - A token that is bound to a key (a cnf claim) is refused unless a
+//     [Confirmer] has checked that key: it is never a bearer token.
+//   - What a token says is a fact, and may be remembered. What a route requires
+//     is checked on every request.
+//   - Nothing of a token, a header or an upstream answer is ever sent to a
+//     client. [Config.Observe] sees why a request was refused.
+//
+// Long-lived responses (WebSocket, server-sent events) outlive the check at
+// their start: a handler that serves one ends it at the token's ExpiresAt.
+//
+// Introspectors: [github.com/oauthz/oauthz/localjwt] verifies JWTs here, with
+// the keys that the issuer publishes. Tests of handlers use
+// [github.com/oauthz/oauthz/oauthztest].
+package oauthz

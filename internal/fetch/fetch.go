@@ -1,0 +1,154 @@
+// Package fetch is an HTTP client for documents that we did not write: key
+// sets, metadata, answers of authorization servers.
+//
+// It speaks https, or http to loopback; it does not follow redirects, which
+// would let one host name another as the source of keys or the receiver of a
+// secret; and it bounds the body (as decompressed), the time (of the body too)
+// and the number of calls under way. Its errors hold no byte of what a server
+// sent, and no URL.
+package fetch
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+)
+
+// Config bounds a [Client]. All but HTTPClient are required.
+type Config struct {
+	_ struct{}
+
+	HTTPClient  *http.Client  // what dials; default: one with http.DefaultTransport
+	MaxBytes    int64         // of a body
+	Timeout     time.Duration // of a call, from the start to the last byte
+	Concurrency int           // calls under way at once; more wait, within their time
+}
+
+// Client is safe for concurrent use.
+type Client struct {
+	http     http.Client
+	maxBytes int64
+	timeout  time.Duration
+	slots    chan struct{}
+}
+
+// Response is an answer that was read to its end.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// ErrTooLarge: the body is over the bound.
+var ErrTooLarge = errors.New("fetch: body too large")
+
+// New makes a Client.
+func New(cfg Config) *Client {
+	c := &Client{maxBytes: cfg.MaxBytes, timeout: cfg.Timeout, slots: make(chan struct{}, cfg.Concurrency)}
+	if cfg.HTTPClient != nil {
+		c.http = *cfg.HTTPClient
+	}
+	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return c
+}
+
+// CheckURL parses an absolute URL that this package may call: https, or http to
+// loopback, without credentials or a fragment.
+func CheckURL(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil, u.Host == "", u.Opaque != "":
+		return nil, errors.New("fetch: not an absolute URL")
+	case u.User != nil:
+		return nil, errors.New("fetch: URL holds credentials")
+	case u.Fragment != "":
+		return nil, errors.New("fetch: URL holds a fragment")
+	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
+		return u, nil
+	default:
+		return nil, errors.New("fetch: want an https URL (http only for loopback)")
+	}
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" { // RFC 6761 §6.3
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Zone() == "" && addr.IsLoopback()
+}
+
+// Do sends r, whose URL must pass [CheckURL], and reads the answer, whatever
+// its status. It returns when ctx is done, too.
+func (c *Client) Do(ctx context.Context, r *http.Request) (*Response, error) {
+	if _, err := CheckURL(r.URL.String()); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("fetch: too many calls under way: %w", ctx.Err())
+	}
+	answer, err := c.http.Do(r.WithContext(ctx))
+	if err != nil {
+		return nil, describe(ctx, err)
+	}
+	defer func() { _ = answer.Body.Close() }() // what matters has been read
+	if answer.ContentLength > c.maxBytes {
+		return nil, ErrTooLarge
+	}
+	body, err := io.ReadAll(io.LimitReader(answer.Body, c.maxBytes+1))
+	if err != nil {
+		return nil, describe(ctx, err)
+	}
+	if int64(len(body)) > c.maxBytes {
+		return nil, ErrTooLarge
+	}
+	return &Response{Status: answer.StatusCode, Header: answer.Header, Body: body}, nil
+}
+
+// Get asks for a document.
+func (c *Client) Get(ctx context.Context, rawURL string, header http.Header) (*Response, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
+	if err != nil {
+		return nil, errors.New("fetch: not an absolute URL")
+	}
+	for name, values := range header {
+		r.Header[name] = values
+	}
+	return c.Do(ctx, r)
+}
+
+// describe names the kind of a failure. The errors of net/http quote the URL,
+// and what a server sent.
+func describe(ctx context.Context, err error) error {
+	var (
+		certificate *tls.CertificateVerificationError
+		dial        *net.OpError
+		timeout     net.Error
+	)
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("fetch: no whole answer in time: %w", ctx.Err())
+	case errors.As(err, &certificate):
+		return errors.New("fetch: the server's certificate is not valid")
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return fmt.Errorf("fetch: no whole answer in time: %w", context.DeadlineExceeded)
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return errors.New("fetch: cannot connect")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("fetch: the answer ends early")
+	default:
+		return errors.New("fetch: the exchange failed")
+	}
+}

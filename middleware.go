@@ -1,0 +1,439 @@
+package oauthz
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Config is what a [Guard] is made of. All but the Introspector may be zero,
+// which is the strict choice.
+type Config struct {
+	_ struct{}
+
+	// Introspector judges tokens. Required.
+	Introspector Introspector
+	// Revocations are asked about every request, after the introspector and
+	// whatever a cache remembers. A list that cannot tell is a 503.
+	Revocations []RevocationList
+	// Confirmers check to whom a token is bound (cnf, RFC 7800). A token with a
+	// cnf member that nobody checks is refused.
+	Confirmers []Confirmer
+	// Realm names what is protected, in every challenge. Printable ASCII;
+	// default "api".
+	Realm string
+	// ResourceMetadataURL is added to every challenge (RFC 9728 §5.1): an
+	// absolute https URL, or http on loopback. Default: none.
+	ResourceMetadataURL string
+	// AllowPreflight lets CORS preflights through to the next handler: they
+	// never carry credentials (Fetch §3.2.2). Default: they are refused.
+	AllowPreflight bool
+	// ErrorHandler writes the status and the body of a refusal, after all its
+	// headers are set. Default: a small JSON object (RFC 6750 §3.1 codes).
+	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
+	// Observe is told of every decision, once, before the handler runs: for
+	// logs, metrics and traces. It must be safe for concurrent use.
+	Observe func(context.Context, Decision)
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+}
+
+// Confirmer checks that whoever presents a token is the one it is bound to. It
+// must be safe for concurrent use.
+type Confirmer interface {
+	// Method is the cnf member that it checks: "jkt", "x5t#S256".
+	Method() string
+	// Confirm returns nil if the request proves possession. Its errors mean
+	// what those of an Introspector mean; an *Error is answered as it is.
+	Confirm(r *http.Request, scheme, token string, t *Token) error
+}
+
+// Outcome is what a [Guard] decided, in one word: a label for metrics.
+type Outcome string
+
+// The outcomes. All but the first four are refusals.
+const (
+	OutcomeAllowed                    Outcome = "allowed"
+	OutcomeAnonymous                  Outcome = "anonymous" // no credentials, and none needed
+	OutcomePublic                     Outcome = "public"    // nobody looked for credentials
+	OutcomePreflight                  Outcome = "preflight"
+	OutcomeNoToken                    Outcome = "no_token"
+	OutcomeInvalidRequest             Outcome = "invalid_request"
+	OutcomeInvalidToken               Outcome = "invalid_token"
+	OutcomeInsufficientScope          Outcome = "insufficient_scope"
+	OutcomeInsufficientAuthentication Outcome = "insufficient_user_authentication"
+	OutcomeUnavailable                Outcome = "unavailable"
+	OutcomeServerError                Outcome = "server_error"
+)
+
+// Decision is what [Config.Observe] sees of a request. It holds no credentials.
+type Decision struct {
+	Allowed     bool
+	Outcome     Outcome
+	Err         *Error // what the client is told, and the cause; nil if allowed
+	Token       *Token // a copy, if the token is known, refused or not
+	Requirement Requirement
+	Source      Source        // who answered for the token, if one is known
+	Duration    time.Duration // how long it took
+}
+
+// Guard protects handlers. It is immutable, and safe for concurrent use.
+type Guard struct {
+	introspector        Introspector
+	revocations         []RevocationList
+	confirmers          map[string]Confirmer
+	realm               string
+	resourceMetadataURL string
+	allowPreflight      bool
+	errorHandler        func(http.ResponseWriter, *http.Request, *Error)
+	observe             func(context.Context, Decision)
+	now                 func() time.Time
+}
+
+var errNilToken = errors.New("oauthz: introspector returned neither a token nor an error")
+
+// New makes a [Guard], or says everything that is wrong with cfg.
+func New(cfg Config) (*Guard, error) {
+	g := &Guard{
+		introspector:        cfg.Introspector,
+		revocations:         slices.Clone(cfg.Revocations),
+		realm:               cfg.Realm,
+		resourceMetadataURL: cfg.ResourceMetadataURL,
+		allowPreflight:      cfg.AllowPreflight,
+		errorHandler:        cfg.ErrorHandler,
+		observe:             cfg.Observe,
+		now:                 cfg.Now,
+	}
+	if g.realm == "" {
+		g.realm = "api"
+	}
+	if g.now == nil {
+		g.now = time.Now
+	}
+	var err error
+	g.confirmers, err = byMethod(cfg.Confirmers)
+	if err := errors.Join(cfg.check(), err); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+func (cfg *Config) check() error {
+	var errs []error
+	if isNil(cfg.Introspector) {
+		errs = append(errs, errors.New("oauthz: config: Introspector is required"))
+	}
+	for i, l := range cfg.Revocations {
+		if isNil(l) {
+			errs = append(errs, fmt.Errorf("oauthz: config: Revocations[%d] is nil", i))
+		}
+	}
+	if strings.ContainsFunc(cfg.Realm, func(r rune) bool { return r < 0x20 || r > 0x7E }) {
+		errs = append(errs, errors.New("oauthz: config: Realm: want printable ASCII"))
+	}
+	if cfg.ResourceMetadataURL != "" && !isMetadataURL(cfg.ResourceMetadataURL) {
+		errs = append(errs, errors.New("oauthz: config: ResourceMetadataURL: want an absolute https URL"))
+	}
+	return errors.Join(errs...)
+}
+
+func isMetadataURL(raw string) bool {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.User != nil || strings.ContainsFunc(raw, func(r rune) bool { return r < 0x21 || r > 0x7E }) {
+		return false
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	loopback := u.Hostname() == "localhost" || err == nil && addr.IsLoopback()
+	return u.Scheme == "https" || u.Scheme == "http" && loopback
+}
+
+func byMethod(confirmers []Confirmer) (map[string]Confirmer, error) {
+	var errs []error
+	out := make(map[string]Confirmer, len(confirmers))
+	for i, c := range confirmers {
+		if isNil(c) {
+			errs = append(errs, fmt.Errorf("oauthz: config: Confirmers[%d] is nil", i))
+			continue
+		}
+		method := c.Method()
+		if method == "" || out[method] != nil {
+			errs = append(errs, fmt.Errorf("oauthz: config: Confirmers[%d]: method %q is empty or taken", i, method))
+		}
+		out[method] = c
+	}
+	return out, errors.Join(errs...)
+}
+
+// Protect returns a middleware that lets a request through only if it meets
+// req. It never wraps the ResponseWriter and never touches the body.
+//
+// Under another Protect of the same Guard (a group, then a route) only req is
+// checked again, not the token.
+func (g *Guard) Protect(req Requirement) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		if next == nil {
+			panic("oauthz: Protect: nil handler")
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			authorized, err := g.Authorize(r, req)
+			if err != nil {
+				g.WriteError(w, r, err)
+				return
+			}
+			next.ServeHTTP(w, authorized)
+		})
+	}
+}
+
+// Authorize decides about r: the request to hand on, whose context has the
+// token, or an *[Error] for [Guard.WriteError]. It writes nothing. It is what
+// adapters for frameworks call.
+func (g *Guard) Authorize(r *http.Request, req Requirement) (*http.Request, error) {
+	a := attempt{guard: g, r: r, req: req}
+	var next *http.Request
+	var e *Error
+	if g.observe == nil {
+		next, e = a.decide()
+	} else {
+		next, e = a.decideAndReport()
+	}
+	if e != nil { // a nil *Error is not a nil error
+		return nil, e
+	}
+	return next, nil
+}
+
+// WriteError answers a request that [Guard.Authorize] refused. It is the only
+// place that writes a refusal; an error that is no *[Error] is told like one of
+// an Introspector.
+func (g *Guard) WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	e := refusal(err)
+	g.writeHeader(w.Header(), e)
+	if g.errorHandler == nil {
+		writeBody(w, r, e)
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			w.Header().Del("WWW-Authenticate")
+			e := panicked("ErrorHandler hook", v)
+			g.writeHeader(w.Header(), e)
+			writeBody(w, r, e)
+		}
+	}()
+	g.errorHandler(w, r, e)
+}
+
+func writeBody(w http.ResponseWriter, r *http.Request, e *Error) {
+	w.WriteHeader(e.Status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body(e)) // the client may be gone
+	}
+}
+
+// attempt is one request on its way through a Guard.
+type attempt struct {
+	guard *Guard
+	r     *http.Request
+	req   Requirement
+
+	where  string // which hook is running, if it should panic
+	token  *Token // once the introspector has answered
+	source Source
+	passed Outcome // why there is a way through, when it is not a token
+}
+
+// decideAndReport decides, and tells the hook, which must not let a request
+// through that it failed to record.
+func (a *attempt) decideAndReport() (next *http.Request, e *Error) {
+	start := time.Now()
+	next, e = a.decide()
+	d := Decision{
+		Allowed: e == nil, Outcome: a.outcome(e), Err: e, Requirement: a.req,
+		Source: a.source, Duration: time.Since(start),
+	}
+	if a.token != nil {
+		d.Token = a.token.Clone()
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			next, e = nil, panicked("Observe hook", v)
+		}
+	}()
+	a.guard.observe(a.r.Context(), d)
+	return next, e
+}
+
+// decide is the way of a request: credentials, introspector, revocations,
+// sender constraint, requirement.
+func (a *attempt) decide() (next *http.Request, e *Error) {
+	defer func() {
+		if v := recover(); v != nil {
+			next, e = nil, panicked(a.where, v)
+		}
+	}()
+	a.where = "Guard"
+	g := a.guard
+	if g.allowPreflight && isPreflight(a.r) {
+		a.passed = OutcomePreflight
+		return a.r, nil
+	}
+	if a.req.open() {
+		a.passed = OutcomePublic
+		return a.r, nil
+	}
+	if outer, ok := a.granted(); ok {
+		a.token, a.source = outer.token, outer.source
+		if e := a.checkToken(); e != nil {
+			return nil, e
+		}
+		return a.r, nil
+	}
+	token, err := bearerToken(a.r)
+	if err != nil {
+		return a.withoutToken(err)
+	}
+	if e := a.introspect(token); e != nil {
+		return nil, e
+	}
+	return a.grant(), nil
+}
+
+// granted finds what an outer Protect of the same Guard found out about the
+// same credentials: a handler may have put a request of another caller into
+// this context.
+func (a *attempt) granted() (*grant, bool) {
+	outer, ok := a.r.Context().Value(grantKey{}).(*grant)
+	if !ok || outer.guard != a.guard {
+		return nil, false
+	}
+	fields := a.r.Header[authorization]
+	return outer, len(fields) == 1 && fields[0] == string(outer.credentials)
+}
+
+func (a *attempt) withoutToken(err error) (*http.Request, *Error) {
+	if !errors.Is(err, ErrNoToken) {
+		return nil, refusal(err)
+	}
+	if !a.req.allowsAnonymous() {
+		return nil, a.req.withoutToken()
+	}
+	a.passed = OutcomeAnonymous
+	if _, ok := TokenFrom(a.r.Context()); ok { // somebody else's: this request has none
+		return a.r.WithContext(WithToken(a.r.Context(), nil)), nil
+	}
+	return a.r, nil
+}
+
+// introspect judges the token in all but what the route requires, and then that.
+func (a *attempt) introspect(token string) *Error {
+	a.where = "Introspector"
+	t, err := a.ask(token)
+	switch {
+	case err != nil:
+		return refusal(err)
+	case t == nil:
+		return serverError(errNilToken)
+	}
+	a.token = t
+	if len(a.guard.revocations) > 0 {
+		a.where = "RevocationList"
+		if err := askLists(a.r.Context(), a.guard.revocations, t); err != nil {
+			return refusal(err)
+		}
+	}
+	if t.Confirmation != nil {
+		a.where = "Confirmer"
+		if err := a.confirm(token); err != nil {
+			return refusal(err)
+		}
+	}
+	return a.checkToken()
+}
+
+// ask asks the introspector, and, if somebody wants to know, where its verdict
+// comes from.
+func (a *attempt) ask(token string) (*Token, error) {
+	ctx := a.r.Context()
+	if a.guard.observe == nil {
+		return a.guard.introspector.Introspect(ctx, token)
+	}
+	reported := new(atomic.Int64)
+	defer func() { a.source = Source(reported.Load()) }()
+	return a.guard.introspector.Introspect(context.WithValue(ctx, sourceKey{}, reported), token)
+}
+
+// confirm asks for every member of cnf. One that is empty binds the token to
+// nothing that could be checked.
+func (a *attempt) confirm(token string) error {
+	methods := a.token.Confirmation.Methods()
+	if len(methods) == 0 {
+		return fmt.Errorf("%w: empty cnf", ErrInvalidToken)
+	}
+	for _, method := range methods {
+		confirmer := a.guard.confirmers[method]
+		if confirmer == nil {
+			return fmt.Errorf("%w: no Confirmer for a member of cnf", ErrInvalidToken)
+		}
+		if err := confirmer.Confirm(a.r, schemeBearer, token, a.token); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkToken checks what depends on the route and on the time.
+func (a *attempt) checkToken() *Error {
+	a.where = "Now hook"
+	now := a.guard.now()
+	a.where = "Guard"
+	if a.token.expired(now) {
+		return refusal(ErrExpired)
+	}
+	return a.req.check(a.token, now)
+}
+
+// grant makes the request that the handler sees.
+func (a *attempt) grant() *http.Request {
+	ctx := &grant{
+		Context: a.r.Context(), guard: a.guard, token: a.token, source: a.source,
+		credentials: Secret(a.r.Header[authorization][0]),
+	}
+	a.token.copyTo(&ctx.own)
+	return a.r.WithContext(ctx)
+}
+
+// isPreflight: an OPTIONS request with these two fields (Fetch §3.2.2).
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
+}
+
+func (a *attempt) outcome(e *Error) Outcome {
+	switch {
+	case e == nil && a.passed != "":
+		return a.passed
+	case e == nil:
+		return OutcomeAllowed
+	case e.Status == http.StatusServiceUnavailable:
+		return OutcomeUnavailable
+	case e.Status == http.StatusInternalServerError:
+		return OutcomeServerError
+	case errors.Is(e, ErrNoToken):
+		return OutcomeNoToken
+	case errors.Is(e, ErrInsufficientScope):
+		return OutcomeInsufficientScope
+	case errors.Is(e, ErrInsufficientAuthentication):
+		return OutcomeInsufficientAuthentication
+	case e.Status == http.StatusBadRequest:
+		return OutcomeInvalidRequest
+	default:
+		return OutcomeInvalidToken
+	}
+}

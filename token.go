@@ -1,0 +1,355 @@
+package oauthz
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/oauthz/oauthz/internal/strictjson"
+)
+
+// Token is what an access token says. Fields that the token does not name are
+// zero. The names in brackets are those of the claims (RFC 7519 §4.1, RFC 7662
+// §2.2, RFC 9068 §2.2).
+//
+// A handler's Token is its own copy. One that an [Introspector] returned may be
+// shared, and is only read.
+type Token struct {
+	ID        string // jti
+	Issuer    string // iss
+	Subject   string // sub
+	ClientID  string // client_id
+	SessionID string // sid
+	Username  string // username
+	Tenant    string // the customer acted for, where the introspector knows it
+	ACR       string // acr: how the user logged in
+
+	Audience []string // aud
+	Scopes   Scopes   // scope, or else scp
+
+	IssuedAt  time.Time // iat
+	NotBefore time.Time // nbf
+	ExpiresAt time.Time // exp
+	AuthTime  time.Time // auth_time: when the user logged in
+
+	Confirmation *Confirmation // cnf; nil for a bearer token
+
+	claims []strictjson.Member // as they came
+	until  time.Time           // how long the verdict may be kept
+	live   func() bool         // whether it still stands
+}
+
+// Confirmation says to which key a token is bound (RFC 7800 §3.1).
+type Confirmation struct {
+	JWKThumbprint  string // jkt, RFC 9449 §6.1
+	CertThumbprint string // x5t#S256, RFC 8705 §3.1
+
+	other []string
+}
+
+// Methods returns the names of the members, known or not: each must be
+// confirmed before the token is accepted.
+func (c *Confirmation) Methods() []string {
+	var methods []string
+	if c.JWKThumbprint != "" {
+		methods = append(methods, "jkt")
+	}
+	if c.CertThumbprint != "" {
+		methods = append(methods, "x5t#S256")
+	}
+	return append(methods, c.other...)
+}
+
+// ParseToken reads claims: the payload of a JWT, or an answer of an
+// introspection endpoint. It is strict: one JSON object with no member twice at
+// any depth, no folding of names, valid UTF-8, and each of the claims that
+// decide something of the right type. What is missing stays zero; whether it
+// may be missing is for the caller to say, and so is what the error means: a
+// bad token, or a server that answers nonsense.
+//
+// An acr or auth_time of the wrong type is left out rather than refused: the
+// route that needs it then asks for a new login. A scope that is not within the
+// grammar of RFC 6749 §3.3 is left out too: no route can require it.
+func ParseToken(claims []byte) (*Token, error) {
+	members, err := strictjson.Object(string(claims))
+	if err != nil {
+		return nil, fmt.Errorf("oauthz: claims: %w", err)
+	}
+	t := &Token{claims: members}
+	for i := range members {
+		if err := t.set(members[i].Name, members[i].Value); err != nil {
+			return nil, fmt.Errorf("oauthz: claim %s: %w", members[i].Name, err)
+		}
+	}
+	if _, ok := strictjson.Lookup(members, "scope"); !ok {
+		if err := t.setSCP(); err != nil {
+			return nil, fmt.Errorf("oauthz: claim scp: %w", err)
+		}
+	}
+	return t, nil
+}
+
+// set fills the field of a standard claim. Its errors name no value.
+func (t *Token) set(name, value string) (err error) {
+	switch name {
+	case "iss":
+		t.Issuer, err = strictjson.String(value)
+	case "sub":
+		// An empty subject is one that all users of a broken issuer share.
+		if t.Subject, err = strictjson.String(value); err == nil && t.Subject == "" {
+			err = errors.New("empty")
+		}
+	case "aud":
+		t.Audience, err = stringOrStrings(value)
+	case "exp":
+		t.ExpiresAt, err = strictjson.NumericDate(value)
+	case "nbf":
+		t.NotBefore, err = strictjson.NumericDate(value)
+	case "iat":
+		t.IssuedAt, err = strictjson.NumericDate(value)
+	case "jti":
+		t.ID, err = strictjson.String(value)
+	case "client_id":
+		t.ClientID, err = strictjson.String(value)
+	case "sid":
+		t.SessionID, err = strictjson.String(value)
+	case "username":
+		t.Username, err = strictjson.String(value)
+	case "scope":
+		var scope string
+		scope, err = strictjson.String(value)
+		t.Scopes, _ = splitScopes(scope)
+	case "cnf":
+		t.Confirmation, err = parseConfirmation(value)
+	case "acr":
+		t.ACR, _ = strictjson.String(value)
+	case "auth_time":
+		t.AuthTime, _ = strictjson.NumericDate(value)
+	}
+	return err
+}
+
+// setSCP reads the claim that some servers send in place of scope, as a string
+// or as an array.
+func (t *Token) setSCP() error {
+	value, ok := strictjson.Lookup(t.claims, "scp")
+	if !ok {
+		return nil
+	}
+	list, err := stringOrStrings(value)
+	if err != nil {
+		return err
+	}
+	if value[0] == '"' {
+		t.Scopes, _ = splitScopes(list[0])
+		return nil
+	}
+	t.Scopes = slices.DeleteFunc(Scopes(list), func(s string) bool { return !isScopeToken(s) })
+	return nil
+}
+
+func stringOrStrings(value string) ([]string, error) {
+	if s, err := strictjson.String(value); err == nil {
+		return []string{s}, nil
+	}
+	return strictjson.Strings(value)
+}
+
+// parseConfirmation reads cnf (RFC 7800 §3.1). A member that cannot be read is
+// an error, and one that is not known is kept by name: both end in a refusal.
+func parseConfirmation(value string) (*Confirmation, error) {
+	members, err := strictjson.Object(value)
+	if err != nil {
+		return nil, err
+	}
+	c := &Confirmation{}
+	for _, m := range members {
+		switch m.Name {
+		case "jkt":
+			c.JWKThumbprint, err = strictjson.String(m.Value)
+		case "x5t#S256":
+			c.CertThumbprint, err = strictjson.String(m.Value)
+		default:
+			c.other = append(c.other, m.Name)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// Claim returns a claim as JSON, and whether there is one. Standard names are
+// answered from the fields, so that what an introspector filled in or a handler
+// changed is seen; all other names from the claims as they came. Names are
+// exact: "a.b" is the claim called a.b.
+func (t *Token) Claim(name string) (json.RawMessage, bool) {
+	value, ok := t.claim(name)
+	if !ok {
+		return nil, false
+	}
+	return json.RawMessage(value), true
+}
+
+func (t *Token) claim(name string) (value string, ok bool) {
+	if value, standard := t.field(name); standard {
+		return value, value != ""
+	}
+	return strictjson.Lookup(t.claims, name)
+}
+
+// standardClaims are the claims that Token has fields for.
+var standardClaims = []string{
+	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "sid", "username", "scope", "cnf", "acr", "auth_time",
+}
+
+// field returns the JSON of a standard claim, "" if its field is zero.
+func (t *Token) field(name string) (value string, standard bool) {
+	switch name {
+	case "iss":
+		return quoteString(t.Issuer), true
+	case "sub":
+		return quoteString(t.Subject), true
+	case "aud":
+		return quoteStrings(t.Audience), true
+	case "exp":
+		return formatDate(t.ExpiresAt), true
+	case "nbf":
+		return formatDate(t.NotBefore), true
+	case "iat":
+		return formatDate(t.IssuedAt), true
+	case "jti":
+		return quoteString(t.ID), true
+	case "client_id":
+		return quoteString(t.ClientID), true
+	case "sid":
+		return quoteString(t.SessionID), true
+	case "username":
+		return quoteString(t.Username), true
+	case "scope":
+		return quoteString(strings.Join(t.Scopes, " ")), true
+	case "cnf":
+		return t.Confirmation.json(t.claims), true
+	case "acr":
+		return quoteString(t.ACR), true
+	case "auth_time":
+		return formatDate(t.AuthTime), true
+	case MatchTokenHash:
+		// Not a claim that a token can make of itself: see MatchTokenHash.
+		return "", true
+	default:
+		return "", false
+	}
+}
+
+func (c *Confirmation) json(claims []strictjson.Member) string {
+	if c == nil {
+		return ""
+	}
+	if value, ok := strictjson.Lookup(claims, "cnf"); ok {
+		return value
+	}
+	members := map[string]string{}
+	if c.JWKThumbprint != "" {
+		members["jkt"] = c.JWKThumbprint
+	}
+	if c.CertThumbprint != "" {
+		members["x5t#S256"] = c.CertThumbprint
+	}
+	value, _ := json.Marshal(members) // strings always marshal
+	return string(value)
+}
+
+func quoteString(s string) string {
+	if s == "" {
+		return ""
+	}
+	quoted, _ := json.Marshal(s) // a string always marshals
+	return string(quoted)
+}
+
+func quoteStrings(list []string) string {
+	switch len(list) {
+	case 0:
+		return ""
+	case 1:
+		return quoteString(list[0])
+	}
+	quoted, _ := json.Marshal(list) // strings always marshal
+	return string(quoted)
+}
+
+func formatDate(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	if at.Nanosecond() == 0 {
+		return strconv.FormatInt(at.Unix(), 10)
+	}
+	return strconv.FormatFloat(float64(at.Unix())+float64(at.Nanosecond())/1e9, 'f', -1, 64)
+}
+
+// Clone returns a copy that shares nothing that can be changed.
+func (t *Token) Clone() *Token {
+	out := new(Token)
+	t.copyTo(out)
+	return out
+}
+
+// copyTo is Clone without an allocation of its own but for the lists.
+func (t *Token) copyTo(out *Token) {
+	*out = *t
+	if n := len(t.Audience) + len(t.Scopes); n > 0 {
+		list := make([]string, n)
+		split := copy(list, t.Audience)
+		copy(list[split:], t.Scopes)
+		out.Audience, out.Scopes = list[:split:split], list[split:]
+	}
+	if t.Confirmation != nil {
+		c := *t.Confirmation
+		out.Confirmation = &c
+	}
+}
+
+// WithValidity is for introspectors. It returns t with how long the verdict may
+// be remembered, and with a function that says whether it still stands: a
+// cache never serves one that is not live. Take live before verifying, from
+// what verifies: the key set that will check the signature is the one that must
+// still stand.
+//
+// A zero until means ExpiresAt. One that is later than ExpiresAt is the leeway
+// of the introspector, and the [Guard] grants it, up to [MaxLeeway]. A nil live
+// means that the verdict stands until then.
+func (t *Token) WithValidity(until time.Time, live func() bool) *Token {
+	t.until, t.live = until, live
+	return t
+}
+
+// Validity returns what [Token.WithValidity] set: when the verdict ends (zero:
+// never, as far as the token goes), and whether it stands now.
+func (t *Token) Validity() (until time.Time, live bool) {
+	until = t.until
+	if until.IsZero() {
+		until = t.ExpiresAt
+	}
+	return until, t.live == nil || t.live()
+}
+
+// expired says whether the token is over, whatever an introspector said.
+func (t *Token) expired(now time.Time) bool {
+	if t.ExpiresAt.IsZero() {
+		return false
+	}
+	end := t.ExpiresAt
+	if t.until.After(end) {
+		end = t.until
+		if latest := t.ExpiresAt.Add(MaxLeeway); end.After(latest) {
+			end = latest
+		}
+	}
+	return !now.Before(end)
+}
