@@ -1,0 +1,142 @@
+package jose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/oauthz/oauthz/internal/fetch"
+	"github.com/oauthz/oauthz/internal/strictjson"
+)
+
+// Discover returns the URL that the metadata of issuer calls member, such as
+// jwks_uri: first by RFC 8414 §3.1, then by OpenID Connect Discovery §4. The
+// metadata must name exactly this issuer (RFC 8414 §3.3), and the URL must pass
+// [fetch.CheckURL].
+func Discover(ctx context.Context, client *fetch.Client, issuer, member string) (string, error) {
+	places, err := WellKnown(issuer)
+	if err != nil {
+		return "", err
+	}
+	var errs []error
+	for _, place := range places {
+		found, err := discoverAt(ctx, client, place, issuer, member)
+		if err == nil {
+			return found, nil
+		}
+		errs = append(errs, err)
+	}
+	return "", fmt.Errorf("jose: discovery: %w", errors.Join(errs...))
+}
+
+// WellKnown returns where the metadata of issuer may be.
+func WellKnown(issuer string) ([]string, error) {
+	u, err := fetch.CheckURL(issuer)
+	if err != nil {
+		return nil, err
+	}
+	if u.RawQuery != "" || u.ForceQuery {
+		return nil, errors.New("jose: issuer holds a query (RFC 8414 §2)")
+	}
+	origin := (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
+	path := strings.TrimSuffix(u.EscapedPath(), "/")
+	return []string{
+		origin + "/.well-known/oauth-authorization-server" + path,
+		origin + path + "/.well-known/openid-configuration",
+	}, nil
+}
+
+func discoverAt(ctx context.Context, client *fetch.Client, place, issuer, member string) (string, error) {
+	answer, err := client.Get(ctx, place, http.Header{"Accept": {"application/json"}})
+	if err != nil {
+		return "", err
+	}
+	if answer.Status != http.StatusOK {
+		return "", fmt.Errorf("metadata: status %d", answer.Status)
+	}
+	members, err := strictjson.Object(string(answer.Body))
+	if err != nil {
+		return "", errors.New("metadata: not a JSON object")
+	}
+	if named, err := stringMember(members, "issuer"); err != nil || named != issuer {
+		return "", errors.New("metadata: is of another issuer")
+	}
+	found, err := stringMember(members, member)
+	if err != nil {
+		return "", fmt.Errorf("metadata: no %s", member)
+	}
+	if _, err := fetch.CheckURL(found); err != nil {
+		return "", fmt.Errorf("metadata: %s: %w", member, err)
+	}
+	return found, nil
+}
+
+func stringMember(members []strictjson.Member, name string) (string, error) {
+	value, _ := strictjson.Lookup(members, name)
+	return strictjson.String(value)
+}
+
+// Remote fetches a JWK Set over HTTP: SetConfig.Fetch for a URL that locate
+// returns. A fetch that fails forgets the URL, so that one that moved is
+// discovered again. It is called by one goroutine at a time.
+func Remote(client *fetch.Client, locate func(ctx context.Context) (string, error)) func(ctx context.Context, etag string) (Document, error) {
+	var place string
+	return func(ctx context.Context, etag string) (doc Document, err error) {
+		if place == "" {
+			if place, err = locate(ctx); err != nil {
+				return Document{}, err
+			}
+		}
+		doc, err = getSet(ctx, client, place, etag)
+		if err != nil {
+			place = ""
+		}
+		return doc, err
+	}
+}
+
+func getSet(ctx context.Context, client *fetch.Client, place, etag string) (Document, error) {
+	header := http.Header{"Accept": {"application/jwk-set+json, application/json"}}
+	if etag != "" {
+		header.Set("If-None-Match", etag)
+	}
+	answer, err := client.Get(ctx, place, header)
+	if err != nil {
+		return Document{}, err
+	}
+	doc := Document{ETag: answer.Header.Get("ETag"), MaxAge: maxAge(answer.Header)}
+	switch {
+	case answer.Status == http.StatusOK:
+		doc.Body = append([]byte{}, answer.Body...) // not nil
+		return doc, nil
+	case answer.Status == http.StatusNotModified && etag != "":
+		return doc, nil
+	default:
+		return Document{}, fmt.Errorf("jose: key set: status %d", answer.Status)
+	}
+}
+
+// maxAge reads Cache-Control (RFC 9111 §5.2.2), -1 if it does not say. What
+// cannot be read counts as zero, and so do no-store and no-cache.
+func maxAge(h http.Header) time.Duration {
+	age := time.Duration(-1)
+	for directive := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {
+		name, value, _ := strings.Cut(strings.ToLower(strings.TrimSpace(directive)), "=")
+		switch name {
+		case "no-store", "no-cache":
+			return 0
+		case "max-age":
+			seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
+			if err != nil && !errors.Is(err, strconv.ErrRange) {
+				seconds = 0
+			}
+			age = time.Duration(min(seconds, uint64(maxMaxAge/time.Second))) * time.Second
+		}
+	}
+	return age
+}

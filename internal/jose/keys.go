@@ -1,0 +1,278 @@
+package jose
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/MicahParks/jwkset"
+
+	"github.com/oauthz/oauthz/internal/strictjson"
+)
+
+// Bounds of an RSA modulus: below, it can be factored (RFC 7518 §3.3); above,
+// one signature costs too much time.
+const (
+	minRSABits = 2048
+	maxRSABits = 8192
+)
+
+// maxTried is how many keys are tried for a token that names none.
+const maxTried = 4
+
+// key is a public key of a set, with what it may be used for.
+type key struct {
+	jwk        jwkset.JWK
+	kid        string
+	algorithms []string    // those it fits
+	identity   string      // all that was published of it that matters here
+	withdrawn  atomic.Bool // no longer in the set
+}
+
+func (k *key) live() bool { return !k.withdrawn.Load() }
+
+var errSet = errors.New("jose: not a JWK Set within bounds")
+
+// parseSet reads a JWK Set (RFC 7517 §5). Members that are not keys for
+// verifying signatures with, or are weak or broken, are skipped and counted: they must
+// not take the good ones down.
+func parseSet(doc []byte, maxKeys int) (keys []*key, skipped int, err error) {
+	members, err := strictjson.Object(string(doc))
+	if err != nil {
+		return nil, 0, errSet
+	}
+	value, ok := strictjson.Lookup(members, "keys")
+	if !ok {
+		return nil, 0, errSet
+	}
+	elements, err := strictjson.Array(value)
+	if err != nil || len(elements) > maxKeys {
+		return nil, 0, errSet
+	}
+	for _, e := range elements {
+		k, err := parseKey(e)
+		if err != nil {
+			skipped++
+			continue
+		}
+		if !slices.ContainsFunc(keys, func(other *key) bool { return other.identity == k.identity }) {
+			keys = append(keys, k)
+		}
+	}
+	return keys, skipped, nil
+}
+
+var errKey = errors.New("jose: not a usable verification key")
+
+// parseKey reads a JWK (RFC 7517 §4) as a key that verifies signatures. Private
+// members are not looked at, nor are certificates.
+func parseKey(raw string) (*key, error) {
+	members, err := strictjson.Object(raw)
+	if err != nil {
+		return nil, err
+	}
+	p := params{members: members}
+	m := jwkset.JWKMarshal{
+		KTY: jwkset.KTY(p.text("kty")), CRV: jwkset.CRV(p.text("crv")), KID: p.text("kid"),
+		N: p.number("n"), E: p.number("e"), X: p.number("x"), Y: p.number("y"),
+	}
+	if !p.forVerifying() || p.err != nil {
+		return nil, errKey
+	}
+	// jwkset takes what is left out for what it is not: a key is of one kind.
+	jwk, err := jwkset.NewJWKFromMarshal(m, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
+	if err != nil || !strong(jwk.Key(), m) {
+		return nil, errKey
+	}
+	k := &key{jwk: jwk, kid: m.KID, algorithms: fitting(string(m.KTY), string(m.CRV), p.text("alg"))}
+	if len(k.algorithms) == 0 {
+		return nil, errKey
+	}
+	k.identity = strings.Join(append([]string{m.KID, string(m.KTY), string(m.CRV), m.N, m.E, m.X, m.Y}, k.algorithms...), "\x00")
+	return k, nil
+}
+
+// params reads the members of a JWK, and remembers that one was wrong.
+type params struct {
+	members []strictjson.Member
+	err     error
+}
+
+// text returns the member that must be a string if it is there at all.
+func (p *params) text(name string) string {
+	value, ok := strictjson.Lookup(p.members, name)
+	if !ok {
+		return ""
+	}
+	s, err := strictjson.String(value)
+	if err != nil {
+		p.err = err
+	}
+	return s
+}
+
+// number returns the member that must be canonical base64url.
+func (p *params) number(name string) string {
+	s := p.text(name)
+	if _, err := decode(s); err != nil {
+		p.err = err
+	}
+	return s
+}
+
+// forVerifying: use is sig, and key_ops has verify, where they are given (RFC
+// 7517 §4.2, §4.3).
+func (p *params) forVerifying() bool {
+	if use := p.text("use"); use != "" && use != "sig" {
+		return false
+	}
+	value, ok := strictjson.Lookup(p.members, "key_ops")
+	if !ok {
+		return true
+	}
+	ops, err := strictjson.Strings(value)
+	return err == nil && slices.Contains(ops, "verify")
+}
+
+// fitting returns the algorithms that a key can be used with: the one that it
+// names, or else all of its kind.
+func fitting(kty, crv, alg string) []string {
+	if alg == "Ed25519" {
+		alg = "EdDSA" // two names of one algorithm
+	}
+	var names []string
+	for _, name := range Algorithms() {
+		a := algorithms[name]
+		matches := alg == "" || alg == name || alg == "EdDSA" && name == "Ed25519"
+		if matches && a.kty == kty && (a.crv == "" || a.crv == crv) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// strong refuses keys that sign for anybody. jwkset has seen to it that the
+// parameters are those of the key, and that a point is on its curve.
+func strong(public any, m jwkset.JWKMarshal) bool {
+	switch k := public.(type) {
+	case *rsa.PublicKey:
+		bits := k.N.BitLen()
+		return bits >= minRSABits && bits <= maxRSABits && k.E >= 3 && k.E%2 == 1 && exponentFits(m.E)
+	case *ecdsa.PublicKey:
+		size := (k.Curve.Params().BitSize + 7) / 8 // RFC 7518 §6.2.1.2: no octet more or less
+		return decodedLen(m.X) == size && decodedLen(m.Y) == size
+	case ed25519.PublicKey:
+		return len(k) == ed25519.PublicKeySize && !smallOrder(k)
+	default:
+		return false
+	}
+}
+
+// exponentFits: big enough for all that are in use, and too small to have been
+// cut down to an int.
+func exponentFits(e string) bool { return decodedLen(e) <= 4 }
+
+func decodedLen(segment string) int {
+	raw, _ := decode(segment) // has been decoded before
+	return len(raw)
+}
+
+// smallOrder finds the public keys under which anybody can sign: the points of
+// order 1, 2, 4 and 8, in each encoding that crypto/ed25519 takes. The sign bit
+// makes no difference.
+func smallOrder(public ed25519.PublicKey) bool {
+	var y [ed25519.PublicKeySize]byte
+	copy(y[:], public)
+	y[31] &= 0x7F
+	return slices.Contains(smallOrderPoints, string(y[:]))
+}
+
+var smallOrderPoints = []string{
+	"\x00" + strings.Repeat("\x00", 30) + "\x00", // order 4
+	"\x01" + strings.Repeat("\x00", 30) + "\x00", // order 1
+	"\xec" + strings.Repeat("\xff", 30) + "\x7f", // p-1: order 2
+	"\xed" + strings.Repeat("\xff", 30) + "\x7f", // p, which is 0 again
+	"\xee" + strings.Repeat("\xff", 30) + "\x7f", // p+1, which is 1 again
+	"\x26\xe8\x95\x8f\xc2\xb2\x27\xb0\x45\xc3\xf4\x89\xf2\xef\x98\xf0\xd5\xdf\xac\x05\xd3\xc6\x33\x39\xb1\x38\x02\x88\x6d\x53\xfc\x05", // order 8
+	"\xc7\x17\x6a\x70\x3d\x4d\xd8\x4f\xba\x3c\x0b\x76\x0d\x10\x67\x0f\x2a\x20\x53\xfa\x2c\x39\xcc\xc6\x4e\xc7\xfd\x77\x92\xac\x03\x7a", // order 8
+}
+
+// snapshot is one state of a key set. It does not change.
+type snapshot struct {
+	keys []*key
+	kids map[string]bool
+	// candidates are the keys for a kid and an alg, or, under the kid "", those
+	// for a token that names none.
+	candidates map[name]*candidates
+}
+
+type name struct{ kid, alg string }
+
+type candidates struct {
+	keys []*key
+	jwks []jwkset.JWK // of keys, as keyfunc's storage hands them out
+}
+
+func newSnapshot(keys []*key) *snapshot {
+	s := &snapshot{keys: keys, kids: map[string]bool{}, candidates: map[name]*candidates{}}
+	for _, k := range keys {
+		s.kids[k.kid] = true
+		for _, alg := range k.algorithms {
+			s.add(name{"", alg}, k)
+			if k.kid != "" {
+				s.add(name{k.kid, alg}, k)
+			}
+		}
+	}
+	return s
+}
+
+func (s *snapshot) add(n name, k *key) {
+	c := s.candidates[n]
+	if c == nil {
+		c = &candidates{}
+		s.candidates[n] = c
+	}
+	if len(c.keys) < maxTried {
+		c.keys = append(c.keys, k)
+		c.jwks = append(c.jwks, k.jwk)
+	}
+}
+
+// find returns the keys to try, or nil.
+func (s *snapshot) find(kid, alg string) *candidates {
+	if s == nil {
+		return nil
+	}
+	return s.candidates[name{kid, alg}]
+}
+
+// names says whether one of the keys is called kid.
+func (s *snapshot) names(kid string) bool { return s != nil && kid != "" && s.kids[kid] }
+
+// replace returns the snapshot that follows s: keys that are still published
+// stay the same objects, those that are not are marked as withdrawn.
+func (s *snapshot) replace(keys []*key) *snapshot {
+	if s == nil {
+		return newSnapshot(keys)
+	}
+	old := make(map[string]*key, len(s.keys))
+	for _, k := range s.keys {
+		old[k.identity] = k
+	}
+	for i, k := range keys {
+		if same := old[k.identity]; same != nil {
+			keys[i] = same
+			delete(old, k.identity)
+		}
+	}
+	next := newSnapshot(keys)
+	for _, k := range old {
+		k.withdrawn.Store(true)
+	}
+	return next
+}

@@ -1,0 +1,165 @@
+package jose
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// ask returns a round to wait for and whether it is the caller's own, begun
+// after the call; or nil, if unknown keys have asked within the interval. next is
+// when they may ask again.
+func (s *Set) ask() (r *round, mine bool, next time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.cfg.Now()
+	next = s.lastAsked.Add(s.cfg.UnknownInterval)
+	if s.running != nil {
+		return s.running, false, next
+	}
+	if s.ctx.Err() != nil || !s.lastAsked.IsZero() && now.Before(next) {
+		return nil, false, next
+	}
+	s.lastAsked = now
+	return s.begin(), true, now.Add(s.cfg.UnknownInterval)
+}
+
+// begin starts a fetch. s.mu is held, and none is running.
+func (s *Set) begin() *round {
+	r := &round{done: make(chan struct{}), began: s.cfg.Now()}
+	s.running = r
+	go func() {
+		event := s.run(r)
+		close(r.done)
+		s.cfg.Report(event)
+	}()
+	return r
+}
+
+// run fetches, and installs what came.
+func (s *Set) run(r *round) (event Event) {
+	var etag string
+	if now := s.state.Load(); now != nil {
+		etag = now.etag
+	}
+	doc, err := s.safeFetch(etag)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		event, err = s.install(r, doc)
+	}
+	s.running = nil
+	if err != nil {
+		r.err = err
+		event.Err = err
+		s.failures++
+		s.next = time.Now().Add(retryDelay(s.failures))
+		return event
+	}
+	s.failures = 0
+	s.next = time.Now().Add(s.interval(doc.MaxAge))
+	return event
+}
+
+// safeFetch keeps a panic in a caller's http.Client from ending the process:
+// nobody else could recover it.
+func (s *Set) safeFetch(etag string) (doc Document, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("jose: panic in the HTTP client: %T", v)
+		}
+	}()
+	return s.cfg.Fetch(s.ctx, etag)
+}
+
+var errEmpty = errors.New("jose: the server has withdrawn all keys; waiting for it to say so again")
+
+// install makes the document the current state. s.mu is held.
+func (s *Set) install(r *round, doc Document) (Event, error) {
+	before := s.state.Load()
+	if doc.Body == nil {
+		if before == nil {
+			return Event{}, errNoKeys
+		}
+		s.state.Store(&state{snapshot: before.snapshot, fetched: r.began, etag: before.etag})
+		return Event{Keys: len(before.keys)}, nil
+	}
+	keys, skipped, err := parseSet(doc.Body, s.cfg.MaxKeys)
+	if err != nil {
+		return Event{}, err
+	}
+	if len(keys) == 0 && !s.emptyOnce {
+		// Once may be a slip, and it would refuse everybody.
+		s.emptyOnce = true
+		return Event{}, errEmpty
+	}
+	s.emptyOnce = len(keys) == 0
+	var old *snapshot
+	if before != nil {
+		old = before.snapshot
+	}
+	next := old.replace(keys)
+	s.state.Store(&state{snapshot: next, fetched: r.began, etag: doc.ETag})
+	return Event{Keys: len(keys), Skipped: skipped, Changed: !sameKeys(old, next)}, nil
+}
+
+func sameKeys(a, b *snapshot) bool {
+	if a == nil || len(a.keys) != len(b.keys) {
+		return false
+	}
+	for i := range a.keys {
+		if a.keys[i] != b.keys[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// interval is how long a set serves before the next scheduled fetch: what the
+// server says, within bounds, a little less, so that a fleet spreads out.
+func (s *Set) interval(maxAge time.Duration) time.Duration {
+	d := s.cfg.RefreshInterval
+	if maxAge >= 0 {
+		d = min(max(maxAge, minMaxAge), maxMaxAge)
+	}
+	return d - rand.N(d/10+1)
+}
+
+// retryDelay grows from one second to half a minute.
+func retryDelay(failures int) time.Duration {
+	return min(minRetry<<min(failures-1, 10), maxRetry)
+}
+
+// refresh fetches when it is time, until the context is done.
+func (s *Set) refresh() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-timer.C:
+		}
+		if r := s.due(); r != nil {
+			select {
+			case <-r.done:
+			case <-s.ctx.Done():
+				return
+			}
+		}
+		s.mu.Lock()
+		timer.Reset(max(time.Until(s.next), 0))
+		s.mu.Unlock()
+	}
+}
+
+// due returns the fetch that runs, or begins one if it is time.
+func (s *Set) due() *round {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running == nil && !time.Now().Before(s.next) {
+		return s.begin()
+	}
+	return s.running
+}

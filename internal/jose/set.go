@@ -1,0 +1,281 @@
+package jose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/MicahParks/jwkset"
+	"github.com/MicahParks/keyfunc/v3"
+)
+
+// SetConfig is how a key set is kept. All but Now and Report are required.
+type SetConfig struct {
+	_ struct{}
+
+	// Fetch gets the document, if it is not the one that etag names: then body is nil.
+	Fetch func(ctx context.Context, etag string) (Document, error)
+	// MaxKeys is how many keys a set may have.
+	MaxKeys int
+	// RefreshInterval is when to fetch again, if the server does not say.
+	RefreshInterval time.Duration
+	// UnknownInterval is the shortest time between two fetches that unknown keys ask for.
+	UnknownInterval time.Duration
+	// MaxStale is how long keys serve that cannot be refreshed; negative: for ever.
+	MaxStale time.Duration
+	// Now is the clock that the times of tokens are compared with.
+	Now func() time.Time
+	// Report is told of what went wrong and right again.
+	Report func(Event)
+}
+
+// Document is what a fetch brought.
+type Document struct {
+	Body   []byte // nil: what the etag named still stands
+	ETag   string
+	MaxAge time.Duration // of Cache-Control; negative if it said nothing
+}
+
+// Event is a change in the state of a key set.
+type Event struct {
+	Err     error // the fetch failed; nil: it succeeded
+	Keys    int   // in the set now
+	Skipped int   // members that are no usable keys
+	Changed bool  // the keys are not those of before
+}
+
+// Unavailable is a fault: the keys are not known well enough to judge a token.
+type Unavailable struct {
+	RetryAfter time.Duration
+	Err        error
+}
+
+// Error says the cause.
+func (u *Unavailable) Error() string { return "jose: keys unavailable: " + u.Err.Error() }
+
+// Unwrap returns the cause.
+func (u *Unavailable) Unwrap() error { return u.Err }
+
+// Validity says how long a verified signature may be relied on.
+type Validity struct {
+	Until time.Time   // when the key set is too old; zero: never
+	Live  func() bool // whether the key is still published
+}
+
+// Set is the guarded key set of one issuer. It is safe for concurrent use.
+//
+// A token whose key is known is verified at once, whatever a fetch is doing. An
+// unknown key asks for a fetch that all requests share and that is nobody's in
+// particular: it goes on when the request that asked is gone. There is at most
+// one such fetch in an interval, so that forged key names cost the issuer
+// little; and within it a token that is younger than the keys we have is not
+// refused but told to come back.
+type Set struct {
+	cfg     SetConfig
+	keyfunc keyfunc.Keyfunc
+	ctx     context.Context // ends the fetches
+	state   atomic.Pointer[state]
+
+	mu        sync.Mutex // guards what follows
+	running   *round
+	lastAsked time.Time // when an unknown key last asked for a fetch, by cfg.Now
+	next      time.Time // when to refresh, by time.Now
+	failures  int       // in a row
+	emptyOnce bool      // the last answer was a set without a usable key
+}
+
+// state is what a successful fetch brought.
+type state struct {
+	*snapshot
+	fetched time.Time // when that fetch began, by cfg.Now
+	etag    string
+}
+
+// round is one fetch under way.
+type round struct {
+	done  chan struct{}
+	began time.Time // by cfg.Now
+	err   error     // once done
+}
+
+// Bounds of the time between two scheduled fetches.
+const (
+	minMaxAge = time.Minute
+	maxMaxAge = time.Hour
+	minRetry  = time.Second
+	maxRetry  = 30 * time.Second
+)
+
+// NewSet starts to keep a key set. The fetches end with ctx.
+func NewSet(ctx context.Context, cfg SetConfig) (*Set, error) {
+	s := &Set{cfg: cfg, ctx: ctx}
+	if err := s.useKeyfunc(ctx); err != nil {
+		return nil, err
+	}
+	go s.refresh()
+	return s, nil
+}
+
+// NewFixedSet is a key set that does not change: nothing is fetched.
+func NewFixedSet(doc []byte, maxKeys int) (*Set, error) {
+	keys, _, err := parseSet(doc, maxKeys)
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("jose: no usable key in the set")
+	}
+	s := &Set{cfg: SetConfig{MaxStale: -1}}
+	s.state.Store(&state{snapshot: newSnapshot(keys)})
+	return s, s.useKeyfunc(context.Background())
+}
+
+func (s *Set) useKeyfunc(ctx context.Context) (err error) {
+	s.keyfunc, err = keyfunc.New(keyfunc.Options{Ctx: ctx, Storage: storage{jwkset.NewMemoryStorage()}})
+	return err
+}
+
+// storage hands keyfunc the keys that a lookup names. It holds none itself.
+type storage struct{ jwkset.Storage }
+
+// KeyReadAll returns the candidates of the lookup that ctx is.
+func (storage) KeyReadAll(ctx context.Context) ([]jwkset.JWK, error) {
+	l, ok := ctx.Value(lookupKey{}).(*lookup)
+	if !ok {
+		return nil, errors.New("jose: no lookup in the context")
+	}
+	return l.candidates.jwks, nil
+}
+
+type lookupKey struct{}
+
+// lookup is a context that carries which keys to try through keyfunc.
+type lookup struct {
+	context.Context
+	candidates *candidates
+}
+
+// Value makes lookup a context that carries itself.
+func (l *lookup) Value(key any) any {
+	if _, ok := key.(lookupKey); ok {
+		return l
+	}
+	return l.Context.Value(key)
+}
+
+// Verify checks the signature of j. Its errors are ErrAlgorithm, ErrKey,
+// ErrSignature, which are refusals, and *Unavailable.
+func (s *Set) Verify(ctx context.Context, j *JWS) (Validity, error) {
+	if _, ok := algorithms[j.Algorithm]; !ok {
+		return Validity{}, ErrAlgorithm
+	}
+	now := s.state.Load()
+	if now != nil && !s.stale(now) {
+		v, err := s.try(ctx, now, j)
+		if err == nil || now.names(j.KeyID) || s.cfg.Fetch == nil {
+			return v, err
+		}
+	}
+	return s.tryNewer(ctx, j)
+}
+
+// Ready returns nil if there are keys to verify with.
+func (s *Set) Ready() error {
+	switch now := s.state.Load(); {
+	case now == nil:
+		return errNoKeys
+	case s.stale(now):
+		return errStale
+	default:
+		return nil
+	}
+}
+
+var (
+	errNoKeys = errors.New("jose: no keys yet")
+	errStale  = errors.New("jose: the keys are too old")
+	errEnded  = errors.New("jose: the context of the key set is done")
+	errRecent = errors.New("jose: key not known, and asked for keys a moment ago")
+)
+
+func (s *Set) stale(now *state) bool {
+	return s.cfg.MaxStale >= 0 && s.cfg.Now().Sub(now.fetched) > s.cfg.MaxStale
+}
+
+// try verifies with the keys of one state: at most maxTried.
+func (s *Set) try(ctx context.Context, now *state, j *JWS) (Validity, error) {
+	c := now.find(j.KeyID, j.Algorithm)
+	if c == nil {
+		return Validity{}, ErrKey
+	}
+	signature, err := decode(j.signature)
+	if err != nil {
+		return Validity{}, err
+	}
+	set, err := s.keyfunc.VerificationKeySet(&lookup{ctx, c})
+	if err != nil {
+		return Validity{}, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	method := algorithms[j.Algorithm].method
+	for i, public := range set.Keys {
+		if method.Verify(j.signed, signature, public) == nil {
+			return s.validity(now, c.keys[i]), nil
+		}
+	}
+	return Validity{}, ErrSignature
+}
+
+func (s *Set) validity(now *state, k *key) Validity {
+	v := Validity{Live: k.live}
+	if s.cfg.MaxStale >= 0 {
+		v.Until = now.fetched.Add(s.cfg.MaxStale)
+	}
+	return v
+}
+
+// tryNewer is for a token whose key is not known: it waits for newer keys, if
+// any may be had now. A fetch that was under way before the token came may have
+// missed its key, so then it asks once more.
+func (s *Set) tryNewer(ctx context.Context, j *JWS) (Validity, error) {
+	for {
+		r, mine, next := s.ask()
+		if r == nil {
+			return Validity{}, s.unknown(j, next)
+		}
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+			return Validity{}, &Unavailable{Err: ctx.Err()}
+		}
+		if r.err != nil {
+			return Validity{}, &Unavailable{RetryAfter: s.untilNext(next), Err: r.err}
+		}
+		now := s.state.Load()
+		v, err := s.try(ctx, now, j)
+		if err == nil || mine || now.names(j.KeyID) {
+			return v, err
+		}
+	}
+}
+
+// unknown tells a token that could have been signed with a key newer than ours,
+// which must come back, from one that could not, which is refused. iat is whole
+// seconds, so the second in which the keys were fetched counts as after.
+func (s *Set) unknown(j *JWS, next time.Time) error {
+	if err := s.Ready(); err != nil {
+		return &Unavailable{RetryAfter: s.untilNext(next), Err: err}
+	}
+	fetched := s.state.Load().fetched.Truncate(time.Second)
+	if issuedAt, ok := j.unverifiedIssuedAt(); ok && !issuedAt.Before(fetched) {
+		return &Unavailable{RetryAfter: s.untilNext(next), Err: errRecent}
+	}
+	return ErrKey
+}
+
+// untilNext is the time until the next slot for a fetch.
+func (s *Set) untilNext(next time.Time) time.Duration {
+	return max(next.Sub(s.cfg.Now()), time.Second)
+}

@@ -1,0 +1,259 @@
+package localjwt
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/internal/fetch"
+	"github.com/oauthz/oauthz/internal/jose"
+)
+
+// Config says which tokens are accepted. Issuer and Audience are required; all
+// else may be zero.
+type Config struct {
+	_ struct{}
+
+	// Issuer is who issues the tokens: iss, compared exactly, to the slash at
+	// its end. Required.
+	Issuer string
+	// Audience is what this API is called: at least one must be in aud, compared
+	// exactly. Required.
+	Audience []string
+	// JWKSURL is where the keys are: https, or http on loopback. Default:
+	// discovered from Issuer (RFC 8414, then OpenID Connect), whose metadata must
+	// name exactly Issuer.
+	JWKSURL string
+	// JWKS is a fixed key set instead (RFC 7517 §5): nothing is fetched. Members
+	// that are no usable keys are skipped; one must be left.
+	JWKS json.RawMessage
+	// Algorithms are the alg values accepted, of RS256, RS384, RS512, PS256,
+	// PS384, PS512, ES256, ES384, ES512, EdDSA and Ed25519. Default: all of these.
+	Algorithms []string
+	// RequireATJWT demands RFC 9068 to the letter: typ at+jwt, and the claims of
+	// its §2.2. Default: typ JWT, or none, is accepted too, if the token bears no
+	// mark of another kind of JWT.
+	RequireATJWT bool
+	// TenantClaim is the claim that fills Token.Tenant: a string. Default: none.
+	TenantClaim string
+	// Leeway is how far clocks may differ, for exp and nbf. Default 60 s, at most
+	// [oauthz.MaxLeeway]; negative: none.
+	Leeway time.Duration
+	// HTTPClient dials. Redirects are not followed, whatever it says. Default:
+	// one with http.DefaultTransport, which also means its proxy settings.
+	HTTPClient *http.Client
+	// Logger is told when the keys cannot be fetched, when they can again, and
+	// when they changed. Default: slog.Default().
+	Logger *slog.Logger
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+
+	// MaxTokenBytes and MaxHeaderBytes bound a token, before it is decoded.
+	// Defaults 16 KiB and 8 KiB (decoded).
+	MaxTokenBytes, MaxHeaderBytes int
+	// MaxJWKSBytes and MaxKeys bound a key set; one beyond is a failed fetch.
+	// Defaults 1 MiB and 512.
+	MaxJWKSBytes, MaxKeys int
+	// RefreshInterval is when keys are fetched again if the server does not say
+	// (Cache-Control: max-age, honoured from one minute to one hour). Default 15 min.
+	RefreshInterval time.Duration
+	// UnknownKeyInterval is the shortest time between two fetches that tokens
+	// with an unknown key cause. Default 5 s.
+	UnknownKeyInterval time.Duration
+	// FetchTimeout bounds one fetch, discovery included, and so how long a
+	// request with an unknown key may wait. Default 4 s.
+	FetchTimeout time.Duration
+	// MaxStale is how long keys serve that cannot be refreshed; then requests are
+	// answered with 503. Default 24 h; negative: for ever.
+	MaxStale time.Duration
+}
+
+const (
+	defaultLeeway             = 60 * time.Second
+	defaultMaxHeaderBytes     = 8 << 10
+	defaultMaxJWKSBytes       = 1 << 20
+	defaultMaxKeys            = 512
+	defaultRefreshInterval    = 15 * time.Minute
+	defaultUnknownKeyInterval = 5 * time.Second
+	defaultFetchTimeout       = 4 * time.Second
+	defaultMaxStale           = 24 * time.Hour
+)
+
+// New makes an Introspector, or says everything that is wrong with cfg. It does
+// not wait for the keys: if the issuer is down, requests are answered with 503
+// until it is back. ctx ends the fetching of keys.
+func New(ctx context.Context, cfg Config) (*Introspector, error) {
+	cfg = cfg.withDefaults()
+	keys, err := cfg.fixedSet()
+	if err := errors.Join(cfg.check(), err); err != nil {
+		return nil, err
+	}
+	if keys == nil {
+		if keys, err = cfg.remoteSet(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return &Introspector{
+		issuer:       cfg.Issuer,
+		audience:     slices.Clone(cfg.Audience),
+		algorithms:   slices.Clone(cfg.Algorithms),
+		requireATJWT: cfg.RequireATJWT,
+		tenantClaim:  cfg.TenantClaim,
+		leeway:       max(cfg.Leeway, 0),
+		limits:       jose.Limits{Token: cfg.MaxTokenBytes, Header: cfg.MaxHeaderBytes},
+		now:          cfg.Now,
+		keys:         keys,
+	}, nil
+}
+
+func (cfg Config) withDefaults() Config {
+	setDefault(&cfg.Leeway, defaultLeeway)
+	setDefault(&cfg.MaxTokenBytes, oauthz.MaxTokenBytes)
+	setDefault(&cfg.MaxHeaderBytes, defaultMaxHeaderBytes)
+	setDefault(&cfg.MaxJWKSBytes, defaultMaxJWKSBytes)
+	setDefault(&cfg.MaxKeys, defaultMaxKeys)
+	setDefault(&cfg.RefreshInterval, defaultRefreshInterval)
+	setDefault(&cfg.UnknownKeyInterval, defaultUnknownKeyInterval)
+	setDefault(&cfg.FetchTimeout, defaultFetchTimeout)
+	setDefault(&cfg.MaxStale, defaultMaxStale)
+	if len(cfg.Algorithms) == 0 {
+		cfg.Algorithms = jose.Algorithms()
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return cfg
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (cfg *Config) check() error {
+	var errs []error
+	wrong := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("localjwt: config: "+format, args...))
+	}
+	if cfg.Issuer == "" {
+		wrong("Issuer is required")
+	}
+	if len(cfg.Audience) == 0 {
+		wrong("Audience is required: without it, a token for any other API is accepted")
+	}
+	if slices.Contains(cfg.Audience, "") {
+		wrong("Audience holds an empty string")
+	}
+	if cfg.JWKSURL != "" && cfg.JWKS != nil {
+		wrong("JWKSURL and JWKS exclude each other")
+	}
+	if err := cfg.checkSource(); err != nil {
+		errs = append(errs, err)
+	}
+	for _, alg := range cfg.Algorithms {
+		if !slices.Contains(jose.Algorithms(), alg) {
+			wrong("Algorithms: %q is not one of %v", alg, jose.Algorithms())
+		}
+	}
+	if cfg.Leeway > oauthz.MaxLeeway {
+		wrong("Leeway: %v is more than %v", cfg.Leeway, oauthz.MaxLeeway)
+	}
+	for _, bound := range []struct {
+		name  string
+		value int64
+	}{
+		{"MaxTokenBytes", int64(cfg.MaxTokenBytes)},
+		{"MaxHeaderBytes", int64(cfg.MaxHeaderBytes)},
+		{"MaxJWKSBytes", int64(cfg.MaxJWKSBytes)},
+		{"MaxKeys", int64(cfg.MaxKeys)},
+		{"RefreshInterval", int64(cfg.RefreshInterval)},
+		{"UnknownKeyInterval", int64(cfg.UnknownKeyInterval)},
+		{"FetchTimeout", int64(cfg.FetchTimeout)},
+	} {
+		if bound.value < 0 {
+			wrong("%s is negative", bound.name)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkSource checks the URL that the keys, or the metadata, will come from.
+func (cfg *Config) checkSource() error {
+	switch {
+	case cfg.JWKS != nil:
+		return nil
+	case cfg.JWKSURL != "":
+		if _, err := fetch.CheckURL(cfg.JWKSURL); err != nil {
+			return fmt.Errorf("localjwt: config: JWKSURL: %w", err)
+		}
+	case cfg.Issuer != "":
+		if _, err := jose.WellKnown(cfg.Issuer); err != nil {
+			return fmt.Errorf("localjwt: config: Issuer: cannot discover the keys, and there is no JWKSURL: %w", err)
+		}
+	}
+	return nil
+}
+
+// fixedSet returns the key set that JWKS is, or nil.
+func (cfg *Config) fixedSet() (*jose.Set, error) {
+	if cfg.JWKS == nil {
+		return nil, nil
+	}
+	keys, err := jose.NewFixedSet(cfg.JWKS, cfg.MaxKeys)
+	if err != nil {
+		return nil, fmt.Errorf("localjwt: config: JWKS: %w", err)
+	}
+	return keys, nil
+}
+
+func (cfg *Config) remoteSet(ctx context.Context) (*jose.Set, error) {
+	client := fetch.New(fetch.Config{
+		HTTPClient: cfg.HTTPClient, MaxBytes: int64(cfg.MaxJWKSBytes), Timeout: cfg.FetchTimeout, Concurrency: 1,
+	})
+	get := jose.Remote(client, func(ctx context.Context) (string, error) {
+		if cfg.JWKSURL != "" {
+			return cfg.JWKSURL, nil
+		}
+		return jose.Discover(ctx, client, cfg.Issuer, "jwks_uri")
+	})
+	timeout := cfg.FetchTimeout
+	return jose.NewSet(ctx, jose.SetConfig{
+		Fetch: func(ctx context.Context, etag string) (jose.Document, error) {
+			ctx, cancel := context.WithTimeout(ctx, timeout) // of discovery and key set together
+			defer cancel()
+			return get(ctx, etag)
+		},
+		MaxKeys: cfg.MaxKeys, RefreshInterval: cfg.RefreshInterval, UnknownInterval: cfg.UnknownKeyInterval,
+		MaxStale: cfg.MaxStale, Now: cfg.Now, Report: reporter(cfg.Logger, cfg.Issuer),
+	})
+}
+
+// reporter logs changes. It is called by one goroutine at a time.
+func reporter(logger *slog.Logger, issuer string) func(jose.Event) {
+	log := logger.With("issuer", issuer)
+	failing := false
+	return func(e jose.Event) {
+		switch {
+		case e.Err != nil:
+			failing = true
+			log.Warn("oauthz: cannot fetch the issuer's keys", "error", e.Err)
+		case failing || e.Changed:
+			failing = false
+			log.Info("oauthz: fetched the issuer's keys", "keys", e.Keys, "changed", e.Changed)
+			if e.Skipped > 0 {
+				log.Warn("oauthz: the issuer's key set has members that are no usable verification keys", "skipped", e.Skipped)
+			}
+		}
+	}
+}

@@ -1,0 +1,242 @@
+package oauthztest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// An Endpoint is a part of the server that can fail by itself, and whose requests are counted.
+type Endpoint string
+
+// The endpoints. Discovery is both kinds of metadata: a [Fault] that minds tells them apart by r.URL.Path.
+const (
+	Discovery     Endpoint = "discovery"     // RFC 8414 §3, OpenID Connect Discovery 1.0 §4
+	JWKS          Endpoint = "jwks"          // RFC 7517 §5
+	Introspection Endpoint = "introspection" // RFC 7662 §2
+	Revocation    Endpoint = "revocation"    // RFC 7009 §2
+)
+
+// A Fault answers in place of an endpoint. It may fall back on next, which is the endpoint. It is called concurrently, and
+// must return when the request's context ends, as it does at the latest when the server stops.
+type Fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
+
+// A switchboard says what is wrong with which endpoint, and counts.
+type switchboard struct {
+	mu     sync.Mutex
+	faults map[Endpoint]Fault
+	counts map[Endpoint]int
+}
+
+// Inject has f answer every request to e from now on, in place of a fault injected before, until [Server.Heal].
+func (s *Server) Inject(e Endpoint, f Fault) {
+	e.check()
+	if f == nil {
+		panic("oauthztest: inject: no fault")
+	}
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	if s.faults.faults == nil {
+		s.faults.faults = map[Endpoint]Fault{}
+	}
+	s.faults.faults[e] = f
+}
+
+// Heal has e answer for itself again. Requests that a fault took go on failing.
+func (s *Server) Heal(e Endpoint) {
+	e.check()
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	delete(s.faults.faults, e)
+}
+
+// Count returns how many requests e got, be they answered, refused or failed by a fault. A request is counted when it
+// arrives, before a fault acts.
+func (s *Server) Count(e Endpoint) int {
+	e.check()
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	return s.faults.counts[e]
+}
+
+// ResetCounts starts counting from zero, for all endpoints.
+func (s *Server) ResetCounts() {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	clear(s.faults.counts)
+}
+
+// arrived counts a request to e, and returns the fault that answers it, if any.
+func (b *switchboard) arrived(e Endpoint) Fault {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.counts == nil {
+		b.counts = map[Endpoint]int{}
+	}
+	b.counts[e]++
+	return b.faults[e]
+}
+
+func (e Endpoint) check() {
+	switch e {
+	case Discovery, JWKS, Introspection, Revocation:
+	default:
+		panic(fmt.Sprintf("oauthztest: no such endpoint: %q", string(e)))
+	}
+}
+
+// Down closes the connection without an answer. Go's client repeats a GET once if the connection was not a new one, so
+// such a request may count twice.
+func Down() Fault {
+	return func(http.ResponseWriter, *http.Request, http.Handler) { cut() }
+}
+
+// cut ends a handler and its connection. What was not flushed is never sent.
+func cut() { panic(http.ErrAbortHandler) }
+
+// Hang reads the request and never answers. It ends when the client goes away or the server stops.
+func Hang() Fault {
+	return func(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
+		_, _ = io.Copy(io.Discard, r.Body) // net/http looks out for a client that leaves once the body is read
+		<-r.Context().Done()
+		cut()
+	}
+}
+
+// SlowBody sends the headers at once and then the endpoint's own answer, one byte after each wait: right, for a client that
+// is patient enough.
+func SlowBody(every time.Duration) Fault {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		answer := recorded(r, next)
+		send(w, answer, answer.Body.Len())
+		flush := http.NewResponseController(w).Flush
+		_ = flush()
+		for _, b := range answer.Body.Bytes() {
+			select {
+			case <-time.After(every):
+			case <-r.Context().Done():
+				cut()
+			}
+			if _, err := w.Write([]byte{b}); err != nil || flush() != nil {
+				return
+			}
+		}
+	}
+}
+
+// Truncated sends the first half of the endpoint's own answer, under the Content-Length of the whole, and closes the
+// connection (RFC 9112 §8: an incomplete message).
+func Truncated() Fault {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		answer := recorded(r, next)
+		send(w, answer, max(answer.Body.Len(), 1))
+		_, _ = w.Write(answer.Body.Bytes()[:answer.Body.Len()/2])
+		_ = http.NewResponseController(w).Flush()
+		cut()
+	}
+}
+
+// recorded is the answer of next to r as an unconditional request: a 304 has no body to be slow with.
+func recorded(r *http.Request, next http.Handler) *httptest.ResponseRecorder {
+	r = r.Clone(r.Context())
+	r.Header.Del("If-None-Match")
+	answer := httptest.NewRecorder()
+	next.ServeHTTP(answer, r)
+	return answer
+}
+
+// send writes the status and the headers of an answer, and that its body has length bytes.
+func send(w http.ResponseWriter, answer *httptest.ResponseRecorder, length int) {
+	maps.Copy(w.Header(), answer.Header())
+	w.Header().Set("Content-Length", strconv.Itoa(length))
+	w.WriteHeader(answer.Code)
+}
+
+// Status answers with a status code and its name, as text. It panics for
+// what is not the code of a final answer (RFC 9110 §15).
+func Status(code int) Fault {
+	if code < 200 || code > 999 {
+		panic(fmt.Sprintf("oauthztest: no such status: %d", code))
+	}
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		http.Error(w, http.StatusText(code), code)
+	}
+}
+
+// TooManyRequests answers 429 (RFC 6585 §4) with that Retry-After, seconds or a date (RFC 9110 §10.2.3), or without if it
+// is empty.
+func TooManyRequests(retryAfter string) Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		if retryAfter != "" {
+			w.Header().Set("Retry-After", retryAfter)
+		}
+		refuse(w, http.StatusTooManyRequests, "too_many_requests")
+	}
+}
+
+// HTML answers 200 with a login page, as a proxy does that wants a person to sign in.
+func HTML() Fault {
+	return Body("text/html; charset=utf-8", "<!DOCTYPE html>\n<title>Sign in</title>\n<form><input name=password></form>\n")
+}
+
+// Body answers 200 with that content type and body.
+func Body(contentType, body string) Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.Header().Set("Content-Type", contentType)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+// Redirect answers 307 with exactly that Location (RFC 9110 §15.4.8). Of all redirects this is the one that makes a careless
+// client post the token again, to whoever it is sent to.
+func Redirect(url string) Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.Header().Set("Location", url)
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	}
+}
+
+// The document that Huge and GzipBomb send is both a key set and an introspection answer, around one very long string.
+const (
+	hugeHead = `{"active":true,"keys":[],"padding":"`
+	hugeTail = `"}`
+)
+
+// Huge answers 200 with a JSON document of size bytes, without a Content-Length that would give it away. It is made as
+// it is sent, never held. It cannot be shorter than a document without padding.
+func Huge(size int64) Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = http.NewResponseController(w).Flush() // else net/http finds out the length of a short one
+		writeHuge(w, size)
+	}
+}
+
+// GzipBomb answers as [Huge] does, gzipped whether the client likes it or not: size bytes for the reader,
+// about a thousandth of them on the wire.
+func GzipBomb(size int64) Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		writeHuge(z, size)
+		_ = z.Close()
+	}
+}
+
+// writeHuge writes a document of n bytes, until nobody reads it any more.
+func writeHuge(w io.Writer, n int64) {
+	chunk := bytes.Repeat([]byte("A"), 32<<10)
+	_, err := io.WriteString(w, hugeHead)
+	for left := n - int64(len(hugeHead)+len(hugeTail)); left > 0 && err == nil; left -= int64(len(chunk)) {
+		_, err = w.Write(chunk[:min(left, int64(len(chunk)))])
+	}
+	_, _ = io.WriteString(w, hugeTail)
+}

@@ -1,0 +1,203 @@
+package oauthztest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/oauthz/oauthz"
+)
+
+// A Build serves handler behind guard, at every path and for every method, in the way of the framework under test: under
+// one group for each of requirements but the last, the outermost first, and a route for the last. With net/http it is
+//
+//	func(guard *oauthz.Guard, handler http.HandlerFunc, requirements ...oauthz.Requirement) http.Handler {
+//		var h http.Handler = handler
+//		for _, req := range slices.Backward(requirements) {
+//			h = guard.Protect(req)(h)
+//		}
+//		return h
+//	}
+type Build func(guard *oauthz.Guard, handler http.HandlerFunc, requirements ...oauthz.Requirement) http.Handler
+
+// RunOutcomes checks that an adapter answers as net/http does: for every outcome the same status, challenge, other headers
+// of the refusal and body, to the byte, and the handler run or not. Adapters run it as their test.
+func RunOutcomes(t *testing.T, build Build) {
+	t.Helper()
+	for _, o := range outcomes() {
+		t.Run(o.name, func(t *testing.T) {
+			t.Parallel()
+			o.run(t, build)
+		})
+	}
+}
+
+// outcome is one row: a request to a route, and what must come back. The zero values are a GET without credentials.
+type outcome struct {
+	name         string
+	config       func(*oauthz.Config)
+	requirements []oauthz.Requirement // none: Require("orders:read")
+	method       string
+	target       string
+	header       http.Header
+	bearer       string // an Authorization field more, if not empty
+	body         string
+
+	status     int
+	challenge  string
+	retryAfter string
+	answer     string
+	ran        bool
+	subject    string // of the token that the handler finds; "": none
+	asked      int64  // how often the introspector was asked
+}
+
+// The tokens that the suite's introspector knows, by what it says of them.
+var verdicts = map[string]func() (*oauthz.Token, error){
+	"good":    verdict(Claims{"scope": "orders:read profile", "acr": "silver", "roles": []string{"clerk"}}),
+	"strong":  verdict(Claims{"scope": "orders:read", "acr": "gold", "auth_time": time.Now()}),
+	"bound":   verdict(Claims{"scope": "orders:read", "cnf": map[string]string{"x5t#S256": "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"}}),
+	"revoked": verdict(Claims{"scope": "orders:read", "jti": "revoked"}),
+	"over":    verdict(Claims{"scope": "orders:read", "exp": time.Now().Add(-time.Hour)}),
+	"expired": func() (*oauthz.Token, error) { return nil, oauthz.ErrExpired },
+	"foreign": func() (*oauthz.Token, error) { return nil, oauthz.ErrUnrecognized },
+	"fault":   func() (*oauthz.Token, error) { return nil, errors.New("connect: secret-host refused") },
+	"limited": func() (*oauthz.Token, error) {
+		return nil, &oauthz.Error{Status: 503, Code: "temporarily_unavailable", RetryAfter: 1500 * time.Millisecond, Err: oauthz.ErrUnavailable}
+	},
+	"panic":   func() (*oauthz.Token, error) { panic("secret") },
+	"nothing": func() (*oauthz.Token, error) { return nil, nil },
+}
+
+func verdict(claims Claims) func() (*oauthz.Token, error) {
+	return func() (*oauthz.Token, error) { return Token(claims), nil }
+}
+
+const (
+	noScope     = `{"error":"insufficient_scope","error_description":"The access token lacks a scope that is required"}`
+	notAllowed  = `{"error":"insufficient_scope","error_description":"The access token does not allow this"}`
+	badRequest  = `{"error":"invalid_request","error_description":"The credentials are malformed, or sent more than once"}`
+	badToken    = `{"error":"invalid_token","error_description":"The access token is not valid"}`
+	expired     = `{"error":"invalid_token","error_description":"The access token expired"}`
+	weakLogin   = `{"error":"insufficient_user_authentication","error_description":"A newer or stronger login is required"}`
+	unavailable = `{"error":"temporarily_unavailable"}`
+	serverError = `{"error":"server_error"}`
+
+	badRequestChallenge = `Bearer realm="api", error="invalid_request", error_description="The credentials are malformed, or sent more than once"`
+	badTokenChallenge   = `Bearer realm="api", error="invalid_token", error_description="The access token is not valid"`
+	expiredChallenge    = `Bearer realm="api", error="invalid_token", error_description="The access token expired"`
+	noScopeChallenge    = `Bearer realm="api", error="insufficient_scope", error_description="The access token lacks a scope that is required", scope="%s"`
+	notAllowedChallenge = `Bearer realm="api", error="insufficient_scope", error_description="The access token does not allow this"`
+	weakLoginChallenge  = `Bearer realm="api", error="insufficient_user_authentication", error_description="A newer or stronger login is required", %s`
+)
+
+func (o outcome) run(t *testing.T, build Build) {
+	t.Helper()
+	suite := &suite{}
+	guard, err := oauthz.New(suite.config(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.requirements == nil {
+		o.requirements = []oauthz.Requirement{oauthz.Require("orders:read")}
+	}
+	server := httptest.NewServer(build(guard, suite.handle, o.requirements...))
+	defer server.Close()
+	answer, err := server.Client().Transport.RoundTrip(o.request(t, server.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err = errors.Join(err, answer.Body.Close()); err != nil {
+		t.Fatal(err)
+	}
+	o.compare(t, answer, string(body))
+	equal(t, "handler ran", suite.ran.Load(), o.ran)
+	equal(t, "subject in the context", suite.subject.Load(), any(o.subject))
+	equal(t, "questions to the introspector", suite.asked.Load(), o.asked)
+}
+
+func (o outcome) request(t *testing.T, url string) *http.Request {
+	t.Helper()
+	method := o.method
+	if method == "" {
+		method = http.MethodGet
+	}
+	r, err := http.NewRequestWithContext(t.Context(), method, url+"/orders"+o.target, strings.NewReader(o.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, values := range o.header {
+		r.Header[name] = values
+	}
+	if o.bearer != "" {
+		r.Header.Add("Authorization", "Bearer "+o.bearer)
+	}
+	return r
+}
+
+func (o outcome) compare(t *testing.T, answer *http.Response, body string) {
+	t.Helper()
+	equal(t, "status", answer.StatusCode, o.status)
+	equal(t, "WWW-Authenticate", strings.Join(answer.Header.Values("WWW-Authenticate"), "\n"), o.challenge)
+	equal(t, "Retry-After", answer.Header.Get("Retry-After"), o.retryAfter)
+	equal(t, "body", body, o.answer)
+	if !o.ran {
+		equal(t, "Cache-Control", answer.Header.Get("Cache-Control"), "no-store")
+		equal(t, "Content-Type", answer.Header.Get("Content-Type"), "application/json")
+	}
+}
+
+func equal[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s:\n got %v\nwant %v", what, got, want)
+	}
+}
+
+// suite is what stands around one request: the introspector, a revocation list, and the handler.
+type suite struct {
+	asked   atomic.Int64
+	ran     atomic.Bool
+	subject atomic.Value
+}
+
+func (s *suite) config(o outcome) oauthz.Config {
+	s.subject.Store("")
+	revocations := &oauthz.Revocations{}
+	err := revocations.Revoke(context.Background(), oauthz.Revocation{Match: map[string]any{"iss": "https://issuer.example", "jti": "revoked"}})
+	if err != nil {
+		panic(err)
+	}
+	cfg := oauthz.Config{
+		Introspector: oauthz.IntrospectorFunc(s.introspect),
+		Revocations:  []oauthz.RevocationList{revocations},
+	}
+	if o.config != nil {
+		o.config(&cfg)
+	}
+	return cfg
+}
+
+func (s *suite) introspect(_ context.Context, token string) (*oauthz.Token, error) {
+	s.asked.Add(1)
+	if v, ok := verdicts[token]; ok {
+		return v()
+	}
+	return nil, fmt.Errorf("%w: unknown", oauthz.ErrInvalidToken)
+}
+
+func (s *suite) handle(w http.ResponseWriter, r *http.Request) {
+	s.ran.Store(true)
+	if token, ok := oauthz.TokenFrom(r.Context()); ok {
+		s.subject.Store(token.Subject)
+	}
+	_, _ = io.WriteString(w, "orders")
+}

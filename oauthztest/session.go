@@ -1,0 +1,98 @@
+package oauthztest
+
+import (
+	"context"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// A session is one stretch of listening: from NewServer or Start to Stop or Close.
+type session struct {
+	server *http.Server
+	cancel context.CancelFunc // ends the context of every request
+	served chan struct{}      // closed when no connection will be accepted any more
+	alive  sync.WaitGroup     // connections, and handlers (which outlive a connection that they hijack)
+}
+
+// serve answers what arrives at l with s until the session ends.
+func serve(l net.Listener, s *Server) *session {
+	ctx, cancel := context.WithCancel(context.Background())
+	live := &session{cancel: cancel, served: make(chan struct{})}
+	live.server = &http.Server{
+		Handler:     live.counted(http.HandlerFunc(s.dispatch)),
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ConnState:   live.track,
+		ErrorLog:    log.New(io.Discard, "", 0),
+	}
+	go func() {
+		defer close(live.served)
+		_ = live.server.Serve(l) // always an error: that it was closed
+	}()
+	return live
+}
+
+// track counts connections as net/http reports them: each is new once, and closed or hijacked once.
+func (l *session) track(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		l.alive.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		l.alive.Done()
+	}
+}
+
+// counted counts handlers too. While one starts, its connection is still counted, so Add never meets a Wait at zero.
+func (l *session) counted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		l.alive.Add(1)
+		defer l.alive.Done()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// end cuts every connection and waits for every handler.
+func (l *session) end() {
+	l.cancel()
+	_ = l.server.Close()
+	<-l.served
+	_ = l.server.Close() // again, for a connection that was accepted while the first Close ran
+	l.alive.Wait()
+}
+
+// listen listens on addr, or where net/http/httptest would if it is empty.
+func listen(addr string) (net.Listener, error) {
+	if addr != "" {
+		return net.Listen("tcp", addr)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return net.Listen("tcp6", "[::1]:0")
+	}
+	return l, nil
+}
+
+// listenAgain listens on an address that was given up. Someone else's outgoing connection may have borrowed the port,
+// since it looked free: that passes, so try for a while.
+func listenAgain(addr string) (net.Listener, error) {
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		l, err := net.Listen("tcp", addr)
+		if err == nil || time.Now().After(deadline) {
+			return l, err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// loopback reports whether addr, if given, is a loopback host and a port: nobody else can reach a server that mints.
+func loopback(addr string) bool {
+	if addr == "" {
+		return true
+	}
+	host, _, err := net.SplitHostPort(addr)
+	return err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
+}
