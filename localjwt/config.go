@@ -239,17 +239,14 @@ func (cfg *Config) remoteSet(ctx context.Context) (*jose.Set, error) {
 	})
 }
 
-// reporter logs changes. It is called by one goroutine at a time.
+// reporter logs failures, and what is new.
 func reporter(logger *slog.Logger, issuer string) func(jose.Event) {
 	log := logger.With("issuer", issuer)
-	failing := false
 	return func(e jose.Event) {
 		switch {
 		case e.Err != nil:
-			failing = true
 			log.Warn("oauthz: cannot fetch the issuer's keys", "error", e.Err)
-		case failing || e.Changed:
-			failing = false
+		case e.Changed || e.Recovered:
 			log.Info("oauthz: fetched the issuer's keys", "keys", e.Keys, "changed", e.Changed)
 			if e.Skipped > 0 {
 				log.Warn("oauthz: the issuer's key set has members that are no usable verification keys", "skipped", e.Skipped)

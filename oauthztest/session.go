@@ -78,13 +78,15 @@ func listen(addr string) (net.Listener, error) {
 // listenAgain listens on an address that was given up. Someone else's outgoing connection may have borrowed the port,
 // since it looked free: that passes, so try for a while.
 func listenAgain(addr string) (net.Listener, error) {
+	retry := time.NewTicker(10 * time.Millisecond)
+	defer retry.Stop()
 	deadline := time.Now().Add(5 * time.Second)
 	for {
 		l, err := net.Listen("tcp", addr)
 		if err == nil || time.Now().After(deadline) {
 			return l, err
 		}
-		time.Sleep(10 * time.Millisecond)
+		<-retry.C
 	}
 }
 

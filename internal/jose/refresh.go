@@ -32,6 +32,10 @@ func (s *Set) begin() *round {
 	go func() {
 		event := s.run(r)
 		close(r.done)
+		select {
+		case s.wake <- struct{}{}:
+		default: // is awake
+		}
 		s.cfg.Report(event)
 	}()
 	return r
@@ -54,9 +58,10 @@ func (s *Set) run(r *round) (event Event) {
 		r.err = err
 		event.Err = err
 		s.failures++
-		s.next = time.Now().Add(retryDelay(s.failures))
+		s.next = time.Now().Add(s.retryDelay())
 		return event
 	}
+	event.Recovered = s.failures > 0
 	s.failures = 0
 	s.next = time.Now().Add(s.interval(doc.MaxAge))
 	return event
@@ -126,9 +131,14 @@ func (s *Set) interval(maxAge time.Duration) time.Duration {
 	return d - rand.N(d/10+1)
 }
 
-// retryDelay grows from one second to half a minute.
-func retryDelay(failures int) time.Duration {
-	return min(minRetry<<min(failures-1, 10), maxRetry)
+// retryDelay grows from one second to half a minute, but while there are no
+// keys to serve with, not beyond what unknown keys would cause anyway.
+func (s *Set) retryDelay() time.Duration {
+	longest := maxRetry
+	if s.Ready() != nil {
+		longest = max(min(maxRetry, s.cfg.UnknownInterval), minRetry)
+	}
+	return min(minRetry<<min(s.failures-1, 10), longest)
 }
 
 // refresh fetches when it is time, until the context is done.
@@ -139,27 +149,22 @@ func (s *Set) refresh() {
 		select {
 		case <-s.ctx.Done():
 			return
+		case <-s.wake: // a round has ended, and says when the next one is due
 		case <-timer.C:
 		}
-		if r := s.due(); r != nil {
-			select {
-			case <-r.done:
-			case <-s.ctx.Done():
-				return
-			}
-		}
-		s.mu.Lock()
-		timer.Reset(max(time.Until(s.next), 0))
-		s.mu.Unlock()
+		timer.Reset(s.due())
 	}
 }
 
-// due returns the fetch that runs, or begins one if it is time.
-func (s *Set) due() *round {
+// due begins a round if it is time for one, and returns when to look again.
+func (s *Set) due() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.running == nil && !time.Now().Before(s.next) {
-		return s.begin()
+		s.begin()
 	}
-	return s.running
+	if s.running != nil {
+		return maxMaxAge // its end wakes us
+	}
+	return time.Until(s.next)
 }

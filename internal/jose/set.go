@@ -12,7 +12,7 @@ import (
 	"github.com/MicahParks/keyfunc/v3"
 )
 
-// SetConfig is how a key set is kept. All but Now and Report are required.
+// SetConfig is how a key set is kept. All are required.
 type SetConfig struct {
 	_ struct{}
 
@@ -28,7 +28,7 @@ type SetConfig struct {
 	MaxStale time.Duration
 	// Now is the clock that the times of tokens are compared with.
 	Now func() time.Time
-	// Report is told of what went wrong and right again.
+	// Report is told of every fetch. It must be safe for concurrent use.
 	Report func(Event)
 }
 
@@ -41,10 +41,11 @@ type Document struct {
 
 // Event is a change in the state of a key set.
 type Event struct {
-	Err     error // the fetch failed; nil: it succeeded
-	Keys    int   // in the set now
-	Skipped int   // members that are no usable keys
-	Changed bool  // the keys are not those of before
+	Err       error // the fetch failed; nil: it succeeded
+	Keys      int   // in the set now
+	Skipped   int   // members that are no usable keys
+	Changed   bool  // the keys are not those of before
+	Recovered bool  // the fetch before had failed
 }
 
 // Unavailable is a fault: the keys are not known well enough to judge a token.
@@ -77,6 +78,7 @@ type Set struct {
 	cfg     SetConfig
 	keyfunc keyfunc.Keyfunc
 	ctx     context.Context // ends the fetches
+	wake    chan struct{}   // a round has ended
 	state   atomic.Pointer[state]
 
 	mu        sync.Mutex // guards what follows
@@ -111,10 +113,13 @@ const (
 
 // NewSet starts to keep a key set. The fetches end with ctx.
 func NewSet(ctx context.Context, cfg SetConfig) (*Set, error) {
-	s := &Set{cfg: cfg, ctx: ctx}
+	s := &Set{cfg: cfg, ctx: ctx, wake: make(chan struct{}, 1)}
 	if err := s.useKeyfunc(ctx); err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
+	s.begin() // not one that an unknown key has asked for
+	s.mu.Unlock()
 	go s.refresh()
 	return s, nil
 }
