@@ -202,7 +202,6 @@ func (s *Set) Ready() error {
 var (
 	errNoKeys = errors.New("jose: no keys yet")
 	errStale  = errors.New("jose: the keys are too old")
-	errEnded  = errors.New("jose: the context of the key set is done")
 	errRecent = errors.New("jose: key not known, and asked for keys a moment ago")
 )
 

@@ -43,9 +43,8 @@ type Member struct {
 // Object checks the whole of doc, at every depth, and returns the members of
 // the one object that it must be.
 func Object(doc string) ([]Member, error) {
-	var names [24]string
-	p := parser{doc: doc, names: names[:0]}
-	members := make([]Member, 0, 16)
+	p := parser{doc: doc}
+	members := make([]Member, 0, min(2+len(doc)/24, 32)) // what claims usually need
 	p.space()
 	if p.peek() != '{' {
 		// The rest is checked all the same: null and garbage are different mistakes.
@@ -103,8 +102,7 @@ func Array(value string) ([]string, error) {
 	if value == "" || value[0] != '[' {
 		return nil, ErrType
 	}
-	var names [24]string
-	p := parser{doc: value, names: names[:0]}
+	p := parser{doc: value}
 	var out []string
 	if err := p.array(1, &out); err != nil {
 		return nil, err
@@ -155,9 +153,9 @@ func unquote(quoted string) string {
 
 // parser checks a document from left to right.
 type parser struct {
-	doc   string
-	pos   int
-	names []string // the names seen in the objects that are open, innermost last
+	doc    string
+	pos    int
+	nested []Member // those of the objects that are open below the one asked for
 }
 
 // peek returns the next byte, or 0 at the end; NUL is legal nowhere in JSON.
@@ -198,7 +196,10 @@ func (p *parser) value(depth int) error {
 		_, err := p.scan()
 		return err
 	case c == '{':
-		return p.object(depth+1, nil)
+		outer := len(p.nested)
+		err := p.object(depth+1, &p.nested)
+		p.nested = p.nested[:outer]
+		return err
 	case c == '[':
 		return p.array(depth+1, nil)
 	case c == '-' || '0' <= c && c <= '9':
@@ -222,34 +223,32 @@ func (p *parser) literal(word string) error {
 	return nil
 }
 
-// object checks an object and appends its members to out, if there is one.
+// object checks an object and appends its members to out.
 func (p *parser) object(depth int, out *[]Member) error {
 	if depth > MaxDepth {
 		return ErrDepth
 	}
 	p.pos++ // {
-	base := len(p.names)
+	base := len(*out)
 	var seen map[string]bool
 	for first := true; ; first = false {
 		done, err := p.next('}', first)
 		if err != nil || done {
-			p.names = p.names[:base]
 			return err
 		}
 		name, err := p.name()
 		if err != nil {
 			return err
 		}
-		if seen, err = p.unique(name, base, seen); err != nil {
+		if seen, err = unique(name, (*out)[base:], seen); err != nil {
 			return err
 		}
 		start := p.pos
+		*out = append(*out, Member{Name: name})
 		if err := p.value(depth); err != nil {
 			return err
 		}
-		if out != nil {
-			*out = append(*out, Member{Name: name, Value: p.doc[start:p.pos]})
-		}
+		(*out)[len(*out)-1].Value = p.doc[start:p.pos]
 	}
 }
 
@@ -314,25 +313,21 @@ func (p *parser) name() (string, error) {
 	return unquote(quoted), nil
 }
 
-// unique records name, which no member of the same object may have had. A few
-// names are compared one by one, which costs no allocation; beyond that a map
-// keeps a hostile object from costing the square of its size.
-func (p *parser) unique(name string, base int, seen map[string]bool) (map[string]bool, error) {
+// unique refuses a name that one of members has. A few are compared one by one,
+// which costs no allocation; beyond that a map, seen, keeps a hostile object
+// from costing the square of its size.
+func unique(name string, members []Member, seen map[string]bool) (map[string]bool, error) {
 	const few = 24
-	open := p.names[base:]
-	if seen == nil && len(open) < few {
-		for _, n := range open {
-			if n == name {
-				return nil, ErrDuplicate
-			}
+	if len(members) < few {
+		if _, ok := Lookup(members, name); ok {
+			return nil, ErrDuplicate
 		}
-		p.names = append(p.names, name)
 		return nil, nil
 	}
 	if seen == nil {
 		seen = make(map[string]bool, 2*few)
-		for _, n := range open {
-			seen[n] = true
+		for _, m := range members {
+			seen[m.Name] = true
 		}
 	}
 	if seen[name] {
