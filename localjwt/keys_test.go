@@ -326,6 +326,32 @@ func TestJW17ForgedKeyNamesStarveNobody(t *testing.T) {
 	})
 }
 
+// A fetch that ends between the moment that a request looks for its key and the
+// moment that it asks for newer ones has brought the key: the request is not
+// measured against keys that it was never tried with.
+func TestFetchThatEndsInBetween(t *testing.T) {
+	bubble(t, func(t *testing.T, as *issuer) {
+		var in *localjwt.Introspector
+		var between func()
+		in = as.introspector(t, func(cfg *localjwt.Config) {
+			cfg.Now = func() time.Time {
+				if f := between; f != nil { // the request has looked at the keys of before
+					between = nil
+					f()
+				}
+				return time.Now()
+			}
+		})
+		require.Equal(t, ok, ask(t, in, as.Mint(nil)))
+		pass(time.Minute)
+		as.Rotate()
+		token := as.Mint(oauthztest.Claims{"iat": time.Now().Add(-10 * time.Second)})
+		between = func() { assert.Equal(t, ok, ask(t, in, token)) }
+		assert.Equal(t, ok, ask(t, in, token))
+		assert.Nil(t, between)
+	})
+}
+
 // JW-16: within the interval, what could not have been signed by a newer key is
 // refused at once.
 func TestJW16OlderThanTheKeysIsRefused(t *testing.T) {

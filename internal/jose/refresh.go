@@ -8,13 +8,17 @@ import (
 )
 
 // ask returns a round to wait for and whether it is the caller's own, begun
-// after the call; or nil, if unknown keys have asked within the interval. next is
-// when they may ask again.
-func (s *Set) ask() (r *round, mine bool, next time.Time) {
+// after the call; or nil, if unknown keys have asked within the interval. next
+// is when they may ask again. A caller that has not tried the newest keys need
+// wait for nothing.
+func (s *Set) ask(tried *state) (r *round, mine bool, next time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
 	next = s.lastAsked.Add(s.cfg.UnknownInterval)
+	if s.state.Load() != tried {
+		return ended, false, next
+	}
 	if s.running != nil {
 		return s.running, false, next
 	}
@@ -24,6 +28,13 @@ func (s *Set) ask() (r *round, mine bool, next time.Time) {
 	s.lastAsked = now
 	return s.begin(), true, now.Add(s.cfg.UnknownInterval)
 }
+
+// ended is a round that has brought what there is.
+var ended = func() *round {
+	r := &round{done: make(chan struct{})}
+	close(r.done)
+	return r
+}()
 
 // begin starts a fetch. s.mu is held, and none is running.
 func (s *Set) begin() *round {

@@ -178,18 +178,20 @@ func (s *Set) Verify(ctx context.Context, j *JWS) (Validity, error) {
 		return Validity{}, ErrAlgorithm
 	}
 	now := s.state.Load()
-	if now != nil && !s.stale(now) {
+	if s.usable(now) == nil {
 		v, err := s.try(ctx, now, j)
 		if err == nil || now.names(j.KeyID) || s.cfg.Fetch == nil {
 			return v, err
 		}
 	}
-	return s.tryNewer(ctx, j)
+	return s.tryNewer(ctx, now, j)
 }
 
 // Ready returns nil if there are keys to verify with.
-func (s *Set) Ready() error {
-	switch now := s.state.Load(); {
+func (s *Set) Ready() error { return s.usable(s.state.Load()) }
+
+func (s *Set) usable(now *state) error {
+	switch {
 	case now == nil:
 		return errNoKeys
 	case s.stale(now):
@@ -240,40 +242,51 @@ func (s *Set) validity(now *state, k *key) Validity {
 	return v
 }
 
-// tryNewer is for a token whose key is not known: it waits for newer keys, if
-// any may be had now. A fetch that was under way before the token came may have
-// missed its key, so then it asks once more.
-func (s *Set) tryNewer(ctx context.Context, j *JWS) (Validity, error) {
+// tryNewer is for a token whose key is not among those tried: it waits for newer
+// keys, if any may be had now. A fetch that was under way before the token came
+// may have missed its key, so then it asks once more.
+func (s *Set) tryNewer(ctx context.Context, tried *state, j *JWS) (Validity, error) {
 	for {
-		r, mine, next := s.ask()
+		r, mine, next := s.ask(tried)
 		if r == nil {
-			return Validity{}, s.unknown(j, next)
+			return Validity{}, s.unknown(tried, j, next)
 		}
-		select {
-		case <-r.done:
-		case <-ctx.Done():
-			return Validity{}, &Unavailable{Err: ctx.Err()}
-		}
-		if r.err != nil {
-			return Validity{}, &Unavailable{RetryAfter: s.untilNext(next), Err: r.err}
+		if err := s.wait(ctx, r, next); err != nil {
+			return Validity{}, err
 		}
 		now := s.state.Load()
-		v, err := s.try(ctx, now, j)
-		if err == nil || mine || now.names(j.KeyID) {
-			return v, err
+		if s.usable(now) == nil {
+			v, err := s.try(ctx, now, j)
+			if err == nil || mine || now.names(j.KeyID) {
+				return v, err
+			}
 		}
+		tried = now
 	}
+}
+
+// wait waits for r. Its errors are faults.
+func (s *Set) wait(ctx context.Context, r *round, next time.Time) error {
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		return &Unavailable{Err: ctx.Err()}
+	}
+	if r.err != nil {
+		return &Unavailable{RetryAfter: s.untilNext(next), Err: r.err}
+	}
+	return nil
 }
 
 // unknown tells a token that could have been signed with a key newer than ours,
 // which must come back, from one that could not, which is refused. iat is whole
 // seconds, so the second in which the keys were fetched counts as after.
-func (s *Set) unknown(j *JWS, next time.Time) error {
-	if err := s.Ready(); err != nil {
+func (s *Set) unknown(now *state, j *JWS, next time.Time) error {
+	if err := s.usable(now); err != nil {
 		return &Unavailable{RetryAfter: s.untilNext(next), Err: err}
 	}
-	fetched := s.state.Load().fetched.Truncate(time.Second)
-	if issuedAt, ok := j.unverifiedIssuedAt(); ok && !issuedAt.Before(fetched) {
+	issuedAt, ok := j.unverifiedIssuedAt()
+	if ok && !issuedAt.Before(now.fetched.Truncate(time.Second)) {
 		return &Unavailable{RetryAfter: s.untilNext(next), Err: errRecent}
 	}
 	return ErrKey
