@@ -1,0 +1,95 @@
+package interop_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+// installed is where installOIDCProvider put the server, for TestMain to remove.
+var installed string
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if installed != "" {
+		os.RemoveAll(installed)
+	}
+	os.Exit(code)
+}
+
+// oidcProviderFolder returns a folder in which `node server.mjs` runs. Without Node or the package the test skips.
+func oidcProviderFolder(t *testing.T) string {
+	t.Helper()
+	folder, err := installOIDCProvider()
+	if err != nil {
+		unavailable(t, err)
+	}
+	return folder
+}
+
+// unavailable ends a test whose server cannot be had on this machine.
+func unavailable(t *testing.T, err error) {
+	t.Helper()
+	if os.Getenv("OAUTHZ_REQUIRE_SERVICES") == "1" {
+		t.Fatalf("OAUTHZ_REQUIRE_SERVICES=1, but %v", err)
+	}
+	t.Skip(err)
+}
+
+// installOIDCProvider installs the server once for the whole test binary, outside the source tree.
+var installOIDCProvider = sync.OnceValues(func() (string, error) {
+	if err := checkNode(); err != nil {
+		return "", err
+	}
+	folder, err := os.MkdirTemp("", "oauthz-oidcprovider-")
+	if err != nil {
+		return "", err
+	}
+	installed = folder
+	for _, name := range []string{".npmrc", "package.json", "package-lock.json", "server.mjs"} {
+		if err := copyFile(filepath.Join(folder, name), filepath.Join("oidcprovider", name)); err != nil {
+			return "", err
+		}
+	}
+	return folder, npmCI(folder)
+})
+
+// checkNode reports a Node that is missing or older than the 20.12 that oidc-provider 9 needs (it calls crypto.hash).
+func checkNode() error {
+	for _, program := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("%s is not installed: apt-get install nodejs npm", program)
+		}
+	}
+	if exec.Command("node", "--eval", "if (!require('node:crypto').hash) process.exit(1)").Run() != nil {
+		return errors.New("node is too old: oidc-provider 9 needs Node.js 20.12 or newer")
+	}
+	return nil
+}
+
+// npmCI installs exactly what the lock file names. No package of it needs an install script, so none may run.
+func npmCI(folder string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	npm := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--prefer-offline")
+	npm.Dir = folder
+	npm.WaitDelay = 5 * time.Second
+	if output, err := npm.CombinedOutput(); err != nil {
+		return fmt.Errorf("npm ci: %w\n%s", err, output)
+	}
+	return nil
+}
+
+func copyFile(to, from string) error {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, 0o600)
+}

@@ -1,0 +1,92 @@
+package interop_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz/localjwt"
+)
+
+func TestOIDCProviderAlgorithms(t *testing.T) {
+	t.Parallel()
+	p := startProvider(t)
+	a := newAPI(t, p, localjwt.Config{Audience: []string{orders}})
+
+	for _, algorithm := range algorithms {
+		t.Run(algorithm, func(t *testing.T) {
+			token := p.mustMint(t, algorithm, orders, "orders:read")
+			header, err := headerOf(token)
+			require.NoError(t, err)
+			require.Equal(t, algorithm, header.Alg)
+			require.Equal(t, "at+jwt", header.Typ)
+
+			assertServed(t, a, p, algorithm, token)
+			for _, tt := range []struct {
+				name, token string
+				want        refusal
+			}{
+				{
+					name:  "missing scope",
+					token: p.mustMint(t, algorithm, orders, "orders:write"),
+					want:  refusal{status: http.StatusForbidden, error: "insufficient_scope", scope: "orders:read"},
+				},
+				{
+					name:  "no scope at all",
+					token: p.mustMint(t, algorithm, orders, ""),
+					want:  refusal{status: http.StatusForbidden, error: "insufficient_scope", scope: "orders:read"},
+				},
+				{
+					name:  "other audience",
+					token: p.mustMint(t, algorithm, billing, "orders:read"),
+					want:  refusal{status: http.StatusUnauthorized, error: "invalid_token"},
+				},
+				{
+					name:  "tampered signature",
+					token: tamper(token),
+					want:  refusal{status: http.StatusUnauthorized, error: "invalid_token"},
+				},
+				{
+					name: "no token",
+					want: refusal{status: http.StatusUnauthorized, scope: "orders:read"},
+				},
+			} {
+				t.Run(tt.name, func(t *testing.T) { a.assertRefused(t, tt.want, tt.token) })
+			}
+		})
+	}
+}
+
+// assertServed checks that a token with the scope orders:read reaches the handler, and what the handler sees of it.
+func assertServed(t *testing.T, a *api, p *provider, algorithm, token string) {
+	t.Helper()
+	r := a.mustGet(t, token)
+	require.Equal(t, http.StatusOK, r.status, r.body)
+	assert.Empty(t, r.header.Values("WWW-Authenticate"))
+	var got seen
+	require.NoError(t, json.Unmarshal([]byte(r.body), &got))
+	assert.Equal(t, seen{Issuer: p.issuer, ClientID: clientID(algorithm), Scopes: []string{"orders:read"}}, got)
+}
+
+func TestOIDCProviderTwoAudiences(t *testing.T) {
+	t.Parallel()
+	p := startProvider(t)
+	apis := map[string]*api{
+		orders:  newAPI(t, p, localjwt.Config{Audience: []string{orders}}),
+		billing: newAPI(t, p, localjwt.Config{Audience: []string{billing}}),
+	}
+
+	for _, tt := range []struct{ name, own, other string }{
+		{name: "orders", own: orders, other: billing},
+		{name: "billing", own: billing, other: orders},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			token := p.mustMint(t, "ES256", tt.own, "orders:read")
+			assertServed(t, apis[tt.own], p, "ES256", token)
+			apis[tt.other].assertRefused(t, refusal{status: http.StatusUnauthorized, error: "invalid_token"}, token)
+		})
+	}
+}
