@@ -57,8 +57,7 @@ type Revoker interface {
 }
 
 // CheckRevoked asks lists about every token that next lets through: for uses
-// without a [Guard], which has [Config.Revocations]. Do not put a cache around
-// it, which would remember what it must ask each time.
+// without a [Guard], which has [Config.Revocations]. It is not [Cacheable].
 func CheckRevoked(next Introspector, lists ...RevocationList) (Introspector, error) {
 	if isNil(next) {
 		return nil, errors.New("oauthz: CheckRevoked: introspector is nil")
@@ -91,6 +90,19 @@ func (c *revocationCheck) Introspect(ctx context.Context, token string) (*Token,
 		return nil, err
 	}
 	return t, nil
+}
+
+// Cacheable says whether the verdicts of in may be remembered: not those of
+// [CheckRevoked], which must ask each time, nor of a [FirstOf] that has one.
+func Cacheable(in Introspector) bool {
+	switch in := in.(type) {
+	case *revocationCheck:
+		return false
+	case firstOf:
+		return !slices.ContainsFunc(in, func(one Introspector) bool { return !Cacheable(one) })
+	default:
+		return true
+	}
 }
 
 // askLists returns nil, ErrRevoked, or a fault whatever a list's error wraps.

@@ -88,10 +88,20 @@ func refusal(err error) error {
 		}
 	case errors.Is(err, jose.ErrNotJWS):
 		return fmt.Errorf("%w: %w", oauthz.ErrUnrecognized, err)
+	case errors.Is(err, jose.ErrKey):
+		return unknownKey{fmt.Errorf("%w: %w", oauthz.ErrInvalidToken, err)}
 	default:
 		return fmt.Errorf("%w: %w", oauthz.ErrInvalidToken, err)
 	}
 }
+
+// unknownKey is a refusal that a cache must not remember: the key may be
+// published the next moment.
+type unknownKey struct{ error }
+
+func (unknownKey) Temporary() bool { return true }
+
+func (e unknownKey) Unwrap() error { return e.error }
 
 func refuse(reason string) error {
 	return fmt.Errorf("%w: %s", oauthz.ErrInvalidToken, reason)

@@ -46,8 +46,13 @@ type Response struct {
 	Body   []byte
 }
 
-// ErrTooLarge: the body is over the bound.
-var ErrTooLarge = errors.New("fetch: body too large")
+// What a caller may want to tell apart.
+var (
+	// ErrTooLarge: the body is over the bound.
+	ErrTooLarge = errors.New("fetch: body too large")
+	// ErrNoAnswer: there was no answer, not even the beginning of one.
+	ErrNoAnswer = errors.New("fetch: no answer")
+)
 
 // New makes a Client.
 func New(cfg Config) *Client {
@@ -101,7 +106,7 @@ func (c *Client) Do(ctx context.Context, r *http.Request) (*Response, error) {
 	}
 	answer, err := c.http.Do(r.WithContext(ctx))
 	if err != nil {
-		return nil, describe(ctx, err)
+		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, describe(ctx, err))
 	}
 	defer func() { _ = answer.Body.Close() }() // what matters has been read
 	if answer.ContentLength > c.maxBytes {
@@ -109,7 +114,7 @@ func (c *Client) Do(ctx context.Context, r *http.Request) (*Response, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, c.maxBytes+1))
 	if err != nil {
-		return nil, describe(ctx, err)
+		return nil, fmt.Errorf("fetch: %w", describe(ctx, err))
 	}
 	if int64(len(body)) > c.maxBytes {
 		return nil, ErrTooLarge
@@ -139,16 +144,16 @@ func describe(ctx context.Context, err error) error {
 	)
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("fetch: no whole answer in time: %w", ctx.Err())
+		return fmt.Errorf("not whole in time: %w", ctx.Err())
 	case errors.As(err, &certificate):
-		return errors.New("fetch: the server's certificate is not valid")
+		return errors.New("the server's certificate is not valid")
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("fetch: no whole answer in time: %w", context.DeadlineExceeded)
+		return fmt.Errorf("not whole in time: %w", context.DeadlineExceeded)
 	case errors.As(err, &dial) && dial.Op == "dial":
-		return errors.New("fetch: cannot connect")
+		return errors.New("cannot connect")
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("fetch: the answer ends early")
+		return errors.New("the answer ends early")
 	default:
-		return errors.New("fetch: the exchange failed")
+		return errors.New("the exchange failed")
 	}
 }

@@ -183,10 +183,10 @@ func TestErrorsQuoteNothing(t *testing.T) {
 	certificate.StartTLS()
 	t.Cleanup(certificate.Close)
 	tests := map[string]string{
-		broken:          "fetch: the exchange failed",
-		badLocation:     "fetch: the exchange failed",
-		closed.URL:      "fetch: cannot connect",
-		certificate.URL: "fetch: the server's certificate is not valid",
+		broken:          "fetch: no answer: the exchange failed",
+		badLocation:     "fetch: no answer: the exchange failed",
+		closed.URL:      "fetch: no answer: cannot connect",
+		certificate.URL: "fetch: no answer: the server's certificate is not valid",
 	}
 	for url, want := range tests {
 		_, err := client(fetch.Config{}).Get(t.Context(), url+"/?token="+canary, nil)
