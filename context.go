@@ -2,6 +2,8 @@ package oauthz
 
 import (
 	"context"
+	"fmt"
+	"io"
 )
 
 type tokenKey struct{}
@@ -32,11 +34,16 @@ type grantKey struct{}
 type grant struct {
 	context.Context
 	guard       *Guard
-	credentials Secret // the Authorization field that was judged
+	credentials string // the Authorization field that was judged
 	token       *Token // as the introspector gave it
 	source      Source
 	own         Token // the handler's copy
 }
+
+// Format writes the name of the type and nothing it holds: package fmt would
+// print the credentials, whatever their type says, for their field is not
+// exported.
+func (g *grant) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "oauthz.grant") }
 
 // Value makes grant a context that carries itself and the handler's token.
 func (g *grant) Value(key any) any {

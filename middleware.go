@@ -315,7 +315,7 @@ func (a *attempt) granted() (*grant, bool) {
 		return nil, false
 	}
 	fields := a.r.Header[authorization]
-	return outer, len(fields) == 1 && fields[0] == string(outer.credentials)
+	return outer, len(fields) == 1 && fields[0] == outer.credentials
 }
 
 func (a *attempt) withoutToken(err error) (*http.Request, *Error) {
@@ -404,7 +404,7 @@ func (a *attempt) checkToken() *Error {
 func (a *attempt) grant() *http.Request {
 	ctx := &grant{
 		Context: a.r.Context(), guard: a.guard, token: a.token, source: a.source,
-		credentials: Secret(a.r.Header[authorization][0]),
+		credentials: a.r.Header[authorization][0],
 	}
 	a.token.copyTo(&ctx.own)
 	return a.r.WithContext(ctx)

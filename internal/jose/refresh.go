@@ -47,7 +47,9 @@ func (s *Set) begin() *round {
 		case s.wake <- struct{}{}:
 		default: // is awake
 		}
-		s.cfg.Report(event)
+		if s.ctx.Err() == nil { // or it has failed because nobody wants it any more
+			s.cfg.Report(event)
+		}
 	}()
 	return r
 }

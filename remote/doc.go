@@ -1,0 +1,21 @@
+// Package remote asks an authorization server what an opaque access token says:
+// token introspection (RFC 7662), signed answers (RFC 9701), and, through a
+// [Dialect], the endpoints of vendors that have their own.
+//
+//	introspector, err := remote.New(ctx, remote.Config{
+//		Issuer:   "https://login.example.com", // or Endpoint
+//		Auth:     remote.Basic("orders-api", secret),
+//		Audience: []string{"https://api.example.com"},
+//	})
+//
+// Put a cache around it (package cache): without one, each request is a call.
+//
+// The answer is believed as far as it goes, and no further: active must be true
+// or false, the expiry, issuer and audience are checked again here, and a
+// refresh token, which most servers introspect as active, is no access token.
+//
+// Whatever the server says of us (our credentials, our requests), and whatever
+// cannot be understood, is a fault: 503, and never a reason to tell a client
+// that its token is bad. An endpoint that is down is asked again after a while,
+// by one request at a time; forged tokens cannot bring that about.
+package remote

@@ -1,0 +1,246 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/internal/fetch"
+)
+
+// Config says whom to ask, and which answers are accepted. Endpoint or Issuer,
+// Auth (for RFC 7662) and Audience are required; all else may be zero.
+type Config struct {
+	_ struct{}
+
+	// Endpoint is the introspection endpoint: https, or http on loopback.
+	// Default: discovered from Issuer (RFC 8414, then OpenID Connect).
+	Endpoint string
+	// Issuer is the iss that answers must name, if they name one; it is given to
+	// tokens whose answer names none. Required to discover, and for Signed.
+	Issuer string
+	// Auth is how this API authenticates. Required for RFC 7662: see Basic, Post,
+	// Bearer, PrivateKeyJWT, ClientSecretJWT and None. For mutual TLS, None and an
+	// HTTPClient with a certificate.
+	Auth ClientAuth
+	// Audience is what this API is called: at least one must be in aud, compared
+	// exactly. Required, unless InsecureAnyAudience.
+	Audience []string
+	// InsecureAnyAudience accepts tokens for any API, for servers whose answers
+	// have no aud. A token that another API was given is then good for this one.
+	InsecureAnyAudience bool
+	// Signed demands signed answers (RFC 9701). Default: plain JSON.
+	Signed *Signed
+	// Dialect is what the endpoint speaks. Default RFC7662().
+	Dialect Dialect
+	// Recognize says whether a string may be a token of this server: false is
+	// ErrUnrecognized, and nothing is sent. Default: anything that is visible
+	// ASCII and at most oauthz.MaxTokenBytes long.
+	Recognize func(token string) bool
+	// Leeway is how far clocks may differ, for exp and nbf. Default 60 s, at most
+	// [oauthz.MaxLeeway]; negative: none.
+	Leeway time.Duration
+	// HTTPClient dials. Redirects are not followed, whatever it says. Default:
+	// one with http.DefaultTransport, which also means its proxy settings.
+	HTTPClient *http.Client
+	// Timeout bounds a request's whole wait, a retry included. Default 5 s.
+	Timeout time.Duration
+	// MaxConcurrent is how many calls may be under way; more wait, within their
+	// time. Default 64.
+	MaxConcurrent int
+	// MaxAnswerBytes bounds an answer. Default 256 KiB.
+	MaxAnswerBytes int
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+}
+
+const (
+	defaultLeeway         = 60 * time.Second
+	defaultTimeout        = 5 * time.Second
+	defaultMaxConcurrent  = 64
+	defaultMaxAnswerBytes = 256 << 10
+)
+
+// Dialect is how an endpoint is asked and what its answers mean. What is common
+// to all (limits, faults, the retry, the breaker, redaction) is not its concern.
+// It must be safe for concurrent use.
+type Dialect interface {
+	// Ask makes the request. A form, if not nil, is the body: it is encoded after
+	// the client authentication has added to it. A request that is sent again is
+	// asked for again.
+	Ask(ctx context.Context, endpoint *url.URL, token string) (r *http.Request, form url.Values, err error)
+	// Answer reads an answer: a token, a refusal or a fault, as for an
+	// [oauthz.Introspector]. It sees every status but 3xx, 429 and 5xx. The body
+	// has been read to its end, and r.Body is empty; r.Request has the context of
+	// the question, and nothing else.
+	Answer(r *http.Response, body []byte) (*oauthz.Token, error)
+}
+
+// Introspector asks a server. It is an [oauthz.Introspector], and safe for
+// concurrent use.
+type Introspector struct {
+	cfg      Config
+	client   *fetch.Client
+	endpoint *endpoint
+	breaker  *breaker
+}
+
+// New makes an Introspector, or says everything that is wrong with cfg. It does
+// not call the server. ctx ends the discovery, and the fetching of keys for
+// signed answers.
+func New(ctx context.Context, cfg Config) (*Introspector, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	cfg.Audience = slices.Clone(cfg.Audience)
+	i := &Introspector{cfg: cfg, breaker: &breaker{now: cfg.Now}, client: fetch.New(fetch.Config{
+		HTTPClient: cfg.HTTPClient, MaxBytes: int64(cfg.MaxAnswerBytes), Timeout: cfg.Timeout, Concurrency: cfg.MaxConcurrent,
+	})}
+	if cfg.Signed != nil {
+		dialect, err := newSignedDialect(ctx, &cfg, i.client)
+		if err != nil {
+			return nil, err
+		}
+		i.cfg.Dialect = dialect
+	}
+	i.endpoint = newEndpoint(ctx, &cfg, i.client)
+	return i, nil
+}
+
+func (cfg Config) withDefaults() Config {
+	if cfg.Dialect == nil {
+		cfg.Dialect = RFC7662()
+	}
+	if cfg.Recognize == nil {
+		cfg.Recognize = visibleASCII
+	}
+	if cfg.Leeway == 0 {
+		cfg.Leeway = defaultLeeway
+	}
+	cfg.Leeway = max(cfg.Leeway, 0)
+	if cfg.Timeout == 0 {
+		cfg.Timeout = defaultTimeout
+	}
+	if cfg.MaxConcurrent == 0 {
+		cfg.MaxConcurrent = defaultMaxConcurrent
+	}
+	if cfg.MaxAnswerBytes == 0 {
+		cfg.MaxAnswerBytes = defaultMaxAnswerBytes
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return cfg
+}
+
+// visibleASCII also keeps out what some servers fail at with a 500.
+func visibleASCII(token string) bool {
+	if token == "" || len(token) > oauthz.MaxTokenBytes {
+		return false
+	}
+	for i := range len(token) {
+		if token[i] < 0x21 || token[i] > 0x7E {
+			return false
+		}
+	}
+	return true
+}
+
+func (cfg *Config) check() error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("remote: config: "+format, args...)) }
+	if err := cfg.checkEndpoint(); err != nil {
+		errs = append(errs, err)
+	}
+	_, standard := cfg.Dialect.(rfc7662)
+	if cfg.Auth == nil && standard {
+		wrong("Auth is required: None says that there is none")
+	}
+	if own, ok := cfg.Auth.(*auth); ok {
+		if err := own.check(); err != nil {
+			wrong("Auth: %w", err)
+		}
+	}
+	if len(cfg.Audience) == 0 && !cfg.InsecureAnyAudience {
+		wrong("Audience is required: without it, a token for any other API is accepted")
+	}
+	if len(cfg.Audience) > 0 && cfg.InsecureAnyAudience {
+		wrong("Audience and InsecureAnyAudience exclude each other")
+	}
+	if slices.Contains(cfg.Audience, "") {
+		wrong("Audience holds an empty string")
+	}
+	if cfg.Signed != nil {
+		if err := cfg.Signed.check(cfg, standard); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if cfg.Leeway > oauthz.MaxLeeway {
+		wrong("Leeway: %v is more than %v", cfg.Leeway, oauthz.MaxLeeway)
+	}
+	if cfg.Timeout < 0 || cfg.MaxConcurrent < 0 || cfg.MaxAnswerBytes < 0 {
+		wrong("Timeout, MaxConcurrent or MaxAnswerBytes is negative")
+	}
+	return errors.Join(errs...)
+}
+
+// Introspect asks the server about token.
+func (i *Introspector) Introspect(ctx context.Context, token string) (*oauthz.Token, error) {
+	if !i.cfg.Recognize(token) {
+		return nil, oauthz.ErrUnrecognized
+	}
+	place, err := i.endpoint.get(ctx)
+	if err != nil {
+		return nil, fault(0, "%w", err)
+	}
+	answer, err := i.call(ctx, place, token)
+	if err != nil {
+		return nil, err
+	}
+	t, err := i.cfg.Dialect.Answer(&http.Response{
+		StatusCode: answer.Status, Header: answer.Header, Body: http.NoBody, Request: new(http.Request).WithContext(ctx),
+	}, answer.Body)
+	if err != nil {
+		return nil, err
+	}
+	if t == nil {
+		return nil, fault(0, "the dialect returned neither a token nor an error")
+	}
+	if t.Issuer == "" {
+		t.Issuer = i.cfg.Issuer
+	}
+	if err := i.check(t); err != nil {
+		return nil, err
+	}
+	if !t.ExpiresAt.IsZero() {
+		t = t.WithValidity(t.ExpiresAt.Add(i.cfg.Leeway), nil)
+	}
+	return t.WithTokenHash(token), nil
+}
+
+// check checks again what the server should have (RFC 7662 §4).
+func (i *Introspector) check(t *oauthz.Token) error {
+	now := i.cfg.Now()
+	switch {
+	case !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt.Add(i.cfg.Leeway)):
+		return oauthz.ErrExpired
+	case now.Add(i.cfg.Leeway).Before(t.NotBefore):
+		return refuse("nbf is in the future")
+	case i.cfg.Issuer != "" && t.Issuer != i.cfg.Issuer:
+		return refuse("iss is another issuer")
+	case !i.cfg.InsecureAnyAudience && !slices.ContainsFunc(t.Audience, i.isAudience):
+		return refuse("aud does not name this API")
+	default:
+		return nil
+	}
+}
+
+func (i *Introspector) isAudience(aud string) bool { return slices.Contains(i.cfg.Audience, aud) }
+
+func refuse(reason string) error { return fmt.Errorf("%w: %s", oauthz.ErrInvalidToken, reason) }
