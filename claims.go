@@ -2,6 +2,7 @@ package oauthz
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,18 +77,22 @@ func (c *Confirmation) json(claims []strictjson.Member) string {
 	if c == nil {
 		return ""
 	}
-	if value, ok := strictjson.Lookup(claims, "cnf"); ok {
-		return value
+	members := map[string]json.RawMessage{}
+	value, _ := strictjson.Lookup(claims, "cnf")
+	came, _ := strictjson.Object(value) // none, if it did not come
+	for _, m := range came {
+		if slices.Contains(c.other, m.Name) {
+			members[m.Name] = json.RawMessage(m.Value)
+		}
 	}
-	members := map[string]string{}
 	if c.JWKThumbprint != "" {
-		members["jkt"] = c.JWKThumbprint
+		members["jkt"] = json.RawMessage(quoteString(c.JWKThumbprint))
 	}
 	if c.CertThumbprint != "" {
-		members["x5t#S256"] = c.CertThumbprint
+		members["x5t#S256"] = json.RawMessage(quoteString(c.CertThumbprint))
 	}
-	value, _ := json.Marshal(members) // strings always marshal
-	return string(value)
+	object, _ := json.Marshal(members) // well-formed members always marshal
+	return string(object)
 }
 
 func quoteString(s string) string {

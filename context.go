@@ -9,8 +9,8 @@ import (
 type tokenKey struct{}
 
 // TokenFrom returns the token that the request was allowed with: a copy that
-// is the handler's own, and stays valid after the request. There is none on a
-// public route, and for an anonymous request.
+// is the handler's own, and stays valid after the request. There is none for an
+// anonymous request, and on a public route unless an outer Guard left one.
 func TokenFrom(ctx context.Context) (*Token, bool) {
 	if ctx == nil {
 		return nil, false

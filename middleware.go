@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -146,7 +146,7 @@ func (cfg *Config) check() error {
 
 func isMetadataURL(raw string) bool {
 	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.User != nil || strings.ContainsFunc(raw, func(r rune) bool { return r < 0x21 || r > 0x7E }) {
+	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || strings.ContainsFunc(raw, func(r rune) bool { return r < 0x21 || r > 0x7E }) {
 		return false
 	}
 	addr, err := netip.ParseAddr(u.Hostname())
@@ -222,218 +222,31 @@ func (g *Guard) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			w.Header().Del("WWW-Authenticate")
-			e := panicked("ErrorHandler hook", v)
-			g.writeHeader(w.Header(), e)
-			writeBody(w, r, e)
+			g.writePanic(w, r, v)
 		}
 	}()
 	g.errorHandler(w, r, e)
+}
+
+// writePanic answers for an ErrorHandler that panicked. The decision has been
+// observed, once, so the cause goes where net/http reports panics.
+func (g *Guard) writePanic(w http.ResponseWriter, r *http.Request, v any) {
+	e := panicked("ErrorHandler hook", v)
+	logf := log.Printf
+	if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && server.ErrorLog != nil {
+		logf = server.ErrorLog.Printf
+	}
+	logf("%v", e)
+	for _, name := range []string{"WWW-Authenticate", "Retry-After"} {
+		w.Header().Del(name)
+	}
+	g.writeHeader(w.Header(), e)
+	writeBody(w, r, e)
 }
 
 func writeBody(w http.ResponseWriter, r *http.Request, e *Error) {
 	w.WriteHeader(e.Status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body(e)) // the client may be gone
-	}
-}
-
-// attempt is one request on its way through a Guard.
-type attempt struct {
-	guard *Guard
-	r     *http.Request
-	req   Requirement
-
-	where  string // which hook is running, if it should panic
-	token  *Token // once the introspector has answered
-	source Source
-	passed Outcome // why there is a way through, when it is not a token
-}
-
-// decideAndReport decides, and tells the hook, which must not let a request
-// through that it failed to record.
-func (a *attempt) decideAndReport() (next *http.Request, e *Error) {
-	start := time.Now()
-	next, e = a.decide()
-	d := Decision{
-		Allowed: e == nil, Outcome: a.outcome(e), Err: e, Requirement: a.req,
-		Source: a.source, Duration: time.Since(start),
-	}
-	if a.token != nil {
-		d.Token = a.token.Clone()
-	}
-	defer func() {
-		if v := recover(); v != nil {
-			next, e = nil, panicked("Observe hook", v)
-		}
-	}()
-	a.guard.observe(a.r.Context(), d)
-	return next, e
-}
-
-// decide is the way of a request: credentials, introspector, revocations,
-// sender constraint, requirement.
-func (a *attempt) decide() (next *http.Request, e *Error) {
-	defer func() {
-		if v := recover(); v != nil {
-			next, e = nil, panicked(a.where, v)
-		}
-	}()
-	a.where = "Guard"
-	g := a.guard
-	if g.allowPreflight && isPreflight(a.r) {
-		a.passed = OutcomePreflight
-		return a.r, nil
-	}
-	if a.req.open() {
-		a.passed = OutcomePublic
-		return a.r, nil
-	}
-	if outer, ok := a.granted(); ok {
-		a.token, a.source = outer.token, outer.source
-		if e := a.checkToken(); e != nil {
-			return nil, e
-		}
-		return a.r, nil
-	}
-	token, err := bearerToken(a.r)
-	if err != nil {
-		return a.withoutToken(err)
-	}
-	if e := a.introspect(token); e != nil {
-		return nil, e
-	}
-	return a.grant(), nil
-}
-
-// granted finds what an outer Protect of the same Guard found out about the
-// same credentials: a handler may have put a request of another caller into
-// this context.
-func (a *attempt) granted() (*grant, bool) {
-	outer, ok := a.r.Context().Value(grantKey{}).(*grant)
-	if !ok || outer.guard != a.guard {
-		return nil, false
-	}
-	fields := a.r.Header[authorization]
-	return outer, len(fields) == 1 && fields[0] == outer.credentials
-}
-
-func (a *attempt) withoutToken(err error) (*http.Request, *Error) {
-	if !errors.Is(err, ErrNoToken) {
-		return nil, refusal(err)
-	}
-	if !a.req.allowsAnonymous() {
-		return nil, a.req.withoutToken()
-	}
-	a.passed = OutcomeAnonymous
-	if _, ok := TokenFrom(a.r.Context()); ok { // somebody else's: this request has none
-		return a.r.WithContext(WithToken(a.r.Context(), nil)), nil
-	}
-	return a.r, nil
-}
-
-// introspect judges the token in all but what the route requires, and then that.
-func (a *attempt) introspect(token string) *Error {
-	a.where = "Introspector"
-	t, err := a.ask(token)
-	switch {
-	case err != nil:
-		return refusal(err)
-	case t == nil:
-		return serverError(errNilToken)
-	}
-	a.token = t
-	if len(a.guard.revocations) > 0 {
-		a.where = "RevocationList"
-		if err := askLists(a.r.Context(), a.guard.revocations, t); err != nil {
-			return refusal(err)
-		}
-	}
-	if t.Confirmation != nil {
-		a.where = "Confirmer"
-		if err := a.confirm(token); err != nil {
-			return refusal(err)
-		}
-	}
-	return a.checkToken()
-}
-
-// ask asks the introspector, and, if somebody wants to know, where its verdict
-// comes from.
-func (a *attempt) ask(token string) (*Token, error) {
-	ctx := a.r.Context()
-	if a.guard.observe == nil {
-		return a.guard.introspector.Introspect(ctx, token)
-	}
-	reported := new(atomic.Int64)
-	defer func() { a.source = Source(reported.Load()) }()
-	return a.guard.introspector.Introspect(context.WithValue(ctx, sourceKey{}, reported), token)
-}
-
-// confirm asks for every member of cnf. One that is empty binds the token to
-// nothing that could be checked.
-func (a *attempt) confirm(token string) error {
-	methods := a.token.Confirmation.Methods()
-	if len(methods) == 0 {
-		return fmt.Errorf("%w: empty cnf", ErrInvalidToken)
-	}
-	for _, method := range methods {
-		confirmer := a.guard.confirmers[method]
-		if confirmer == nil {
-			return fmt.Errorf("%w: no Confirmer for a member of cnf", ErrInvalidToken)
-		}
-		if err := confirmer.Confirm(a.r, schemeBearer, token, a.token); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkToken checks what depends on the route and on the time.
-func (a *attempt) checkToken() *Error {
-	a.where = "Now hook"
-	now := a.guard.now()
-	a.where = "Guard"
-	if a.token.expired(now) {
-		return refusal(ErrExpired)
-	}
-	return a.req.check(a.token, now)
-}
-
-// grant makes the request that the handler sees.
-func (a *attempt) grant() *http.Request {
-	ctx := &grant{
-		Context: a.r.Context(), guard: a.guard, token: a.token, source: a.source,
-		credentials: a.r.Header[authorization][0],
-	}
-	a.token.copyTo(&ctx.own)
-	return a.r.WithContext(ctx)
-}
-
-// isPreflight: an OPTIONS request with these two fields (Fetch §3.2.2).
-func isPreflight(r *http.Request) bool {
-	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
-}
-
-func (a *attempt) outcome(e *Error) Outcome {
-	switch {
-	case e == nil && a.passed != "":
-		return a.passed
-	case e == nil:
-		return OutcomeAllowed
-	case e.Status == http.StatusServiceUnavailable:
-		return OutcomeUnavailable
-	case e.Status == http.StatusInternalServerError:
-		return OutcomeServerError
-	case errors.Is(e, ErrNoToken):
-		return OutcomeNoToken
-	case errors.Is(e, ErrInsufficientScope):
-		return OutcomeInsufficientScope
-	case errors.Is(e, ErrInsufficientAuthentication):
-		return OutcomeInsufficientAuthentication
-	case e.Status == http.StatusBadRequest:
-		return OutcomeInvalidRequest
-	default:
-		return OutcomeInvalidToken
 	}
 }

@@ -153,7 +153,7 @@ func (r *Requirement) lack(t *Token, now time.Time) lack {
 			l = l.and(r.parts[i].lack(t, now))
 		}
 	case kindAny:
-		return r.parts[r.alternative(t, now)].lack(t, now)
+		return r.alternative(t, now)
 	}
 	if met {
 		l.reason = lacksNothing
@@ -161,21 +161,23 @@ func (r *Requirement) lack(t *Token, now time.Time) lack {
 	return l
 }
 
-func (r *Requirement) alternative(t *Token, now time.Time) int {
-	login := -1
+func (r *Requirement) alternative(t *Token, now time.Time) lack {
+	var chosen lack
 	for i := range r.parts {
-		if r.parts[i].met(t, now) {
-			return i
-		}
-		if login < 0 && r.parts[i].lack(t, now).reason == lacksLogin {
-			login = i
+		l := r.parts[i].lack(t, now)
+		switch {
+		case l.reason == lacksNothing:
+			return l
+		case i == 0, l.reason == lacksLogin && chosen.reason != lacksLogin:
+			chosen = l
 		}
 	}
-	return max(login, 0)
+	return chosen
 }
 
-// and joins what two parts of an All lack. Of two lists of acr values, and of
-// two ages, the client can be told one: the first list, the shorter age.
+// and joins what two parts of an All lack. Of two lists of acr values the client
+// is told what is in both (or the first, if no login could meet both), and of
+// two ages the shorter.
 func (l lack) and(m lack) lack {
 	l.reason = max(l.reason, m.reason)
 	for _, s := range m.scopes {
@@ -183,8 +185,12 @@ func (l lack) and(m lack) lack {
 			l.scopes = append(slices.Clip(l.scopes), s)
 		}
 	}
-	if l.acr == nil {
+	both := slices.DeleteFunc(slices.Clone(l.acr), func(v string) bool { return !slices.Contains(m.acr, v) })
+	switch {
+	case l.acr == nil:
 		l.acr = m.acr
+	case len(both) > 0:
+		l.acr = both
 	}
 	if l.maxAge == nil || m.maxAge != nil && *m.maxAge < *l.maxAge {
 		l.maxAge = m.maxAge

@@ -170,9 +170,9 @@ func parseConfirmation(value string) (*Confirmation, error) {
 	for _, m := range members {
 		switch m.Name {
 		case "jkt":
-			c.JWKThumbprint, err = strictjson.String(m.Value)
+			c.JWKThumbprint, err = thumbprint(m.Value)
 		case "x5t#S256":
-			c.CertThumbprint, err = strictjson.String(m.Value)
+			c.CertThumbprint, err = thumbprint(m.Value)
 		default:
 			c.other = append(c.other, m.Name)
 		}
@@ -218,6 +218,15 @@ func (t *Token) copyTo(out *Token) {
 		c := *t.Confirmation
 		out.Confirmation = &c
 	}
+}
+
+// thumbprint refuses an empty one: it would pass for no binding at all.
+func thumbprint(value string) (string, error) {
+	s, err := strictjson.String(value)
+	if err == nil && s == "" {
+		err = errors.New("empty")
+	}
+	return s, err
 }
 
 // WithValidity is for introspectors. It returns t with how long the verdict may

@@ -26,26 +26,33 @@ import (
 // An api is a resource server that the library protects. Its handler answers what it saw of the token.
 type api struct {
 	*httptest.Server
-	served atomic.Int64 // how often the handler ran
+	audience []string
+	served   atomic.Int64 // how often the handler ran
 }
 
 // seen is what a handler found in [oauthz.TokenFrom].
 type seen struct {
 	Issuer, ClientID string
-	Scopes           []string
+	Audience, Scopes []string
 }
 
-// newAPI serves one route that needs the scope orders:read, for tokens of p that localjwt verifies. What localjwt logs
-// is kept with what the provider says.
+// newAPI serves [serve]'s route for tokens of p that localjwt verifies. What localjwt logs is kept with what the provider
+// says.
 func newAPI(t *testing.T, p *provider, cfg localjwt.Config) *api {
 	t.Helper()
 	cfg.Issuer = p.issuer
 	cfg.Logger = slog.New(slog.NewTextHandler(&p.log, nil))
 	introspector, err := localjwt.New(t.Context(), cfg)
 	require.NoError(t, err)
-	guard, err := oauthz.New(oauthz.Config{Introspector: introspector})
+	return serve(t, oauthz.Config{Introspector: introspector}, cfg.Audience)
+}
+
+// serve serves one route that needs the scope orders:read.
+func serve(t *testing.T, cfg oauthz.Config, audience []string) *api {
+	t.Helper()
+	guard, err := oauthz.New(cfg)
 	require.NoError(t, err)
-	a := new(api)
+	a := &api{audience: audience}
 	a.Server = httptest.NewServer(guard.Protect(oauthz.Require("orders:read"))(http.HandlerFunc(a.handle)))
 	t.Cleanup(a.Close)
 	return a
@@ -58,7 +65,9 @@ func (a *api) handle(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no token in the context", http.StatusInternalServerError)
 		return
 	}
-	_ = json.NewEncoder(w).Encode(seen{Issuer: token.Issuer, ClientID: token.ClientID, Scopes: token.Scopes})
+	_ = json.NewEncoder(w).Encode(seen{
+		Issuer: token.Issuer, ClientID: token.ClientID, Audience: token.Audience, Scopes: token.Scopes,
+	})
 }
 
 // A reply is an answer of an api, read to its end.

@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"math/big"
 	"testing"
 
@@ -63,6 +64,15 @@ func ecJWK(t *testing.T, key *ecdsa.PrivateKey) privateJWK {
 func edJWK(key ed25519.PrivateKey) privateJWK {
 	public := key[ed25519.SeedSize:]
 	return privateJWK{"kty": "OKP", "crv": "Ed25519", "x": base64URL(public), "d": base64URL(key.Seed())}
+}
+
+// public is the public half of a key, as it is registered.
+func (key privateJWK) public() privateJWK {
+	half := maps.Clone(key)
+	for _, member := range []string{"d", "p", "q", "dp", "dq", "qi"} {
+		delete(half, member)
+	}
+	return half
 }
 
 func base64URL(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

@@ -63,12 +63,18 @@ func TestOIDCProviderAlgorithms(t *testing.T) {
 // assertServed checks that a token with the scope orders:read reaches the handler, and what the handler sees of it.
 func assertServed(t *testing.T, a *api, p *provider, algorithm, token string) {
 	t.Helper()
-	r := a.mustGet(t, token)
+	want := seen{Issuer: p.issuer, ClientID: clientID(algorithm), Audience: a.audience, Scopes: []string{"orders:read"}}
+	assertSeen(t, want, a.mustGet(t, token))
+}
+
+// assertSeen checks that an answer is that of the handler, and what it saw.
+func assertSeen(t *testing.T, want seen, r reply) {
+	t.Helper()
 	require.Equal(t, http.StatusOK, r.status, r.body)
 	assert.Empty(t, r.header.Values("WWW-Authenticate"))
 	var got seen
 	require.NoError(t, json.Unmarshal([]byte(r.body), &got))
-	assert.Equal(t, seen{Issuer: p.issuer, ClientID: clientID(algorithm), Scopes: []string{"orders:read"}}, got)
+	assert.Equal(t, want, got)
 }
 
 func TestOIDCProviderTwoAudiences(t *testing.T) {

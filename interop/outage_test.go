@@ -33,14 +33,15 @@ func TestOIDCProviderOutage(t *testing.T) {
 	assertServed(t, warm, p, "RS256", p.mustMint(t, "RS256", orders, "orders:read"))
 }
 
-// assertRecovers waits until an API has the keys of a server that is back. Until then it must not refuse the token.
+// assertRecovers waits until an API serves a token again: the server is back, or has new keys. Until then it must not
+// refuse the token.
 func assertRecovers(t *testing.T, a *api, token string) {
 	t.Helper()
 	began := time.Now()
 	for time.Since(began) < 15*time.Second {
 		r := a.mustGet(t, token)
 		if r.status == http.StatusOK {
-			t.Logf("served %v after the authorization server was back", time.Since(began).Round(time.Millisecond))
+			t.Logf("served after %v", time.Since(began).Round(time.Millisecond))
 			return
 		}
 		assertUnavailable(t, r)

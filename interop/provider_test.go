@@ -1,13 +1,9 @@
 package interop_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -18,17 +14,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
-// The two APIs that oidcprovider/server.mjs issues tokens for.
+// The APIs that oidcprovider/server.mjs issues tokens for: JWTs for the first two, opaque ones for the others.
 const (
 	orders  = "https://api.example/orders"
 	billing = "https://api.example/billing"
+	reports = "https://api.example/reports"
+	archive = "https://api.example/archive"
 )
 
 // algorithms are those that oidcprovider/server.mjs signs with. Each has a client of its own.
@@ -40,35 +37,43 @@ func clientID(algorithm string) string { return "client-" + strings.ToLower(algo
 type provider struct {
 	issuer string
 
-	folder   string // of server.mjs
-	port     int
-	jwksFile string
-	keys     []privateJWK // newest first: the server signs with the first that fits
+	folder      string // of server.mjs
+	port        int
+	jwksFile    string
+	keys        []privateJWK // newest first: the server signs with the first that fits
+	clientsFile string
+	tlsFile     string // empty: no https
 
-	process *exec.Cmd // nil while it is stopped
-	stdin   io.Writer
-	said    <-chan string // the lines of its stdout
+	process *process // the last one that was started
 	log     logBuffer
 }
 
-// startProvider starts a provider that ends with the test.
-func startProvider(t *testing.T) *provider {
+// startProvider starts a provider that ends with the test. The clients are those that may introspect.
+func startProvider(t *testing.T, clients ...clientMetadata) *provider {
 	t.Helper()
-	port := freePort(t)
+	p := newProvider(t, clients...)
+	p.start(t)
+	return p
+}
+
+// newProvider makes a provider that has not been started.
+func newProvider(t *testing.T, clients ...clientMetadata) *provider {
+	t.Helper()
+	port, files := freePort(t), t.TempDir()
 	p := &provider{
-		issuer:   fmt.Sprintf("http://127.0.0.1:%d", port),
-		folder:   oidcProviderFolder(t),
-		port:     port,
-		jwksFile: filepath.Join(t.TempDir(), "jwks.json"),
+		issuer:      fmt.Sprintf("http://127.0.0.1:%d", port),
+		folder:      oidcProviderFolder(t),
+		port:        port,
+		jwksFile:    filepath.Join(files, "jwks.json"),
+		clientsFile: filepath.Join(files, "clients.json"),
 	}
 	t.Cleanup(func() {
-		p.stop(t)
 		if t.Failed() {
 			t.Logf("oidc-provider and localjwt said:\n%s", p.log.String())
 		}
 	})
 	p.addKeys(t, newKeys(t, 1))
-	p.start(t)
+	writeJSON(t, p.clientsFile, append([]clientMetadata{}, clients...)) // [], not null
 	return p
 }
 
@@ -93,77 +98,80 @@ func (p *provider) start(t *testing.T) {
 	t.Helper()
 	node := exec.Command("node", filepath.Join(p.folder, "server.mjs"))
 	node.Dir = filepath.Dir(p.jwksFile)
-	node.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", p.port), "JWKS_FILE="+p.jwksFile)
-	node.Stderr = &p.log
-	stdin, err := node.StdinPipe()
-	require.NoError(t, err)
-	stdout, err := node.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, node.Start())
-	p.process, p.stdin, p.said = node, stdin, lines(stdout)
-	p.expect(t, "ready")
+	node.Env = append(os.Environ(),
+		fmt.Sprintf("PORT=%d", p.port), "JWKS_FILE="+p.jwksFile, "CLIENTS_FILE="+p.clientsFile, "TLS_FILE="+p.tlsFile)
+	p.process = startProcess(t, node, &p.log)
 }
 
-// stop kills the server by its process id, as an outage would, and waits until it is gone.
+// stop kills the server.
 func (p *provider) stop(t *testing.T) {
 	t.Helper()
-	if p.process == nil {
-		return
-	}
-	if err := p.process.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		t.Errorf("kill oidc-provider: %v", err)
-	}
-	for range p.said { // Wait may be called only after stdout has been read to its end
-	}
-	_ = p.process.Wait() // says that it was killed
-	p.process = nil
+	p.process.kill(t)
 }
 
 // rotate makes the server sign with new keys and go on publishing the old ones. Requests under way are not disturbed.
 func (p *provider) rotate(t *testing.T, keys []privateJWK) {
 	t.Helper()
 	p.addKeys(t, keys)
-	_, err := io.WriteString(p.stdin, "reload\n")
-	require.NoError(t, err)
-	p.expect(t, "reloaded")
+	p.process.tell(t, "reload")
+	p.process.expect(t, "reloaded")
 }
 
 // addKeys puts keys in front of those there are, in the file that the server reads.
 func (p *provider) addKeys(t *testing.T, keys []privateJWK) {
 	t.Helper()
 	p.keys = slices.Concat(keys, p.keys)
-	jwks, err := json.Marshal(map[string]any{"keys": p.keys})
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(p.jwksFile, jwks, 0o600))
+	writeJSON(t, p.jwksFile, map[string]any{"keys": p.keys})
 }
 
-// expect waits until the server says a line. It prints notices of its own too, which are passed over.
-func (p *provider) expect(t *testing.T, want string) {
+func writeJSON(t *testing.T, file string, v any) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
-	for {
-		select {
-		case line, ok := <-p.said:
-			require.True(t, ok, "oidc-provider ended before it said %q", want)
-			if line == want {
-				return
-			}
-		case <-deadline:
-			t.Fatalf("oidc-provider did not say %q in 30 seconds", want)
-		}
-	}
+	raw, err := json.Marshal(v)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, raw, 0o600))
 }
 
-// mint gets an access token by client credentials (RFC 6749 §4.4) for one resource (RFC 8707).
+// refreshToken gets a refresh token for reports, with the scopes orders:read and orders:write.
+func (p *provider) refreshToken(t *testing.T) string {
+	t.Helper()
+	p.process.tell(t, "refresh")
+	return p.process.expect(t, "refresh ")
+}
+
+// mint gets an access token by client credentials (RFC 6749 §4.4) for one resource (RFC 8707), or for none.
 func (p *provider) mint(ctx context.Context, algorithm, resource, scope string) (string, error) {
-	form := url.Values{"grant_type": {"client_credentials"}, "resource": {resource}, "scope": {scope}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.issuer+"/token", strings.NewReader(form.Encode()))
+	form := url.Values{"grant_type": {"client_credentials"}, "scope": {scope}}
+	if resource != "" {
+		form.Set("resource", resource)
+	}
+	id := clientID(algorithm)
+	return requestToken(ctx, p.issuer+"/token", id, id+"-secret", form)
+}
+
+// revoke has the client that a token was issued to revoke it (RFC 7009).
+func (p *provider) revoke(t *testing.T, algorithm, token string) {
+	t.Helper()
+	id := clientID(algorithm)
+	response, err := postForm(t.Context(), p.issuer+"/token/revocation", id, id+"-secret", url.Values{"token": {token}})
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusOK, response.StatusCode)
+}
+
+// postForm sends a form as a client that has a simple secret. The caller closes the answer.
+func postForm(ctx context.Context, place, id, secret string, form url.Values) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, place, strings.NewReader(form.Encode()))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	request.SetBasicAuth(clientID(algorithm), clientID(algorithm)+"-secret")
-	response, err := mintClient.Do(request)
+	request.SetBasicAuth(id, secret)
+	return mintClient.Do(request)
+}
+
+// requestToken asks a token endpoint for an access token (RFC 6749 §3.2).
+func requestToken(ctx context.Context, place, id, secret string, form url.Values) (string, error) {
+	response, err := postForm(ctx, place, id, secret, form)
 	if err != nil {
 		return "", err
 	}
@@ -194,34 +202,4 @@ func (p *provider) mustMint(t *testing.T, algorithm, resource, scope string) str
 var mintClient = &http.Client{
 	Timeout:   10 * time.Second,
 	Transport: &http.Transport{DisableKeepAlives: true},
-}
-
-// lines sends what r says, line by line, and closes the channel at its end.
-func lines(r io.Reader) <-chan string {
-	out := make(chan string, 64)
-	go func() {
-		defer close(out)
-		for scanner := bufio.NewScanner(r); scanner.Scan(); {
-			out <- scanner.Text()
-		}
-	}()
-	return out
-}
-
-// A logBuffer keeps what was logged, for a test that failed.
-type logBuffer struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.String()
 }

@@ -89,6 +89,9 @@ const (
 // not wait for the keys: if the issuer is down, requests are answered with 503
 // until it is back. ctx ends the fetching of keys.
 func New(ctx context.Context, cfg Config) (*Introspector, error) {
+	if ctx == nil {
+		return nil, errors.New("localjwt: the context is nil")
+	}
 	cfg = cfg.withDefaults()
 	keys, err := cfg.fixedSet()
 	if err := errors.Join(cfg.check(), err); err != nil {
@@ -158,16 +161,25 @@ func (cfg *Config) check() error {
 	if cfg.JWKSURL != "" && cfg.JWKS != nil {
 		wrong("JWKSURL and JWKS exclude each other")
 	}
-	if err := cfg.checkSource(); err != nil {
-		errs = append(errs, err)
-	}
+	errs = append(errs, cfg.checkSource(), cfg.checkBounds())
 	for _, alg := range cfg.Algorithms {
 		if !slices.Contains(jose.Algorithms(), alg) {
 			wrong("Algorithms: %q is not one of %v", alg, jose.Algorithms())
 		}
 	}
+	return errors.Join(errs...)
+}
+
+func (cfg *Config) checkBounds() error {
+	var errs []error
+	wrong := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("localjwt: config: "+format, args...))
+	}
 	if cfg.Leeway > oauthz.MaxLeeway {
 		wrong("Leeway: %v is more than %v", cfg.Leeway, oauthz.MaxLeeway)
+	}
+	if cfg.MaxStale >= 0 && cfg.MaxStale < cfg.RefreshInterval {
+		wrong("MaxStale: %v is less than RefreshInterval %v", cfg.MaxStale, cfg.RefreshInterval)
 	}
 	for _, bound := range []struct {
 		name  string

@@ -102,7 +102,8 @@ func Bearer(source func(ctx context.Context) (oauthz.Secret, error)) ClientAuth 
 
 // None is no authentication but, unless it is empty, a client id in the form:
 // for mutual TLS (RFC 8705 §2), whose certificate is the HTTPClient's, and for
-// endpoints that only their network protects.
+// endpoints that only their network protects. (A self-signed certificate is
+// only sent if tls.Config.GetClientCertificate returns it.)
 func None(clientID string) ClientAuth {
 	return &auth{
 		apply: func(_ context.Context, _ *http.Request, form url.Values) error {

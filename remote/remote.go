@@ -32,7 +32,9 @@ type Config struct {
 	// exactly. Required, unless InsecureAnyAudience.
 	Audience []string
 	// InsecureAnyAudience accepts tokens for any API, for servers whose answers
-	// have no aud. A token that another API was given is then good for this one.
+	// have no aud. A token that another API was given is then good for this one,
+	// and so is a refresh token on the servers that introspect one as active
+	// without a word: require a scope that refresh tokens do not have.
 	InsecureAnyAudience bool
 	// Signed demands signed answers (RFC 9701). Default: plain JSON.
 	Signed *Signed
@@ -94,6 +96,9 @@ type Introspector struct {
 // not call the server. ctx ends the discovery, and the fetching of keys for
 // signed answers.
 func New(ctx context.Context, cfg Config) (*Introspector, error) {
+	if ctx == nil {
+		return nil, errors.New("remote: the context is nil")
+	}
 	cfg = cfg.withDefaults()
 	if err := cfg.check(); err != nil {
 		return nil, err

@@ -24,14 +24,26 @@ func Discover(ctx context.Context, client *fetch.Client, issuer, member string) 
 		return "", err
 	}
 	var errs []error
-	for _, place := range places {
-		found, err := discoverAt(ctx, client, place, issuer, member)
+	for i, place := range places {
+		// One place that hangs must leave time for the next, and for what follows.
+		share, cancel := shareOf(ctx, len(places)-i+1)
+		found, err := discoverAt(share, client, place, issuer, member)
+		cancel()
 		if err == nil {
 			return found, nil
 		}
 		errs = append(errs, err)
 	}
 	return "", fmt.Errorf("jose: discovery: %w", errors.Join(errs...))
+}
+
+// shareOf returns a context with one nth of the time that ctx has left.
+func shareOf(ctx context.Context, n int) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/time.Duration(n))
 }
 
 // WellKnown returns where the metadata of issuer may be.
@@ -81,25 +93,47 @@ func stringMember(members []strictjson.Member, name string) (string, error) {
 	return strictjson.String(value)
 }
 
+// placeMaxAge is how long a key set is fetched from where it was found: it may
+// move while the old place still answers.
+const placeMaxAge = 15 * time.Minute
+
 // Remote fetches a JWK Set over HTTP: SetConfig.Fetch for a URL that locate
-// returns. A fetch that fails forgets the URL, so that one that moved is
-// discovered again. It is called by one goroutine at a time.
-func Remote(client *fetch.Client, locate func(ctx context.Context) (string, error)) func(ctx context.Context, etag string) (Document, error) {
-	var place string
-	return func(ctx context.Context, etag string) (doc Document, err error) {
-		if place == "" {
+// returns. A fetch that fails forgets the URL and the validator, so that a set
+// that moved is found, and a server that stumbles over a validator is asked
+// without one. It is called by one goroutine at a time.
+func Remote(client *fetch.Client, locate func(ctx context.Context) (string, error)) func(ctx context.Context, validator string) (Document, error) {
+	var (
+		place string
+		found time.Time
+		visit int // counts the places: an ETag means something at its own only
+	)
+	return func(ctx context.Context, validator string) (doc Document, err error) {
+		if place == "" || time.Since(found) > placeMaxAge {
+			before := place
 			if place, err = locate(ctx); err != nil {
 				return Document{}, err
 			}
+			if found = time.Now(); place != before {
+				visit++
+			}
 		}
-		doc, err = getSet(ctx, client, place, etag)
-		if err != nil {
+		etag, own := strings.CutPrefix(validator, strconv.Itoa(visit)+" ")
+		if !own {
+			etag = ""
+		}
+		if doc, err = getSet(ctx, client, place, etag); err != nil {
 			place = ""
+			return Document{}, err
 		}
-		return doc, err
+		if doc.Validator != "" {
+			doc.Validator = strconv.Itoa(visit) + " " + doc.Validator
+		}
+		return doc, nil
 	}
 }
 
+// getSet asks for the set, or, with the etag of the one at hand, whether it has
+// changed. The Validator that it returns is the ETag.
 func getSet(ctx context.Context, client *fetch.Client, place, etag string) (Document, error) {
 	header := http.Header{"Accept": {"application/jwk-set+json, application/json"}}
 	if etag != "" {
@@ -109,10 +143,10 @@ func getSet(ctx context.Context, client *fetch.Client, place, etag string) (Docu
 	if err != nil {
 		return Document{}, err
 	}
-	doc := Document{ETag: answer.Header.Get("ETag"), MaxAge: maxAge(answer.Header)}
+	doc := Document{Validator: answer.Header.Get("ETag"), MaxAge: maxAge(answer.Header)}
 	switch {
 	case answer.Status == http.StatusOK:
-		doc.Body = append([]byte{}, answer.Body...) // not nil
+		doc.Body = answer.Body // not nil, even if it is empty
 		return doc, nil
 	case answer.Status == http.StatusNotModified && etag != "":
 		return doc, nil

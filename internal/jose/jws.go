@@ -66,14 +66,13 @@ func Parse(token string, limits Limits) (JWS, error) {
 	return j, j.parseHeader(header)
 }
 
-// beginsObject tells base64url that begins with { from all else, decoded or
-// not: it holds for a mangled JWS too, which is then refused rather than taken
-// for an opaque token.
+// beginsObject tells base64url of what begins like a JSON object from all else.
+// It is lenient, so that a mangled JWS is refused rather than taken for an
+// opaque token, and sent to somebody who knows those.
 func beginsObject(segment string) bool {
-	// The first six bits of '{' make an e, its last two are the high bits of the
-	// next character.
-	const high11 = "wxyz0123456789-_"
-	return len(segment) > 1 && segment[0] == 'e' && strings.IndexByte(high11, segment[1]) >= 0
+	prefix := segment[:min(len(segment), 64)&^3]
+	raw, _ := base64.RawURLEncoding.DecodeString(prefix) // what was decoded before an error will do
+	return strings.HasPrefix(strings.TrimLeft(string(raw), " \t\r\n"), "{")
 }
 
 func (j *JWS) parseHeader(segment string) error {

@@ -22,7 +22,9 @@ func (s *Set) ask(tried *state) (r *round, mine bool, next time.Time) {
 	if s.running != nil {
 		return s.running, false, next
 	}
-	if s.ctx.Err() != nil || !s.lastAsked.IsZero() && now.Before(next) {
+	// A clock that was set back must not lock out the keys until it has caught up.
+	recent := !s.lastAsked.IsZero() && now.Before(next) && !now.Before(s.lastAsked)
+	if s.ctx.Err() != nil || recent {
 		return nil, false, next
 	}
 	s.lastAsked = now
@@ -48,7 +50,7 @@ func (s *Set) begin() *round {
 		default: // is awake
 		}
 		if s.ctx.Err() == nil { // or it has failed because nobody wants it any more
-			s.cfg.Report(event)
+			s.report(event)
 		}
 	}()
 	return r
@@ -56,17 +58,18 @@ func (s *Set) begin() *round {
 
 // run fetches, and installs what came.
 func (s *Set) run(r *round) (event Event) {
-	var etag string
+	var validator string
 	if now := s.state.Load(); now != nil {
-		etag = now.etag
+		validator = now.validator
 	}
-	doc, err := s.safeFetch(etag)
+	doc, err := s.safeFetch(validator)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err == nil {
 		event, err = s.install(r, doc)
 	}
 	s.running = nil
+	s.emptyOnce = errors.Is(err, errEmpty)
 	if err != nil {
 		r.err = err
 		event.Err = err
@@ -82,16 +85,25 @@ func (s *Set) run(r *round) (event Event) {
 
 // safeFetch keeps a panic in a caller's http.Client from ending the process:
 // nobody else could recover it.
-func (s *Set) safeFetch(etag string) (doc Document, err error) {
+func (s *Set) safeFetch(validator string) (doc Document, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("jose: panic in the HTTP client: %T", v)
 		}
 	}()
-	return s.cfg.Fetch(s.ctx, etag)
+	return s.cfg.Fetch(s.ctx, validator)
 }
 
-var errEmpty = errors.New("jose: the server has withdrawn all keys; waiting for it to say so again")
+// report keeps a panic in a caller's logger from ending the process, too.
+func (s *Set) report(event Event) {
+	defer func() { _ = recover() }()
+	s.cfg.Report(event)
+}
+
+var (
+	errEmpty    = errors.New("jose: the server has withdrawn all keys; waiting for it to say so again")
+	errUnusable = errors.New("jose: no usable key in the set")
+)
 
 // install makes the document the current state. s.mu is held.
 func (s *Set) install(r *round, doc Document) (Event, error) {
@@ -100,25 +112,26 @@ func (s *Set) install(r *round, doc Document) (Event, error) {
 		if before == nil {
 			return Event{}, errNoKeys
 		}
-		s.state.Store(&state{snapshot: before.snapshot, fetched: r.began, etag: before.etag})
+		s.state.Store(&state{snapshot: before.snapshot, fetched: r.began, validator: before.validator})
 		return Event{Keys: len(before.keys)}, nil
 	}
 	keys, skipped, err := parseSet(doc.Body, s.cfg.MaxKeys)
 	if err != nil {
 		return Event{}, err
 	}
-	if len(keys) == 0 && !s.emptyOnce {
+	if len(keys) == 0 && skipped > 0 {
+		return Event{}, errUnusable
+	}
+	if len(keys) == 0 && !s.emptyOnce && (before == nil || len(before.keys) > 0) {
 		// Once may be a slip, and it would refuse everybody.
-		s.emptyOnce = true
 		return Event{}, errEmpty
 	}
-	s.emptyOnce = len(keys) == 0
 	var old *snapshot
 	if before != nil {
 		old = before.snapshot
 	}
 	next := old.replace(keys)
-	s.state.Store(&state{snapshot: next, fetched: r.began, etag: doc.ETag})
+	s.state.Store(&state{snapshot: next, fetched: r.began, validator: doc.Validator})
 	return Event{Keys: len(keys), Skipped: skipped, Changed: !sameKeys(old, next)}, nil
 }
 
@@ -148,8 +161,11 @@ func (s *Set) interval(maxAge time.Duration) time.Duration {
 // keys to serve with, not beyond what unknown keys would cause anyway.
 func (s *Set) retryDelay() time.Duration {
 	longest := maxRetry
-	if s.Ready() != nil {
+	if s.emptyOnce || s.Ready() != nil {
 		longest = max(min(maxRetry, s.cfg.UnknownInterval), minRetry)
+	}
+	if s.emptyOnce { // a second answer at once would say nothing new
+		return longest
 	}
 	return min(minRetry<<min(s.failures-1, 10), longest)
 }

@@ -16,8 +16,9 @@ import (
 type SetConfig struct {
 	_ struct{}
 
-	// Fetch gets the document, if it is not the one that etag names: then body is nil.
-	Fetch func(ctx context.Context, etag string) (Document, error)
+	// Fetch gets the document, unless it still is the one that had the validator:
+	// then its body is nil.
+	Fetch func(ctx context.Context, validator string) (Document, error)
 	// MaxKeys is how many keys a set may have.
 	MaxKeys int
 	// RefreshInterval is when to fetch again, if the server does not say.
@@ -34,9 +35,9 @@ type SetConfig struct {
 
 // Document is what a fetch brought.
 type Document struct {
-	Body   []byte // nil: what the etag named still stands
-	ETag   string
-	MaxAge time.Duration // of Cache-Control; negative if it said nothing
+	Body      []byte        // nil: what had the validator still stands
+	Validator string        // names this document in the next fetch
+	MaxAge    time.Duration // of Cache-Control; negative if it said nothing
 }
 
 // Event is a change in the state of a key set.
@@ -92,8 +93,8 @@ type Set struct {
 // state is what a successful fetch brought.
 type state struct {
 	*snapshot
-	fetched time.Time // when that fetch began, by cfg.Now
-	etag    string
+	fetched   time.Time // when that fetch began, by cfg.Now
+	validator string
 }
 
 // round is one fetch under way.
@@ -188,7 +189,18 @@ func (s *Set) Verify(ctx context.Context, j *JWS) (Validity, error) {
 }
 
 // Ready returns nil if there are keys to verify with.
-func (s *Set) Ready() error { return s.usable(s.state.Load()) }
+func (s *Set) Ready() error {
+	now := s.state.Load()
+	if err := s.usable(now); err != nil {
+		return err
+	}
+	if len(now.keys) == 0 {
+		return errNoKeys
+	}
+	return nil
+}
+
+// usable says whether a token can be judged by now, which may well be empty.
 
 func (s *Set) usable(now *state) error {
 	switch {

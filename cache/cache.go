@@ -1,0 +1,315 @@
+package cache
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/oauthz/oauthz"
+)
+
+// Config bounds a [Cache]. The zero value is usable.
+type Config struct {
+	_ struct{}
+
+	// MaxTokens is how many tokens are remembered. Default 100,000.
+	MaxTokens int
+	// MaxBytes is about how much memory they take. Default 64 MiB.
+	MaxBytes int64
+	// TTL is how long a verdict is served, if the token does not end before.
+	// Default 1 min.
+	TTL time.Duration
+	// NegativeTTL is how long a refusal is served. Default 5 s; negative: not at
+	// all.
+	NegativeTTL time.Duration
+	// StaleIfError is how long beyond its TTL a verdict may be served while the
+	// introspector faults (never when it refuses), if the token does not end
+	// before. The Decision says so. Default: not at all.
+	StaleIfError time.Duration
+	// RefreshAhead is how long before the end of its TTL a verdict that is served
+	// is asked for again in the background, so that busy tokens never wait. It
+	// must be less than TTL. Default: not at all.
+	RefreshAhead time.Duration
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+}
+
+const (
+	defaultMaxTokens   = 100_000
+	defaultMaxBytes    = 64 << 20
+	defaultTTL         = time.Minute
+	defaultNegativeTTL = 5 * time.Second
+	maxRefusals        = 10_000 // apart from the tokens, and small: see the package comment
+)
+
+// Cache is an [oauthz.Introspector] around another. It is safe for concurrent
+// use.
+type Cache struct {
+	next     oauthz.Introspector
+	cfg      Config
+	tokens   *otter.Cache[key, *verdict]
+	refusals *otter.Cache[key, *verdict]
+	flights  flights
+	counters counters
+	end      context.CancelFunc
+}
+
+// key is the SHA-256 of a token.
+type key [sha256.Size]byte
+
+// buffers spare a copy of the token on the heap for each request.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+func keyOf(token string) key {
+	b := buffers.Get().(*[]byte)
+	*b = append((*b)[:0], token...)
+	k := key(sha256.Sum256(*b))
+	clear(*b) // it was a secret
+	buffers.Put(b)
+	return k
+}
+
+// verdict is what the introspector said, and when.
+type verdict struct {
+	token  *oauthz.Token // nil: refused
+	err    error
+	stored time.Time // with a monotonic reading, if the clock has one: TTLs do not follow a clock that is set
+}
+
+// New makes a Cache, or says everything that is wrong with cfg. It refuses an
+// introspector that must be asked each time: see [oauthz.Cacheable].
+func New(next oauthz.Introspector, cfg Config) (*Cache, error) {
+	if err := check(next, &cfg); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	tokens, err := otter.New(&otter.Options[key, *verdict]{
+		MaximumWeight: uint64(cfg.MaxBytes),
+		// A token weighs at least its share, so that both bounds hold.
+		Weigher: func(_ key, v *verdict) uint32 {
+			return uint32(min(max(int64(v.token.Size()), cfg.MaxBytes/int64(cfg.MaxTokens)), 1<<31))
+		},
+		Executor: inline,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cache: %w", err)
+	}
+	refusals, err := otter.New(&otter.Options[key, *verdict]{MaximumSize: maxRefusals, Executor: inline})
+	if err != nil {
+		return nil, fmt.Errorf("cache: %w", err)
+	}
+	ctx, end := context.WithCancel(context.Background())
+	return &Cache{
+		next: next, cfg: cfg, tokens: tokens, refusals: refusals, end: end,
+		flights: flights{ctx: ctx, running: map[key]*flight{}},
+	}, nil
+}
+
+// inline runs otter's upkeep where it is due, without a goroutine.
+func inline(f func()) { f() }
+
+func check(next oauthz.Introspector, cfg *Config) error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("cache: config: "+format, args...)) }
+	switch v := reflect.ValueOf(next); {
+	case next == nil, (v.Kind() == reflect.Pointer || v.Kind() == reflect.Func) && v.IsNil():
+		wrong("the introspector is nil")
+	case !oauthz.Cacheable(next):
+		wrong("what CheckRevoked lets through must be asked for each time: put CheckRevoked around the cache")
+	}
+	if cfg.MaxTokens < 0 || cfg.MaxBytes < 0 {
+		wrong("MaxTokens or MaxBytes is negative")
+	}
+	if cfg.TTL < 0 {
+		wrong("TTL is negative: without one, do without the cache")
+	}
+	if ttl := cfg.withDefaults().TTL; cfg.RefreshAhead > 0 && cfg.RefreshAhead >= ttl {
+		wrong("RefreshAhead: %v is not less than TTL %v", cfg.RefreshAhead, ttl)
+	}
+	return errors.Join(errs...)
+}
+
+func (cfg Config) withDefaults() Config {
+	if cfg.MaxTokens == 0 {
+		cfg.MaxTokens = defaultMaxTokens
+	}
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = defaultMaxBytes
+	}
+	if cfg.TTL == 0 {
+		cfg.TTL = defaultTTL
+	}
+	if cfg.NegativeTTL == 0 {
+		cfg.NegativeTTL = defaultNegativeTTL
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return cfg
+}
+
+// Introspect answers from memory where it may, and otherwise asks, once for all
+// who want to know of the same token.
+func (c *Cache) Introspect(ctx context.Context, token string) (*oauthz.Token, error) {
+	k := keyOf(token)
+	now := c.cfg.Now()
+	v, known := c.tokens.GetIfPresent(k)
+	if known && c.fresh(v, now) {
+		c.counters.hits.Add(1)
+		oauthz.ReportSource(ctx, oauthz.Remembered)
+		if c.cfg.RefreshAhead > 0 && c.cfg.TTL-now.Sub(v.stored) <= c.cfg.RefreshAhead {
+			c.flights.join(k, func(ctx context.Context, f *flight) { c.ask(ctx, f, k, token) })
+		}
+		return v.token, nil
+	}
+	if r, ok := c.refusals.GetIfPresent(k); ok && now.Sub(r.stored) < c.cfg.NegativeTTL {
+		c.counters.hits.Add(1)
+		oauthz.ReportSource(ctx, oauthz.Remembered)
+		return nil, r.err
+	}
+	c.counters.misses.Add(1)
+	t, err := c.wait(ctx, k, token)
+	if err != nil && known && isFault(err) && ctx.Err() == nil && c.servesStale(v) {
+		c.counters.stale.Add(1)
+		oauthz.ReportSource(ctx, oauthz.Stale)
+		return v.token, nil
+	}
+	return t, err
+}
+
+// fresh says whether v may be served as it is.
+func (c *Cache) fresh(v *verdict, now time.Time) bool {
+	age := now.Sub(v.stored)
+	return age >= 0 && age < c.cfg.TTL && stands(v.token, now)
+}
+
+// servesStale says whether v may be served though it is not fresh. The time is
+// taken after the introspector has failed: that may have taken long.
+func (c *Cache) servesStale(v *verdict) bool {
+	now := c.cfg.Now()
+	age := now.Sub(v.stored)
+	return c.cfg.StaleIfError > 0 && age >= 0 && age < c.cfg.TTL+c.cfg.StaleIfError && stands(v.token, now)
+}
+
+// stands says whether the token itself, and what verified it, still do.
+func stands(t *oauthz.Token, now time.Time) bool {
+	until, live := t.Validity()
+	return live && (until.IsZero() || now.Before(until))
+}
+
+// isFault: nothing was said of the token.
+func isFault(err error) bool {
+	if errors.Is(err, oauthz.ErrInvalidToken) || errors.Is(err, oauthz.ErrUnrecognized) {
+		return false
+	}
+	var e *oauthz.Error
+	return !errors.As(err, &e) || e.Status >= 500
+}
+
+// wait asks, or waits with who asks already.
+func (c *Cache) wait(ctx context.Context, k key, token string) (*oauthz.Token, error) {
+	f := c.flights.join(k, func(ctx context.Context, f *flight) { c.ask(ctx, f, k, token) })
+	defer c.flights.leave(k, f)
+	select {
+	case <-f.done:
+		return f.token, f.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: cache: %w", oauthz.ErrUnavailable, ctx.Err())
+	}
+}
+
+// ask asks for all who wait for f, and remembers the answer.
+func (c *Cache) ask(ctx context.Context, f *flight, k key, token string) {
+	defer func() {
+		if v := recover(); v != nil { // nobody else could: this is a goroutine of ours
+			f.token, f.err = nil, fmt.Errorf("cache: panic in the introspector: %T", v)
+		}
+	}()
+	c.counters.calls.Add(1)
+	f.token, f.err = c.next.Introspect(ctx, token)
+	if f.token == nil && f.err == nil {
+		f.err = errors.New("cache: introspector returned neither a token nor an error")
+	}
+	c.flights.store(f, func() { c.remember(k, f) })
+}
+
+// remember keeps a token that still stands, and a refusal of a token; no fault.
+func (c *Cache) remember(k key, f *flight) {
+	now := c.cfg.Now()
+	v := &verdict{token: f.token, err: f.err, stored: now}
+	switch {
+	case f.err == nil && stands(f.token, now):
+		c.refusals.Invalidate(k)
+		c.tokens.Set(k, v)
+	case f.err != nil && errors.Is(f.err, oauthz.ErrInvalidToken) && !isTemporary(f.err):
+		c.tokens.Invalidate(k) // also where a refresh brought the news
+		if c.cfg.NegativeTTL > 0 {
+			c.refusals.Set(k, v)
+		}
+	}
+}
+
+// isTemporary: a refusal that may not be remembered says so, as errors of
+// package net do.
+func isTemporary(err error) bool {
+	var t interface{ Temporary() bool }
+	return errors.As(err, &t) && t.Temporary()
+}
+
+// Forget drops what is known of token, at once: when it was revoked, say. An
+// answer that is under way is not remembered.
+func (c *Cache) Forget(token string) {
+	k := keyOf(token)
+	c.flights.forget(&k, func() {
+		c.tokens.Invalidate(k)
+		c.refusals.Invalidate(k)
+	})
+}
+
+// Purge drops everything.
+func (c *Cache) Purge() {
+	c.flights.forget(nil, func() {
+		c.tokens.InvalidateAll()
+		c.refusals.InvalidateAll()
+	})
+}
+
+// Stats is how a cache is doing. The counters begin with the cache.
+type Stats struct {
+	Hits     int64 // answered from memory
+	Misses   int64 // not
+	Stale    int64 // of the misses: answered from memory all the same
+	Calls    int64 // to the introspector
+	Tokens   int   // held
+	Refusals int   // held
+	Bytes    int64 // about what the tokens take
+}
+
+type counters struct{ hits, misses, stale, calls atomic.Int64 }
+
+// Stats returns how the cache is doing.
+func (c *Cache) Stats() Stats {
+	return Stats{
+		Hits: c.counters.hits.Load(), Misses: c.counters.misses.Load(), Stale: c.counters.stale.Load(), Calls: c.counters.calls.Load(),
+		Tokens: c.tokens.EstimatedSize(), Refusals: c.refusals.EstimatedSize(), Bytes: int64(c.tokens.WeightedSize()),
+	}
+}
+
+// Close ends the calls that are under way and what the cache has started, and
+// drops everything. What is asked afterwards is asked of the introspector in
+// vain: it is a fault.
+func (c *Cache) Close() error {
+	c.end()
+	c.flights.wait()
+	c.Purge()
+	c.tokens.StopAllGoroutines()
+	c.refusals.StopAllGoroutines()
+	return nil
+}

@@ -1,0 +1,105 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/oauthz/oauthz"
+)
+
+// flights are the calls under way, one for each token.
+type flights struct {
+	ctx context.Context // ends with the cache
+
+	mu      sync.Mutex
+	running map[key]*flight
+	wg      sync.WaitGroup
+}
+
+// flight is one call for all who want its answer. It belongs to none of them:
+// it goes on as long as one of them waits.
+type flight struct {
+	done   chan struct{}
+	token  *oauthz.Token // once done
+	err    error
+	cancel context.CancelFunc
+
+	seats     int  // of those who want the answer; under flights.mu
+	forgotten bool // under flights.mu
+}
+
+var errClosed = errors.New("cache: closed")
+
+// join takes a seat in the flight for k, which it begins if there is none. A
+// seat that is never left keeps it going to its end.
+func (fs *flights) join(k key, ask func(context.Context, *flight)) *flight {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if f := fs.running[k]; f != nil {
+		f.seats++
+		return f
+	}
+	f := &flight{done: make(chan struct{}), seats: 1}
+	if fs.ctx.Err() != nil {
+		f.err, f.cancel = errClosed, func() {}
+		close(f.done)
+		return f
+	}
+	var ctx context.Context
+	ctx, f.cancel = context.WithCancel(fs.ctx)
+	fs.running[k] = f
+	fs.wg.Go(func() {
+		defer f.cancel()
+		ask(ctx, f)
+		fs.mu.Lock()
+		defer fs.mu.Unlock()
+		fs.drop(k, f)
+		close(f.done)
+	})
+	return f
+}
+
+// leave gives up a seat. When the last one goes before the answer is there,
+// nobody wants it any more: the call ends, and who comes next begins another.
+func (fs *flights) leave(k key, f *flight) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if f.seats--; f.seats == 0 {
+		fs.drop(k, f)
+		f.cancel()
+	}
+}
+
+// drop takes f off the list, if it is still on it. fs.mu is held.
+func (fs *flights) drop(k key, f *flight) {
+	if fs.running[k] == f {
+		delete(fs.running, k)
+	}
+}
+
+// store remembers an answer, unless it has been forgotten while it was under way.
+func (fs *flights) store(f *flight, remember func()) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if !f.forgotten {
+		remember()
+	}
+}
+
+// forget drops what is held of k, or of all, and what is under way for it: who
+// asks later must not get an answer from before.
+func (fs *flights) forget(k *key, drop func()) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	for running, f := range fs.running {
+		if k == nil || running == *k {
+			f.forgotten = true
+			delete(fs.running, running)
+		}
+	}
+	drop()
+}
+
+// wait waits until all have ended.
+func (fs *flights) wait() { fs.wg.Wait() }

@@ -1,0 +1,285 @@
+package cache_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/cache"
+	"github.com/oauthz/oauthz/localjwt"
+	"github.com/oauthz/oauthz/oauthztest"
+)
+
+// CA-15 and StaleIfError: while the introspector faults, a verdict may serve on,
+// within the bound and not past exp.
+func TestStaleIfError(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		next := says(oauthztest.Claims{"exp": time.Now().Add(time.Hour)})
+		good := next.answer
+		c := newCache(t, next, cache.Config{StaleIfError: 10 * time.Minute})
+		require.Equal(t, fresh, ask(t, c, "token"))
+		next.answer = fails(errors.New("reset")).answer
+		pass(2 * time.Minute)
+		assert.Equal(t, stale, ask(t, c, "token"))
+		pass(8*time.Minute + 59*time.Second)
+		assert.Equal(t, stale, ask(t, c, "token"))
+		next.answer = good
+		assert.Equal(t, fresh, ask(t, c, "token"), "asked each time")
+		next.answer = fails(errors.New("reset")).answer
+		pass(11 * time.Minute)
+		assert.Equal(t, 503, ask(t, c, "token").status, "beyond the bound")
+		assert.Equal(t, 503, ask(t, c, "another").status, "nothing is known of it")
+	})
+}
+
+func TestStaleIfErrorEndsWithTheToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		next := says(oauthztest.Claims{"exp": time.Now().Add(2 * time.Minute)})
+		c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
+		require.Equal(t, fresh, ask(t, c, "token"))
+		next.answer = fails(errors.New("reset")).answer
+		pass(119 * time.Second)
+		assert.Equal(t, stale, ask(t, c, "token"))
+		pass(time.Second)
+		assert.Equal(t, 503, ask(t, c, "token").status)
+	})
+}
+
+// The time is taken when the introspector has failed, not before it was asked.
+func TestStaleIfErrorAfterASlowFault(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		next := says(oauthztest.Claims{"exp": time.Now().Add(2 * time.Minute)})
+		c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
+		require.Equal(t, fresh, ask(t, c, "token"))
+		next.answer = func(context.Context, string) (*oauthz.Token, error) {
+			<-time.After(5 * time.Second)
+			return nil, errors.New("timeout")
+		}
+		pass(117 * time.Second)
+		assert.Equal(t, 503, ask(t, c, "token").status)
+	})
+}
+
+func TestRefusalIsNeverOverruled(t *testing.T) {
+	t.Parallel()
+	for _, refusal := range []error{oauthz.ErrInactive, oauthz.ErrInvalidToken, temporary{oauthz.ErrInvalidToken}, oauthz.ErrUnrecognized} {
+		synctest.Test(t, func(t *testing.T) {
+			next := says(nil)
+			c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
+			require.Equal(t, fresh, ask(t, c, "token"))
+			next.answer = fails(refusal).answer
+			pass(2 * time.Minute)
+			assert.Equal(t, 401, ask(t, c, "token").status)
+		})
+	}
+}
+
+func TestStaleIfErrorIsOffByDefault(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		next := says(nil)
+		c := newCache(t, next, cache.Config{})
+		require.Equal(t, fresh, ask(t, c, "token"))
+		next.answer = fails(errors.New("reset")).answer
+		pass(time.Minute)
+		assert.Equal(t, 503, ask(t, c, "token").status)
+	})
+}
+
+// CA-17: who may use a token that is bound to a key is asked each time.
+func TestCA17BindingIsCheckedEachTime(t *testing.T) {
+	t.Parallel()
+	c := newCache(t, says(oauthztest.Claims{"cnf": map[string]string{"jkt": "x"}}), cache.Config{})
+	for range 2 {
+		assert.Equal(t, 401, ask(t, c, "token").status)
+	}
+}
+
+// CA-18: no token in what a cache prints.
+func TestCA18OnlyHashes(t *testing.T) {
+	t.Parallel()
+	c := newCache(t, says(nil), cache.Config{})
+	require.Equal(t, fresh, ask(t, c, "c4n4ry"))
+	assert.NotContains(t, fmt.Sprintf("%v %+v %#v %+v", c, c, c, c.Stats()), "c4n4ry")
+}
+
+// CA-19: the twin of an ES256 token is another string, judged for itself; and a
+// revocation names claims, so that neither spelling comes back.
+func TestCA19Twins(t *testing.T) {
+	t.Parallel()
+	next := says(oauthztest.Claims{"jti": "j"})
+	c := newCache(t, next, cache.Config{})
+	var revocations oauthz.Revocations
+	checked, err := oauthz.CheckRevoked(c, &revocations)
+	require.NoError(t, err)
+	for _, twin := range []string{"low-s", "high-s"} {
+		require.Equal(t, 204, ask(t, checked, twin).status)
+	}
+	assert.Equal(t, int64(2), next.calls.Load())
+	require.NoError(t, revocations.Revoke(t.Context(), oauthz.Revocation{Match: map[string]any{"iss": "https://issuer.example", "jti": "j"}}))
+	for _, twin := range []string{"low-s", "high-s"} {
+		assert.Equal(t, 401, ask(t, checked, twin).status)
+	}
+}
+
+// CA-20: a key that is withdrawn takes along what it verified, stale or not.
+func TestCA20WithdrawnKey(t *testing.T) {
+	t.Parallel()
+	as := oauthztest.NewServer(oauthztest.Config{Algorithm: "ES256"})
+	t.Cleanup(as.Close)
+	in, err := localjwt.New(t.Context(), localjwt.Config{
+		Issuer: as.Issuer(), Audience: []string{"https://api.example"}, Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	c := newCache(t, in, cache.Config{TTL: time.Hour, StaleIfError: time.Hour})
+	token := as.Mint(oauthztest.Claims{"iat": time.Now().Add(-time.Minute), "exp": time.Now().Add(time.Hour)})
+	require.Equal(t, fresh, ask(t, c, token))
+	require.Equal(t, remembered, ask(t, c, token))
+	old := as.Keys()[0]
+	as.Rotate()
+	as.Withdraw(old)
+	require.Equal(t, 204, ask(t, c, as.Mint(nil)).status) // fetches the new set
+	assert.Equal(t, 401, ask(t, c, token).status)
+}
+
+// RefreshAhead: a busy token is asked for again in the background.
+func TestRefreshAhead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		next := says(nil)
+		c := newCache(t, next, cache.Config{TTL: time.Minute, RefreshAhead: 10 * time.Second})
+		require.Equal(t, fresh, ask(t, c, "token"))
+		pass(49 * time.Second)
+		require.Equal(t, remembered, ask(t, c, "token"))
+		synctest.Wait()
+		require.Equal(t, int64(1), next.calls.Load())
+		pass(2 * time.Second)
+		require.Equal(t, remembered, ask(t, c, "token"))
+		synctest.Wait()
+		require.Equal(t, int64(2), next.calls.Load())
+		pass(30 * time.Second)
+		assert.Equal(t, remembered, ask(t, c, "token"), "never waited")
+		next.answer = fails(oauthz.ErrInactive).answer
+		pass(25 * time.Second)
+		require.Equal(t, remembered, ask(t, c, "token"))
+		synctest.Wait()
+		assert.Equal(t, 401, ask(t, c, "token").status, "a refresh that brings a refusal ends it at once")
+	})
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	t.Parallel()
+	var none *upstream
+	var list oauthz.Revocations
+	checked, err := oauthz.CheckRevoked(says(nil), &list)
+	require.NoError(t, err)
+	chain, err := oauthz.FirstOf(says(nil), checked)
+	require.NoError(t, err)
+	const uncacheable = "cache: config: what CheckRevoked lets through must be asked for each time: put CheckRevoked around the cache"
+	tests := []struct {
+		name string
+		next oauthz.Introspector
+		cfg  cache.Config
+		want string
+	}{
+		{"nil", nil, cache.Config{}, "cache: config: the introspector is nil"},
+		{"typed nil", none, cache.Config{}, "cache: config: the introspector is nil"},
+		{"nil function", oauthz.IntrospectorFunc(nil), cache.Config{}, "cache: config: the introspector is nil"},
+		{"CheckRevoked", checked, cache.Config{}, uncacheable},
+		{"CheckRevoked in a chain", chain, cache.Config{}, uncacheable},
+		{"negative", says(nil), cache.Config{MaxTokens: -1, TTL: -1}, "cache: config: MaxTokens or MaxBytes is negative\ncache: config: TTL is negative: without one, do without the cache"},
+		{"refresh", says(nil), cache.Config{RefreshAhead: time.Minute}, "cache: config: RefreshAhead: 1m0s is not less than TTL 1m0s"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := cache.New(tt.next, tt.cfg)
+			assert.EqualError(t, err, tt.want)
+		})
+	}
+}
+
+// A panic in the introspector is a fault: it is a goroutine of the cache's, so
+// nobody else could recover it.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	c := newCache(t, &upstream{answer: func(context.Context, string) (*oauthz.Token, error) { panic("c4n4ry") }}, cache.Config{})
+	_, err := c.Introspect(t.Context(), "token")
+	require.EqualError(t, err, "cache: panic in the introspector: string")
+	assert.Equal(t, 503, ask(t, c, "token").status)
+}
+
+// Close ends what is under way, and leaves no goroutine.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { // which fails if a goroutine is left
+		next := &upstream{answer: func(ctx context.Context, _ string) (*oauthz.Token, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}}
+		c, err := cache.New(next, cache.Config{})
+		require.NoError(t, err)
+		failed := make(chan error, 1)
+		go func() {
+			_, err := c.Introspect(context.Background(), "token")
+			failed <- err
+		}()
+		synctest.Wait()
+		require.NoError(t, c.Close())
+		require.Error(t, <-failed)
+		_, err = c.Introspect(t.Context(), "token")
+		require.EqualError(t, err, "cache: closed")
+		require.NoError(t, c.Close())
+	})
+}
+
+// The requests of many users, with as many tokens, under the race detector.
+func TestManyUsers(t *testing.T) {
+	t.Parallel()
+	next := &upstream{answer: func(_ context.Context, token string) (*oauthz.Token, error) {
+		return oauthztest.Token(oauthztest.Claims{"sub": token}), nil
+	}}
+	c := newCache(t, next, cache.Config{MaxTokens: 10})
+	guard, err := oauthz.New(oauthz.Config{Introspector: c})
+	require.NoError(t, err)
+	var crossed atomic.Int64
+	done := make(chan struct{})
+	for n := range 8 {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			for i := range 500 {
+				user := fmt.Sprint("user-", (n*7+i)%20)
+				r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+				r.Header.Set("Authorization", "Bearer "+user)
+				authorized, err := guard.Authorize(r, oauthz.Require())
+				if err != nil {
+					crossed.Add(1)
+					continue
+				}
+				if token, _ := oauthz.TokenFrom(authorized.Context()); token.Subject != user {
+					crossed.Add(1)
+				}
+				if i%50 == 0 {
+					c.Forget(user)
+				}
+			}
+		}()
+	}
+	for range 8 {
+		<-done
+	}
+	assert.Zero(t, crossed.Load())
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/oauthztest"
+	"github.com/oauthz/oauthz/remote"
+)
+
+// Who the API is to the authorization server. Yours come from where you keep
+// secrets.
+const (
+	clientID     = "notes-api"
+	clientSecret = "notes-api-secret"
+)
+
+// A stage is what the API is shown on: the authorization server, the people
+// with their tokens, a clock that can be put forward, and an ear for what the
+// Guard decided.
+type stage struct {
+	as     *oauthztest.Server
+	base   string // of the API
+	tokens []variable
+	ahead  atomic.Int64 // how far the clock is put forward, in nanoseconds
+	heard  ear
+}
+
+// A variable of the shell holds a token.
+type variable struct{ name, token string }
+
+func newStage() *stage {
+	as := oauthztest.NewServer(oauthztest.Config{
+		Audience: []string{audience}, ClientID: clientID, ClientSecret: clientSecret,
+	})
+	// The tokens are good for a day, so that the curl lines are.
+	mint := func(subject string) string {
+		return as.MintOpaque(oauthztest.Claims{
+			"sub": subject, "scope": "notes:read", "exp": time.Now().Add(24 * time.Hour),
+		})
+	}
+	return &stage{as: as, tokens: []variable{
+		{"ALICE", mint("alice")}, {"BOB", mint("bob")}, {"CAROL", mint("carol")}, {"NOBODY", "not-a-token-of-that-server"},
+	}}
+}
+
+func (s *stage) config() config {
+	return config{
+		Issuer:        s.as.Issuer(),
+		RevocationURL: s.as.RevocationURL(),
+		Auth:          remote.Basic(clientID, clientSecret),
+		Observe:       s.heard.observe,
+		Now:           func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) },
+	}
+}
+
+// token is what the shell puts in place of a variable.
+func (s *stage) token(name string) string {
+	for _, v := range s.tokens {
+		if v.name == name {
+			return v.token
+		}
+	}
+	return ""
+}
+
+// calls is how often the authorization server was asked what a token says.
+func (s *stage) calls() int { return s.as.Count(oauthztest.Introspection) }
+
+// The scenes: what happens between two requests.
+
+// outage stops the authorization server, long enough for all that the API
+// remembers to be older than its TTL.
+func (s *stage) outage() {
+	s.as.Stop()
+	s.ahead.Add(int64(2 * time.Minute))
+}
+
+// recovery starts it again; somebody has revoked Alice's token.
+func (s *stage) recovery() {
+	s.as.Revoke(s.token("ALICE"))
+	s.as.Start()
+}
+
+// invite tells a reader in another terminal how to go on.
+func (s *stage) invite(out io.Writer) error {
+	_, err := fmt.Fprintf(out, `Serving until interrupted (Ctrl-C). $CAROL is still good. Revoke her token behind the API's back, and see for
+how long it is remembered:
+
+curl -i -H "Authorization: Bearer $CAROL" "%s/notes"
+curl -i -u %s:%s -d "token=$CAROL" "%s"
+`, s.base, clientID, clientSecret, s.as.RevocationURL())
+	return err
+}
+
+// An ear keeps the last decision. In your API Observe writes a log line, and
+// counts outcomes and sources: a rise of stale ones is the outage you want to
+// hear of.
+type ear struct {
+	mu   sync.Mutex
+	last oauthz.Decision
+}
+
+func (e *ear) observe(_ context.Context, d oauthz.Decision) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.last = d
+}
+
+// decision is the last one, in words: what was decided, and who answered for
+// the token, if one is known.
+func (e *ear) decision() (outcome oauthz.Outcome, source string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.last.Token != nil {
+		source = e.last.Source.String()
+	}
+	return e.last.Outcome, source
+}

@@ -1,0 +1,140 @@
+package interop_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/remote"
+)
+
+// signedAPI is the metadata of an API whose answers are signed with an algorithm.
+func signedAPI(algorithm string) clientMetadata {
+	return introspecting("reports-"+algorithm, "client_secret_basic", clientMetadata{
+		"client_secret": specialSecret, "introspection_signed_response_alg": algorithm,
+	})
+}
+
+// asSignedAPI asks p about tokens for reports, and takes signed answers only (RFC 9701).
+func asSignedAPI(p *provider, algorithm string) remote.Config {
+	cfg := asReportsAPI(p)
+	cfg.Auth = remote.Basic("reports-"+algorithm, specialSecret)
+	cfg.Signed = &remote.Signed{Audience: "reports-" + algorithm}
+	return cfg
+}
+
+func TestOIDCProviderSignedIntrospection(t *testing.T) {
+	t.Parallel()
+	var clients []clientMetadata
+	for _, algorithm := range algorithms {
+		clients = append(clients, signedAPI(algorithm))
+	}
+	p := startProvider(t, clients...)
+
+	for _, algorithm := range algorithms {
+		t.Run(algorithm, func(t *testing.T) {
+			cfg := asSignedAPI(p, algorithm)
+			wire := &recorder{}
+			cfg.HTTPClient = &http.Client{Transport: wire}
+			a := newIntrospectingAPI(t, cfg)
+
+			assertServed(t, a.api, p, "RS256", p.mustMint(t, "RS256", reports, "orders:read"))
+			a.assertSource(t, oauthz.Fresh)
+			assert.Equal(t, "application/token-introspection+jwt; charset=utf-8", wire.lastType)
+
+			a.assertRefused(t, refusal{status: http.StatusForbidden, error: "insufficient_scope", scope: "orders:read"},
+				p.mustMint(t, "RS256", reports, "orders:write"))
+			a.assertRefused(t, invalidToken, p.mustMint(t, "RS256", archive, "orders:read"))
+			a.assertNotCause(t, oauthz.ErrInactive)
+			a.assertRefused(t, invalidToken, p.mustMint(t, "RS256", orders, "orders:read")) // a JWT: 400, which is not signed
+			a.assertRefused(t, invalidToken, "no-token-of-this-server")
+			a.assertCause(t, oauthz.ErrInactive) // which was signed
+			assert.Equal(t, "application/token-introspection+jwt; charset=utf-8", wire.lastType)
+		})
+	}
+}
+
+func TestOIDCProviderSignedIntrospectionRefused(t *testing.T) {
+	t.Parallel()
+	p := startProvider(t, signedAPI("ES256"))
+
+	for _, tt := range []struct {
+		name  string
+		alter func(*remote.Config)
+		check func(*testing.T, *introspectingAPI, string)
+	}{
+		{
+			name: "plain JSON is a downgrade",
+			alter: func(cfg *remote.Config) {
+				cfg.HTTPClient = &http.Client{Transport: &recorder{accept: "application/json"}}
+			},
+			check: func(t *testing.T, a *introspectingAPI, token string) { assertUnavailable(t, a.mustGet(t, token)) },
+		},
+		{
+			name:  "wrong credentials are told in plain JSON",
+			alter: func(cfg *remote.Config) { cfg.Auth = remote.Basic("reports-ES256", "guess") },
+			check: func(t *testing.T, a *introspectingAPI, token string) { assertUnavailable(t, a.mustGet(t, token)) },
+		},
+		{
+			name:  "an answer for somebody else",
+			alter: func(cfg *remote.Config) { cfg.Signed.Audience = "somebody-else" },
+			check: func(t *testing.T, a *introspectingAPI, token string) {
+				a.assertRefused(t, invalidToken, token)
+				a.assertNotCause(t, oauthz.ErrInactive)
+			},
+		},
+		{
+			name:  "keys of nobody",
+			alter: func(cfg *remote.Config) { cfg.Signed.JWKSURL = p.issuer + "/no-keys-here" },
+			check: func(t *testing.T, a *introspectingAPI, token string) { assertUnavailable(t, a.mustGet(t, token)) },
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := asSignedAPI(p, "ES256")
+			tt.alter(&cfg)
+			a := newIntrospectingAPI(t, cfg)
+			tt.check(t, a, p.mustMint(t, "RS256", reports, "orders:read"))
+			assert.Zero(t, a.served.Load())
+		})
+	}
+}
+
+// After a rotation answers are signed with a key that the API has not seen. It gets it, also right after the last one,
+// when it may not fetch again yet, and refuses no good token meanwhile.
+func TestOIDCProviderSignedIntrospectionKeyRotation(t *testing.T) {
+	t.Parallel()
+	p := startProvider(t, signedAPI("RS256"))
+	a := newIntrospectingAPI(t, asSignedAPI(p, "RS256"))
+	rotations := [][]privateJWK{newKeys(t, 2), newKeys(t, 3)} // made beforehand, to be quick
+	assertServed(t, a.api, p, "RS256", p.mustMint(t, "RS256", reports, "orders:read"))
+
+	for _, keys := range rotations {
+		p.rotate(t, keys)
+		token := p.mustMint(t, "RS256", reports, "orders:read")
+		assertRecovers(t, a.api, token)
+		assertServed(t, a.api, p, "RS256", token)
+	}
+}
+
+// A recorder is a transport that notes what the introspection endpoint answers with. It may change what is asked for.
+type recorder struct {
+	accept   string
+	lastType string
+}
+
+func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
+	introspection := strings.HasSuffix(request.URL.Path, "/introspection")
+	if introspection && r.accept != "" {
+		request = request.Clone(request.Context())
+		request.Header.Set("Accept", r.accept)
+	}
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err == nil && introspection {
+		r.lastType = response.Header.Get("Content-Type")
+	}
+	return response, err
+}

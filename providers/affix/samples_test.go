@@ -1,0 +1,140 @@
+package affix_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/providers/affix"
+)
+
+// sample is an exchange of the project's shared test data.
+type sample struct {
+	ID, System, Operation string
+	Request               struct {
+		Method, URL string
+		Headers     map[string]string
+		Body        json.RawMessage
+	}
+	Response struct {
+		Status  int
+		Headers map[string]string
+		Body    json.RawMessage
+		RawBody *string `json:"raw_body"`
+	}
+	Expect *struct {
+		Verdict  string
+		Scopes   oauthz.Scopes
+		Sub      string
+		Tenant   string
+		ClientID string `json:"client_id"`
+		Exp      *int64
+	}
+}
+
+func samples(t *testing.T) (list []sample, clock time.Time) {
+	t.Helper()
+	file, err := os.ReadFile("../../../shared/vectors/wire-samples.json")
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skip("the shared test data is not here")
+	}
+	require.NoError(t, err)
+	var all struct {
+		ClockUnix int64 `json:"clock_unix"`
+		Exchanges []sample
+	}
+	require.NoError(t, json.Unmarshal(file, &all))
+	for _, s := range all.Exchanges {
+		if strings.HasPrefix(s.System, "affix") {
+			list = append(list, s)
+		}
+	}
+	require.Len(t, list, 10)
+	return list, time.Unix(all.ClockUnix, 0)
+}
+
+func (s *sample) answer() answer {
+	a := answer{status: s.Response.Status, header: s.Response.Headers}
+	switch {
+	case s.Response.RawBody != nil:
+		a.body = *s.Response.RawBody
+	case string(s.Response.Body) != "null":
+		a.body = string(s.Response.Body)
+	}
+	return a
+}
+
+func (s *sample) bearer() string {
+	return strings.TrimPrefix(s.Request.Headers["Authorization"], "Bearer ")
+}
+
+// assertSent: the vendor saw the sample's request, each time.
+func (s *sample) assertSent(t *testing.T, v *vendor) {
+	t.Helper()
+	want, err := url.Parse(s.Request.URL)
+	require.NoError(t, err)
+	for _, got := range v.questions() {
+		assert.Equal(t, s.Request.Method, got.method)
+		assert.Equal(t, want.Path, got.uri)
+		for name, value := range s.Request.Headers {
+			assert.Equal(t, []string{value}, got.header.Values(name), name)
+		}
+		assert.Empty(t, got.body)
+	}
+}
+
+// The exchanges of operations that are no introspection are of ones that this package does not have.
+func TestSamples(t *testing.T) {
+	t.Parallel()
+	list, clock := samples(t)
+	for _, s := range list {
+		if s.Expect == nil {
+			continue
+		}
+		t.Run(s.ID, func(t *testing.T) {
+			t.Parallel()
+			v := serve(t, s.answer())
+			c := client(t, v, func(cfg *affix.Config) { cfg.Now = func() time.Time { return clock } })
+			got, err := c.Introspect(t.Context(), s.bearer())
+			s.assertExpected(t, v, got, err)
+			inspection, err := c.Inspect(t.Context(), s.bearer())
+			require.Len(t, v.questions(), 2)
+			s.assertSent(t, v)
+			if s.Expect.Verdict == "active" {
+				require.NoError(t, err)
+				assert.Equal(t, s.Expect.ClientID, inspection.ClientID)
+				assert.Equal(t, []string(s.Expect.Scopes), inspection.Scopes)
+				return
+			}
+			operationError(t, err, s.Response.Status)
+			assert.Equal(t, s.Expect.Verdict == "inactive", errors.Is(err, oauthz.ErrInactive))
+		})
+	}
+}
+
+func (s *sample) assertExpected(t *testing.T, v *vendor, got *oauthz.Token, err error) {
+	switch s.Expect.Verdict {
+	case "active":
+		require.NoError(t, err)
+		assert.Equal(t, s.Expect.Scopes, got.Scopes)
+		assert.Equal(t, s.Expect.Sub, got.Subject)
+		assert.Equal(t, s.Expect.Tenant, got.Tenant)
+		assert.Equal(t, s.Expect.ClientID, got.ClientID)
+		assert.Equal(t, s.Expect.Exp == nil, got.ExpiresAt.IsZero())
+		assert.Equal(t, v.URL, got.Issuer)
+	case "inactive":
+		assert.ErrorIs(t, err, oauthz.ErrInactive)
+	case "upstream_error", "caller_error":
+		assert.Equal(t, "fault", verdict(err), err)
+	default:
+		t.Errorf("verdict %q is not known", s.Expect.Verdict)
+	}
+}
