@@ -2,6 +2,7 @@ package localjwt_test
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -141,3 +142,12 @@ func ask(t *testing.T, in oauthz.Introspector, token string) answer {
 func (as *issuer) bogus(kid string, claims oauthztest.Claims) string {
 	return as.Mint(claims, oauthztest.WithHeader("kid", kid))
 }
+
+// panicking is a logger that panics.
+func panicking() *slog.Logger { return slog.New(panicHandler{slog.DiscardHandler}) }
+
+type panicHandler struct{ slog.Handler }
+
+func (panicHandler) Enabled(context.Context, slog.Level) bool  { return true }
+func (panicHandler) Handle(context.Context, slog.Record) error { panic("logger") }
+func (h panicHandler) WithAttrs([]slog.Attr) slog.Handler      { return h }
