@@ -1,0 +1,39 @@
+package agilicus_test
+
+import (
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/providers/agilicus"
+)
+
+// An API for which Agilicus issues the access tokens. Scopes are no proof of a
+// permission: the handler looks at the roles. A server here stands for Agilicus;
+// leave BaseURL out to ask Agilicus itself.
+func Example() {
+	standIn := httptest.NewServer(answers(http.StatusOK, `{"sub":"u1","org":"o1","exp":"253402300799",`+
+		`"aud":["urn:api:orders"],"scopes":["orders"],"roles":{"urn:api:orders":["viewer"]}}`))
+	defer standIn.Close()
+	client, err := agilicus.New(agilicus.Config{Audience: []string{"urn:api:orders"}, BaseURL: standIn.URL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	guard, err := oauthz.New(oauthz.Config{Introspector: client})
+	if err != nil {
+		log.Fatal(err)
+	}
+	api := guard.Protect(oauthz.Require("orders"))(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		token, _ := oauthz.TokenFrom(r.Context())
+		who, err := oauthz.ClaimsAs[agilicus.Token](token)
+		fmt.Println(token.Tenant, slices.Contains(who.Roles["urn:api:orders"], "owner"), err)
+	}))
+
+	request := httptest.NewRequest(http.MethodGet, "/", nil)
+	request.Header.Set("Authorization", "Bearer "+jwt)
+	api.ServeHTTP(httptest.NewRecorder(), request)
+	// Output: o1 false <nil>
+}

@@ -1,0 +1,34 @@
+package polar_test
+
+import (
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/providers/polar"
+)
+
+// An API for which Polar issues the access tokens. A server here stands for
+// Polar; leave BaseURL out to ask Polar itself.
+func Example() {
+	standIn := httptest.NewServer(answers(http.StatusOK, `{"active":false}`))
+	defer standIn.Close()
+	client, err := polar.New(polar.Config{ClientID: clientID, ClientSecret: clientSecret, BaseURL: standIn.URL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	guard, err := oauthz.New(oauthz.Config{Introspector: client})
+	if err != nil {
+		log.Fatal(err)
+	}
+	api := guard.Protect(oauthz.Require("openid"))(http.NotFoundHandler())
+
+	request := httptest.NewRequest(http.MethodGet, "/", nil)
+	request.Header.Set("Authorization", "Bearer "+accessToken())
+	response := httptest.NewRecorder()
+	api.ServeHTTP(response, request)
+	fmt.Println(response.Code, response.Body)
+	// Output: 401 {"error":"invalid_token","error_description":"The access token is not valid"}
+}

@@ -1,0 +1,195 @@
+package polar
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/internal/strictjson"
+)
+
+// Grant is what [Client.Token] exchanges for tokens: an [AuthorizationCode] or a
+// [RefreshToken].
+type Grant interface {
+	form() (url.Values, error)
+}
+
+// AuthorizationCode is the grant of RFC 6749 §4.1.3.
+type AuthorizationCode struct {
+	_ struct{}
+
+	// Code is what Polar sent to RedirectURI. Required.
+	Code oauthz.Secret
+	// RedirectURI is the one of the authorization request. Required.
+	RedirectURI string
+	// CodeVerifier is that of PKCE (RFC 7636 §4.5). Required if the authorization
+	// request had a code_challenge.
+	CodeVerifier oauthz.Secret
+}
+
+func (g AuthorizationCode) form() (url.Values, error) {
+	if g.Code == "" || g.RedirectURI == "" {
+		return nil, errors.New("the grant needs Code and RedirectURI")
+	}
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {string(g.Code)}, "redirect_uri": {g.RedirectURI}}
+	if g.CodeVerifier != "" {
+		form.Set("code_verifier", string(g.CodeVerifier))
+	}
+	return form, nil
+}
+
+// RefreshToken is the grant of RFC 6749 §6. The access token that came with this
+// refresh token dies at once.
+type RefreshToken struct {
+	_ struct{}
+
+	// RefreshToken is what an earlier TokenResponse held. Required.
+	RefreshToken oauthz.Secret
+}
+
+func (g RefreshToken) form() (url.Values, error) {
+	if !isRefreshToken(string(g.RefreshToken)) {
+		return nil, errors.New("is no refresh token of Polar, by its form")
+	}
+	return url.Values{"grant_type": {"refresh_token"}, "refresh_token": {string(g.RefreshToken)}}, nil
+}
+
+// TokenResponse is RFC 6749 §5.1.
+type TokenResponse struct {
+	AccessToken  oauthz.Secret
+	TokenType    string        // "Bearer"
+	ExpiresIn    time.Duration // zero: not said
+	Scopes       oauthz.Scopes
+	RefreshToken oauthz.Secret // empty if there is none
+	IDToken      oauthz.Secret // empty if there is none; not verified
+}
+
+// Token exchanges grant for tokens. An answer that went missing is not asked for
+// again, since a grant is good for one use.
+func (c *Client) Token(ctx context.Context, grant Grant) (*TokenResponse, error) {
+	const operation = "token"
+	if grant == nil {
+		return nil, &Error{Operation: operation, Err: errors.New("grant is nil")}
+	}
+	form, err := grant.form()
+	if err != nil {
+		return nil, &Error{Operation: operation, Err: err}
+	}
+	body, err := c.api.post(ctx, operation, c.api.tokenAuth, form)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := readTokens(body)
+	if err != nil {
+		return nil, nonsense(operation, err)
+	}
+	return tokens, nil
+}
+
+func readTokens(body []byte) (*TokenResponse, error) {
+	a := readAnswer(body)
+	tokens := &TokenResponse{
+		AccessToken: oauthz.Secret(a.text("access_token")), TokenType: a.text("token_type"),
+		RefreshToken: oauthz.Secret(a.optional("refresh_token")), IDToken: oauthz.Secret(a.optional("id_token")),
+	}
+	if a.has("expires_in") {
+		tokens.ExpiresIn = a.seconds("expires_in")
+	}
+	scope := a.optional("scope")
+	if a.err != nil {
+		return nil, a.err
+	}
+	if !strings.EqualFold(tokens.TokenType, "Bearer") { // RFC 6749 §7.1: not to be used
+		return nil, errors.New("member token_type: not Bearer")
+	}
+	scopes, err := oauthz.ParseScopes(scope)
+	if err != nil {
+		return nil, err
+	}
+	tokens.Scopes = scopes
+	return tokens, nil
+}
+
+// Hint is a token_type_hint (RFC 7009 §2.1). Polar takes it to the letter: a
+// token of the other kind is not found.
+type Hint string
+
+// What [Client.Revoke] may be told of a token.
+const (
+	// NoHint finds both kinds, and revokes the access token and the refresh token.
+	NoHint Hint = ""
+	// HintAccessToken finds access tokens, and revokes the access token alone.
+	HintAccessToken Hint = "access_token"
+	// HintRefreshToken finds refresh tokens, and revokes both.
+	HintRefreshToken Hint = "refresh_token"
+)
+
+// Revoke revokes an access or a refresh token (RFC 7009). A token that Polar does
+// not know, or that has been revoked, is no error; one of another client is
+// (status 400).
+func (c *Client) Revoke(ctx context.Context, token oauthz.Secret, hint Hint) error {
+	const operation = "revoke"
+	if !isAccessToken(string(token)) && !isRefreshToken(string(token)) {
+		return &Error{Operation: operation, Err: errors.New("is no token of Polar, by its form")}
+	}
+	form := url.Values{"token": {string(token)}}
+	switch hint {
+	case NoHint:
+	case HintAccessToken, HintRefreshToken:
+		form.Set("token_type_hint", string(hint))
+	default: // Polar would answer 401, as if to our credentials
+		return &Error{Operation: operation, Err: errors.New("hint is none that Polar knows")}
+	}
+	body, err := c.api.post(ctx, operation, c.api.basic, form)
+	if err != nil {
+		return err
+	}
+	// Polar answers {}. A page of a proxy revoked nothing.
+	if _, err := strictjson.Object(string(body)); err != nil {
+		return nonsense(operation, err)
+	}
+	return nil
+}
+
+// UserInfo is whose an access token is. What its scopes do not cover is empty.
+type UserInfo struct {
+	Subject       string // sub: the id of the user or organization, without its kind
+	Name          string // name: an organization's slug; not set for users
+	Email         string // email, with scope email
+	EmailVerified bool   // email_verified
+}
+
+// UserInfo asks whose accessToken is (OpenID Connect Core §5.3). If the token is
+// dead, the error also matches [oauthz.ErrInvalidToken].
+func (c *Client) UserInfo(ctx context.Context, accessToken oauthz.Secret) (*UserInfo, error) {
+	const operation = "userinfo"
+	if !isAccessToken(string(accessToken)) {
+		return nil, &Error{Operation: operation, Err: errNotAccessToken}
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.api.endpoint("userinfo"), nil)
+	if err != nil {
+		return nil, &Error{Operation: operation, Err: errNoRequest}
+	}
+	r.Header.Set("Authorization", "Bearer "+string(accessToken))
+	body, err := c.api.do(ctx, operation, r)
+	var refused *Error
+	if errors.As(err, &refused) && refused.Status == http.StatusUnauthorized { // here the token is the credential
+		refused.Err = oauthz.ErrInvalidToken
+	}
+	if err != nil {
+		return nil, err
+	}
+	a := readAnswer(body)
+	info := &UserInfo{Subject: a.text("sub"), Name: a.optional("name"), Email: a.optional("email")}
+	if a.has("email_verified") {
+		info.EmailVerified = a.boolean("email_verified")
+	}
+	if a.err != nil {
+		return nil, nonsense(operation, a.err)
+	}
+	return info, nil
+}

@@ -1,0 +1,303 @@
+package polar_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/providers/polar"
+)
+
+const tokens = `{"token_type":"Bearer","access_token":"a","expires_in":3600,"refresh_token":"r","scope":"openid","id_token":"i"}`
+
+func TestTokenAnswers(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, body string
+		ok         bool
+	}{
+		{"whole", tokens, true},
+		{"least", `{"token_type":"bearer","access_token":"a"}`, true},
+		{"without refresh and id token", `{"token_type":"Bearer","access_token":"a","expires_in":1,"refresh_token":null,"id_token":null}`, true},
+		{"no expiry", `{"token_type":"Bearer","access_token":"a","expires_in":null}`, true},
+		{"empty object", `{}`, false},
+		{"empty", ``, false},
+		{"html", `<html></html>`, false},
+		{"an error", `{"error":"invalid_grant"}`, false},
+		{"no access token", `{"token_type":"Bearer"}`, false},
+		{"access token empty", `{"token_type":"Bearer","access_token":""}`, false},
+		{"access token null", `{"token_type":"Bearer","access_token":null}`, false},
+		{"access token a number", `{"token_type":"Bearer","access_token":1}`, false},
+		{"no type", `{"access_token":"a"}`, false},
+		{"another type", `{"token_type":"DPoP","access_token":"a"}`, false},
+		{"expires_in a string", `{"token_type":"Bearer","access_token":"a","expires_in":"3600"}`, false},
+		{"expires_in negative", `{"token_type":"Bearer","access_token":"a","expires_in":-1}`, false},
+		{"refresh token a number", `{"token_type":"Bearer","access_token":"a","refresh_token":1}`, false},
+		{"scope an array", `{"token_type":"Bearer","access_token":"a","scope":["a"]}`, false},
+		{"scope outside the grammar", `{"token_type":"Bearer","access_token":"a","scope":"\""}`, false},
+		{"twice", `{"token_type":"Bearer","access_token":"a","access_token":"b"}`, false},
+		{"in capitals", `{"token_type":"Bearer","ACCESS_TOKEN":"a"}`, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := answers(200, tt.body).client(t).Token(t.Context(), polar.AuthorizationCode{Code: "c", RedirectURI: "https://a.example/"})
+			if tt.ok {
+				require.NoError(t, err)
+				assert.Equal(t, oauthz.Secret("a"), got.AccessToken)
+				return
+			}
+			wantError(t, err, "polar: token: status 200: the answer is nonsense", 200)
+			assert.Nil(t, got)
+		})
+	}
+}
+
+// A lifetime beyond what a Duration holds does not turn negative.
+func TestTokenForEver(t *testing.T) {
+	t.Parallel()
+	f := answers(200, `{"token_type":"Bearer","access_token":"a","expires_in":1e300}`)
+	got, err := f.client(t).Token(t.Context(), polar.AuthorizationCode{Code: "c", RedirectURI: "https://a.example/"})
+	require.NoError(t, err)
+	assert.Greater(t, got.ExpiresIn, 50*365*24*time.Hour)
+}
+
+func TestTokenRequests(t *testing.T) {
+	t.Parallel()
+	code := polar.AuthorizationCode{Code: "c d", RedirectURI: "https://a.example/?x=1&y=2", CodeVerifier: "v"}
+	want := url.Values{
+		"grant_type": {"authorization_code"}, "code": {"c d"}, "redirect_uri": {"https://a.example/?x=1&y=2"}, "code_verifier": {"v"},
+	}
+	for _, tt := range []struct {
+		name, method string
+		inForm       bool
+	}{
+		{"default", "", true},
+		{"post", polar.ClientSecretPost, true},
+		{"basic", polar.ClientSecretBasic, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := answers(200, tokens)
+			client := f.client(t, func(cfg *polar.Config) { cfg.TokenAuthMethod = tt.method })
+			_, err := client.Token(t.Context(), code)
+			require.NoError(t, err)
+			sent := f.last.Load()
+			assert.Equal(t, tt.inForm, sent.header.Get("Authorization") == "", "Polar enforces the method here")
+			id, secret, rest := sent.form(t)
+			assert.Equal(t, clientID, id)
+			assert.Equal(t, clientSecret, secret)
+			assert.Equal(t, want, rest)
+		})
+	}
+}
+
+// What cannot be right is not sent.
+func TestOperationsThatDoNotDial(t *testing.T) {
+	t.Parallel()
+	good := oauthz.Secret(accessToken())
+	bad := good[:len(good)-1] + "L"
+	for _, tt := range []struct {
+		name string
+		do   func(context.Context, *polar.Client) error
+		want string
+	}{
+		{"no grant", token(nil), "polar: token: grant is nil"},
+		{"no code", token(polar.AuthorizationCode{RedirectURI: "https://a.example/"}), "polar: token: the grant needs Code and RedirectURI"},
+		{"no redirect URI", token(polar.AuthorizationCode{Code: "c"}), "polar: token: the grant needs Code and RedirectURI"},
+		{"no refresh token", token(polar.RefreshToken{}), "polar: token: is no refresh token of Polar, by its form"},
+		{"an access token to refresh", token(polar.RefreshToken{RefreshToken: good}), "polar: token: is no refresh token of Polar, by its form"},
+		{"revoke nothing", revoke("", polar.NoHint), "polar: revoke: is no token of Polar, by its form"},
+		{"revoke a typo", revoke(bad, polar.NoHint), "polar: revoke: is no token of Polar, by its form"},
+		{"revoke what is not ASCII", revoke("polar_at_u_é", polar.NoHint), "polar: revoke: is no token of Polar, by its form"},
+		{"hint", revoke(good, "id_token"), "polar: revoke: hint is none that Polar knows"},
+		{"user info of nobody", userInfo(""), "polar: userinfo: is no access token of Polar, by its form"},
+		{"user info with a line feed", userInfo(good + "\n"), "polar: userinfo: is no access token of Polar, by its form"},
+		{"user info of a refresh token", userInfo(oauthz.Secret(refreshToken())), "polar: userinfo: is no access token of Polar, by its form"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := answers(200, tokens)
+			assert.EqualError(t, tt.do(t.Context(), f.client(t)), tt.want)
+			assert.Zero(t, f.calls.Load())
+		})
+	}
+}
+
+type operation = func(context.Context, *polar.Client) error
+
+func token(grant polar.Grant) operation {
+	return func(ctx context.Context, c *polar.Client) error { _, err := c.Token(ctx, grant); return err }
+}
+
+func revoke(token oauthz.Secret, hint polar.Hint) operation {
+	return func(ctx context.Context, c *polar.Client) error { return c.Revoke(ctx, token, hint) }
+}
+
+func userInfo(token oauthz.Secret) operation {
+	return func(ctx context.Context, c *polar.Client) error { _, err := c.UserInfo(ctx, token); return err }
+}
+
+func TestRevoke(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, body string
+		token      string
+		hint       polar.Hint
+		ok         bool
+	}{
+		{"access token", `{}`, accessToken(), polar.HintAccessToken, true},
+		{"refresh token", `{}`, refreshToken(), polar.HintRefreshToken, true},
+		{"no hint", `{}`, refreshToken(), polar.NoHint, true},
+		{"html", `<html></html>`, accessToken(), polar.NoHint, false},
+		{"empty", ``, accessToken(), polar.NoHint, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := answers(200, tt.body)
+			err := f.client(t).Revoke(t.Context(), oauthz.Secret(tt.token), tt.hint)
+			want := url.Values{"token": {tt.token}}
+			if tt.hint != "" {
+				want.Set("token_type_hint", string(tt.hint))
+			}
+			_, _, rest := f.last.Load().form(t)
+			assert.Equal(t, want, rest)
+			if tt.ok {
+				assert.NoError(t, err)
+				return
+			}
+			wantError(t, err, "polar: revoke: status 200: the answer is nonsense", 200)
+		})
+	}
+}
+
+func TestUserInfoAnswers(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, body string
+		ok         bool
+	}{
+		{"least", `{"sub":"s"}`, true},
+		{"nulls", `{"sub":"s","name":null,"email":null,"email_verified":null}`, true},
+		{"empty object", `{}`, false},
+		{"html", `<html></html>`, false},
+		{"sub a number", `{"sub":1}`, false},
+		{"sub empty", `{"sub":""}`, false},
+		{"email a number", `{"sub":"s","email":1}`, false},
+		{"email_verified a string", `{"sub":"s","email_verified":"true"}`, false},
+		{"twice", `{"sub":"s","sub":"t"}`, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := answers(200, tt.body).client(t).UserInfo(t.Context(), oauthz.Secret(accessToken()))
+			if tt.ok {
+				require.NoError(t, err)
+				assert.Equal(t, polar.UserInfo{Subject: "s"}, *got)
+				return
+			}
+			wantError(t, err, "polar: userinfo: status 200: the answer is nonsense", 200)
+			assert.Nil(t, got)
+		})
+	}
+}
+
+// A page is not an answer, whatever it holds.
+func TestOperationsDemandJSON(t *testing.T) {
+	t.Parallel()
+	const all = `{"active":false,"sub":"s","token_type":"Bearer","access_token":"a"}`
+	for _, contentType := range []string{"text/html; charset=utf-8", "text/json", "application/json; x=\"", "application/token-introspection+jwt"} {
+		f := answers(200, all)
+		f.header.Set("Content-Type", contentType)
+		client := f.client(t)
+		_, rawErr := client.IntrospectRaw(t.Context(), oauthz.Secret(accessToken()))
+		for _, err := range []error{
+			rawErr, userInfo(oauthz.Secret(accessToken()))(t.Context(), client),
+			revoke(oauthz.Secret(accessToken()), polar.NoHint)(t.Context(), client),
+			token(polar.RefreshToken{RefreshToken: oauthz.Secret(refreshToken())})(t.Context(), client),
+		} {
+			assert.ErrorContains(t, err, ": status 200: the answer is nonsense: not JSON by its content type")
+		}
+	}
+}
+
+// No error holds a secret, or a byte of what was answered; nor does a Client when it is printed.
+func TestNothingIsEchoed(t *testing.T) {
+	t.Parallel()
+	const canary = "canary-answer"
+	all := func(t *testing.T, client *polar.Client) (errs []error) {
+		_, err := client.Introspect(t.Context(), accessToken())
+		errs = append(errs, err)
+		_, err = client.Introspect(t.Context(), refreshToken())
+		errs = append(errs, err)
+		_, err = client.IntrospectRaw(t.Context(), oauthz.Secret(accessToken()))
+		errs = append(errs, err, userInfo(oauthz.Secret(accessToken()))(t.Context(), client),
+			revoke(oauthz.Secret(accessToken()), polar.NoHint)(t.Context(), client),
+			token(polar.RefreshToken{RefreshToken: oauthz.Secret(refreshToken())})(t.Context(), client),
+			token(polar.AuthorizationCode{Code: canary, RedirectURI: "https://a.example/" + canary, CodeVerifier: canary})(t.Context(), client))
+		return errs
+	}
+	for _, tt := range []struct {
+		name   string
+		status int
+		body   string
+	}{
+		{"400", 400, `{"error":"canary-answer"}`},
+		{"401", 401, `canary-answer`},
+		{"429", 429, `canary-answer`},
+		{"500", 500, `canary-answer`},
+		{"nonsense", 200, `{"canary-answer":canary-answer}`},
+		{"wrong types", 200, `{"active":true,"sub":{"canary-answer":1},"client_id":"canary-answer","token_type":"canary-answer","access_token":"canary-answer"}`},
+		{"twice", 200, `{"canary-answer":1,"canary-answer":2}`},
+		{"no answer", 0, ``},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := answers(tt.status, tt.body)
+			f.header.Set("WWW-Authenticate", canary)
+			f.header.Set("Retry-After", canary)
+			client := f.client(t, func(cfg *polar.Config) {
+				if tt.status == 0 {
+					cfg.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+						return nil, errors.New(r.Header.Get("Authorization") + accessToken() + canary)
+					})}
+				}
+			})
+			for _, err := range all(t, client) {
+				if err == nil { // of the rows with status 200, where no operation demands more
+					continue
+				}
+				text := fmt.Sprintf("%v %+v %#v %q", err, err, err, err)
+				for _, secret := range []string{"canary", random, "Basic "} {
+					assert.NotContains(t, text, secret)
+				}
+			}
+			assert.NotContains(t, fmt.Sprintf("%v %+v %#v", client, client, client), "canary")
+		})
+	}
+}
+
+func TestSecretsAreNotPrinted(t *testing.T) {
+	t.Parallel()
+	cfg := polar.Config{ClientSecret: "canary"}
+	grants := []polar.Grant{
+		polar.AuthorizationCode{Code: "canary", CodeVerifier: "canary"}, polar.RefreshToken{RefreshToken: "canary"},
+	}
+	got := polar.TokenResponse{AccessToken: "canary", RefreshToken: "canary", IDToken: "canary"}
+	assert.NotContains(t, fmt.Sprintf("%v %+v %#v %v %+v %v %+v", cfg, cfg, cfg, grants, grants, got, &got), "canary")
+}
+
+func TestCancelledOperation(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := answers(200, `{}`).client(t).Revoke(ctx, oauthz.Secret(accessToken()), polar.NoHint)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, oauthz.ErrUnavailable)
+}

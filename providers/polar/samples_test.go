@@ -1,0 +1,220 @@
+package polar_test
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/providers/polar"
+)
+
+// exception is a sample whose exchange cannot come about as it stands.
+type exception struct {
+	answer bool // its answer is replayed all the same
+	why    string
+}
+
+var exceptions = map[string]exception{
+	"polar.introspect.refresh_token_no_hint": {false, "the hint is always sent, and a refresh token never: TestIntrospectSendsOnlyAccessTokens"},
+	"polar.customer_session_introspect.200":  {false, "the customer portal's endpoint, none of OAuth 2.0"},
+	"polar.introspect.400_no_token":          {true, "there is always a token"},
+	"polar.introspect.inactive_empty_token":  {true, "an empty token is not sent"},
+	"polar.introspect.401_stray_bearer":      {true, "no Bearer is sent along, and the hint is never missing"},
+	"polar.revoke.400_no_token":              {true, "there is always a token"},
+	"polar.userinfo.401_missing":             {true, "there is always a token"},
+}
+
+func TestWireSamples(t *testing.T) {
+	t.Parallel()
+	for _, e := range samples(t) {
+		t.Run(e.ID, func(t *testing.T) {
+			t.Parallel()
+			if x, ok := exceptions[e.ID]; ok && !x.answer {
+				t.Skip("not reachable: " + x.why)
+			}
+			f := e.fake()
+			switch e.Operation {
+			case "introspect":
+				replayIntrospect(t, &e, f)
+			case "revoke":
+				replayRevoke(t, &e, f)
+			case "token":
+				replayToken(t, &e, f)
+			case "userinfo":
+				replayUserInfo(t, &e, f)
+			default:
+				t.Fatalf("no replay for operation %q", e.Operation)
+			}
+		})
+	}
+}
+
+// The exceptions are of samples that exist.
+func TestExceptionsExist(t *testing.T) {
+	t.Parallel()
+	all := samples(t)
+	for id := range exceptions {
+		assert.True(t, slices.ContainsFunc(all, func(e exchange) bool { return e.ID == id }), id)
+	}
+}
+
+// tokenOf makes the token that a placeholder such as polar_at_u_<43 chars> stands for.
+func tokenOf(placeholder any) string {
+	text, _ := placeholder.(string)
+	prefix, _, ok := strings.Cut(text, "<")
+	if !ok || !strings.HasPrefix(prefix, "polar_") {
+		prefix = "polar_at_u_"
+	}
+	return mint(prefix, random)
+}
+
+func replayIntrospect(t *testing.T, e *exchange, f *fake) {
+	client := f.client(t)
+	token := tokenOf(e.Request.Body["token"])
+	got, err := client.Introspect(t.Context(), token)
+	checkVerdict(t, e, got, err)
+	require.Equal(t, int32(1), f.calls.Load())
+	checkForm(t, e, f.last.Load(), url.Values{"token": {token}, "token_type_hint": {"access_token"}})
+
+	raw, err := client.IntrospectRaw(t.Context(), oauthz.Secret(token))
+	switch e.Expect.Verdict {
+	case "active":
+		require.NoError(t, err)
+		assert.True(t, raw.Active)
+		assert.Equal(t, *e.Expect.Sub, raw.SubjectType+"/"+raw.Subject)
+		assert.Equal(t, e.Expect.Scopes, []string(raw.Scopes))
+		assert.Equal(t, polar.Issuer, raw.Issuer)
+		assert.Equal(t, []string{clientID}, raw.Audience)
+		assert.Equal(t, "Bearer", raw.TokenType)
+		assert.Equal(t, int64(1767649940), raw.IssuedAt.Unix())
+	case "inactive":
+		require.NoError(t, err)
+		assert.Equal(t, &polar.Introspection{}, raw)
+	default:
+		wantError(t, err, "polar: introspect: status ", e.Response.Status)
+	}
+	checkForm(t, e, f.last.Load(), url.Values{"token": {token}, "token_type_hint": {"access_token"}})
+}
+
+func checkVerdict(t *testing.T, e *exchange, got *oauthz.Token, err error) {
+	t.Helper()
+	switch e.Expect.Verdict {
+	case "active":
+		require.NoError(t, err)
+		assert.Equal(t, e.Expect.Scopes, []string(got.Scopes))
+		assert.Equal(t, *e.Expect.Sub, got.Subject)
+		assert.Equal(t, *e.Expect.ClientID, got.ClientID)
+		assert.Equal(t, *e.Expect.Exp, got.ExpiresAt.Unix())
+		require.Nil(t, e.Expect.Tenant)
+		assert.Empty(t, got.Tenant)
+		assert.Equal(t, polar.Issuer, got.Issuer)
+		organizations, ok := got.Claim("organizations")
+		assert.True(t, ok)
+		assert.JSONEq(t, `[]`, string(organizations))
+	case "inactive":
+		require.ErrorIs(t, err, oauthz.ErrInactive)
+	case "caller_error", "upstream_error", "invalid_response", "rate_limited":
+		require.Equal(t, "fault", kind(got, err), "%v", err)
+		if e.Expect.RetryAfter != nil {
+			var out *oauthz.Error
+			require.ErrorAs(t, err, &out)
+			assert.Equal(t, time.Duration(*e.Expect.RetryAfter)*time.Second, out.RetryAfter)
+		}
+	default:
+		t.Fatalf("no verdict %q", e.Expect.Verdict)
+	}
+}
+
+// checkForm compares what was asked with the sample: method, path, headers and members; the credentials wherever they are.
+func checkForm(t *testing.T, e *exchange, got *asked, want url.Values) {
+	t.Helper()
+	place, err := url.Parse(e.Request.URL)
+	require.NoError(t, err)
+	assert.Equal(t, e.Request.Method, got.method)
+	assert.Equal(t, place.Path, got.path)
+	assert.Equal(t, place.RawQuery, got.rawQuery)
+	assert.Equal(t, e.Request.Headers["Content-Type"], got.header.Get("Content-Type"))
+	assert.Equal(t, "application/json", got.header.Get("Accept"))
+	id, secret, rest := got.form(t)
+	assert.Equal(t, clientID, id)
+	assert.Equal(t, clientSecret, secret)
+	assert.Equal(t, want, rest)
+	if _, ok := exceptions[e.ID]; !ok {
+		for name := range e.Request.Body { // no member of the sample is missing, and none is more
+			assert.True(t, rest.Has(name) || name == "client_id" || name == "client_secret", "member %s", name)
+		}
+		for name := range rest {
+			assert.Contains(t, e.Request.Body, name)
+		}
+	}
+}
+
+func replayRevoke(t *testing.T, e *exchange, f *fake) {
+	token := tokenOf(e.Request.Body["token"])
+	err := f.client(t).Revoke(t.Context(), oauthz.Secret(token), polar.NoHint)
+	checkForm(t, e, f.last.Load(), url.Values{"token": {token}})
+	if e.Response.Status == 200 {
+		require.NoError(t, err)
+		return
+	}
+	assert.EqualError(t, err, "polar: revoke: status 400")
+	wantError(t, err, "polar: revoke: status ", e.Response.Status)
+}
+
+func replayToken(t *testing.T, e *exchange, f *fake) {
+	var grant polar.Grant
+	var want url.Values
+	switch e.Request.Body["grant_type"] {
+	case "authorization_code":
+		redirect := e.Request.Body["redirect_uri"].(string)
+		grant = polar.AuthorizationCode{Code: "the code", RedirectURI: redirect}
+		want = url.Values{"grant_type": {"authorization_code"}, "code": {"the code"}, "redirect_uri": {redirect}}
+	case "refresh_token":
+		token := tokenOf(e.Request.Body["refresh_token"])
+		grant = polar.RefreshToken{RefreshToken: oauthz.Secret(token)}
+		want = url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}
+	default:
+		t.Fatal("another grant")
+	}
+	got, err := f.client(t).Token(t.Context(), grant)
+	require.NoError(t, err)
+	checkForm(t, e, f.last.Load(), want)
+	body := members(t, e.Response.Body)
+	assert.Equal(t, body["access_token"], string(got.AccessToken))
+	assert.Equal(t, body["refresh_token"], string(got.RefreshToken))
+	id, _ := body["id_token"].(string)
+	assert.Equal(t, id, string(got.IDToken))
+	assert.Equal(t, body["scope"], got.Scopes.String())
+	assert.Equal(t, body["expires_in"], got.ExpiresIn.Seconds())
+	assert.Equal(t, "Bearer", got.TokenType)
+}
+
+func replayUserInfo(t *testing.T, e *exchange, f *fake) {
+	_, placeholder, _ := strings.Cut(e.Request.Headers["Authorization"], " ")
+	token := tokenOf(placeholder)
+	got, err := f.client(t).UserInfo(t.Context(), oauthz.Secret(token))
+	sent := f.last.Load()
+	place, _ := url.Parse(e.Request.URL)
+	assert.Equal(t, e.Request.Method, sent.method)
+	assert.Equal(t, place.Path, sent.path)
+	assert.Equal(t, "Bearer "+token, sent.header.Get("Authorization"))
+	assert.Empty(t, sent.body)
+	if e.Expect.Verdict == "inactive" {
+		require.ErrorIs(t, err, oauthz.ErrInvalidToken)
+		wantError(t, err, "polar: userinfo: status ", e.Response.Status)
+		return
+	}
+	require.NoError(t, err)
+	body := members(t, e.Response.Body)
+	assert.Equal(t, *e.Expect.Sub, got.Subject)
+	name, _ := body["name"].(string)
+	email, _ := body["email"].(string)
+	verified, _ := body["email_verified"].(bool)
+	assert.Equal(t, polar.UserInfo{Subject: *e.Expect.Sub, Name: name, Email: email, EmailVerified: verified}, *got)
+}

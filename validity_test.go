@@ -1,0 +1,133 @@
+package oauthz_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/oauthz/oauthz"
+)
+
+// The Guard looks at the time itself, whatever an introspector said. What that allowed beyond ExpiresAt is leeway, and
+// has a bound; what it allowed less is how long a cache may remember the verdict, and not an expiry.
+func TestExpiry(t *testing.T) {
+	t.Parallel()
+	const hour = time.Hour
+	for _, tt := range []struct {
+		name  string
+		exp   time.Duration // from epoch; 0: the token has none
+		until time.Duration // likewise
+		want  answer
+	}{
+		{name: "no expiry", want: allowed},
+		{name: "not yet over", exp: 1, want: allowed},
+		{name: "over now", exp: -1, want: expired},
+		{name: "long over", exp: -hour, want: expired},
+		{name: "over, within the leeway", exp: -time.Minute, until: 1, want: allowed},
+		{name: "over, and the leeway too", exp: -time.Minute, until: -1, want: expired},
+		{name: "over, within the greatest leeway", exp: -oauthz.MaxLeeway + 1, until: hour, want: allowed},
+		{name: "over, beyond the greatest leeway", exp: -oauthz.MaxLeeway, until: hour, want: expired},
+		{name: "long over, whatever is said", exp: -hour, until: hour, want: expired},
+		{name: "an earlier end of the verdict is no expiry", exp: hour, until: -hour, want: allowed},
+		{name: "an end of the verdict alone is no expiry", until: -hour, want: allowed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			token := &oauthz.Token{}
+			if tt.exp != 0 {
+				token.ExpiresAt = epoch.Add(tt.exp)
+			}
+			if tt.until != 0 {
+				token.WithValidity(epoch.Add(tt.until), nil)
+			}
+			guard := newGuard(t, oauthz.Config{Introspector: answers(token, nil), Now: atEpoch})
+			tt.want.check(t, serve(t, guard, oauthz.Require(), withGoodToken()))
+		})
+	}
+}
+
+// The last instant of a token is the one before exp (RFC 7519 §4.1.4: "on or after").
+func TestExpiryIsExclusive(t *testing.T) {
+	t.Parallel()
+	in := knows(fmt.Sprintf(`{"exp":%d}`, epoch.Unix()))
+	tt := newGuard(t, oauthz.Config{Introspector: in, Now: func() time.Time { return epoch.Add(-1) }})
+	allowed.check(t, serve(t, tt, oauthz.Require(), withGoodToken()))
+	tt = newGuard(t, oauthz.Config{Introspector: in, Now: atEpoch})
+	expired.check(t, serve(t, tt, oauthz.Require(), withGoodToken()))
+}
+
+func TestExpiryByTheRealClock(t *testing.T) {
+	t.Parallel()
+	for claims, want := range map[string]answer{
+		fmt.Sprintf(`{"exp":%d}`, time.Now().Add(time.Hour).Unix()):  allowed,
+		fmt.Sprintf(`{"exp":%d}`, time.Now().Add(-time.Hour).Unix()): expired,
+	} {
+		want.check(t, serve(t, newGuard(t, oauthz.Config{Introspector: knows(claims)}), oauthz.Require(), withGoodToken()))
+	}
+}
+
+func TestValidity(t *testing.T) {
+	t.Parallel()
+	never := func() bool { return false }
+	for _, tt := range []struct {
+		name       string
+		exp, until time.Time
+		live       func() bool
+		wantUntil  time.Time
+		wantLive   bool
+	}{
+		{name: "nothing said", wantLive: true},
+		{name: "expiry alone", exp: epoch, wantUntil: epoch, wantLive: true},
+		{name: "earlier than the expiry", exp: epoch, until: epoch.Add(-1), wantUntil: epoch.Add(-1), wantLive: true},
+		{name: "later than the expiry", exp: epoch, until: epoch.Add(1), wantUntil: epoch.Add(1), wantLive: true},
+		{name: "without an expiry", until: epoch, wantUntil: epoch, wantLive: true},
+		{name: "no longer live", exp: epoch, live: never, wantUntil: epoch},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			token := &oauthz.Token{ExpiresAt: tt.exp}
+			assert.Same(t, token, token.WithValidity(tt.until, tt.live))
+			for _, same := range []*oauthz.Token{token, token.Clone()} {
+				until, live := same.Validity()
+				assert.Equal(t, tt.wantUntil, until)
+				assert.Equal(t, tt.wantLive, live)
+			}
+		})
+	}
+}
+
+// Whether a verdict still stands is asked each time.
+func TestValidityAsksEachTime(t *testing.T) {
+	t.Parallel()
+	stands := true
+	token := (&oauthz.Token{}).WithValidity(epoch, func() bool { return stands })
+	_, live := token.Validity()
+	assert.True(t, live)
+	stands = false
+	_, live = token.Validity()
+	assert.False(t, live)
+}
+
+// CX-04: a copy shares nothing that can be changed.
+func TestCloneIsIndependent(t *testing.T) {
+	t.Parallel()
+	token := parse(t, `{"aud":["x"],"scope":"a","cnf":{"jkt":"k","kid":"1"},"org":{"id":1}}`)
+	before := token.Clone()
+	clone := token.Clone()
+	clone.Audience[0], clone.Scopes[0], clone.Confirmation.JWKThumbprint = "changed", "changed", "changed"
+	_ = append(clone.Audience, "changed") // must not run into the scopes
+	clone.Confirmation.Methods()[1] = "changed"
+	org, _ := clone.Claim("org")
+	copy(org, "changed")
+	requireSame(t, before, token)
+	assert.Equal(t, oauthz.Scopes{"changed"}, clone.Scopes)
+
+	clone = token.Clone()
+	clone.Audience = append(clone.Audience, "y")
+	clone.Scopes = append(clone.Scopes, "b")
+	assert.Equal(t, []string{"x", "y"}, clone.Audience)
+	assert.Equal(t, oauthz.Scopes{"a", "b"}, clone.Scopes)
+	requireSame(t, before, token)
+}
