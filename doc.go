@@ -40,6 +40,8 @@
 // their start: a handler that serves one ends it at the token's ExpiresAt.
 //
 // Introspectors: [github.com/oauthz/oauthz/localjwt] verifies JWTs here, with
-// the keys that the issuer publishes. Tests of handlers use
+// the keys that the issuer publishes; [github.com/oauthz/oauthz/remote] asks the
+// authorization server about opaque tokens; [github.com/oauthz/oauthz/cache]
+// remembers what either said. Tests of handlers use
 // [github.com/oauthz/oauthz/oauthztest].
 package oauthz

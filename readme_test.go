@@ -1,22 +1,88 @@
 package oauthz_test
 
 import (
+	"context"
+	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/cache"
+	"github.com/oauthz/oauthz/remote"
 )
 
-// TestREADMEProgramIsTheExample: the program of the README is one that compiles.
-func TestREADMEProgramIsTheExample(t *testing.T) {
+// TestREADMECompiles: the program of the README is that of examples/minimal, and
+// each line of its other Go blocks is one of this file.
+func TestREADMECompiles(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
-	example, err := os.ReadFile("examples/minimal/main.go")
+	minimal, err := os.ReadFile("examples/minimal/main.go")
 	require.NoError(t, err)
-	_, program, found := strings.Cut(string(example), "package main\n")
+	here, err := os.ReadFile("readme_test.go")
+	require.NoError(t, err)
+	_, program, found := strings.Cut(string(minimal), "package main\n")
 	require.True(t, found)
-	assert.Contains(t, string(readme), "```go\npackage main\n"+program+"```\n")
+
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
+	require.Len(t, blocks, 3)
+	assert.Equal(t, "package main\n"+program, blocks[0][1])
+	for _, block := range blocks[1:] {
+		for line := range strings.Lines(block[1]) {
+			code, _, _ := strings.Cut(line, "//")
+			assert.Contains(t, withoutSpace(string(here)), withoutSpace(code), line)
+		}
+	}
+}
+
+func withoutSpace(s string) string { return strings.Join(strings.Fields(s), "") }
+
+// readmeRequirements is "What a route can require".
+func readmeRequirements(guard *oauthz.Guard) []func(http.Handler) http.Handler {
+	return []func(http.Handler) http.Handler{
+		guard.Protect(oauthz.Require("orders:read", "orders:write")),
+		guard.Protect(oauthz.RequireAny("orders:write", "orders:admin")),
+		guard.Protect(oauthz.RequireClaim("roles", "auditor")),
+		guard.Protect(oauthz.RequireACR("urn:example:gold")),
+		guard.Protect(oauthz.RequireMaxAge(5 * time.Minute)),
+		guard.Protect(oauthz.All(oauthz.Require("orders:write"), oauthz.RequireMaxAge(time.Minute))),
+		guard.Protect(oauthz.Require("orders:read").OrAnonymous()),
+		guard.Protect(oauthz.Public()),
+	}
+}
+
+// readmeOpaque is "Opaque tokens".
+func readmeOpaque(ctx context.Context, secret oauthz.Secret) (*oauthz.Guard, error) {
+	introspector, err := remote.New(ctx, remote.Config{
+		Issuer:   "https://login.example.com",
+		Auth:     remote.Basic("orders-api", secret),
+		Audience: []string{"https://api.example.com"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	remembering, err := cache.New(introspector, cache.Config{
+		TTL:          time.Minute,
+		StaleIfError: 10 * time.Minute,
+	})
+	if err != nil {
+		return nil, err
+	}
+	guard, err := oauthz.New(oauthz.Config{Introspector: remembering})
+	return guard, err
+}
+
+func TestREADMESnippets(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // nothing is discovered
+	guard, err := readmeOpaque(ctx, "secret")
+	require.NoError(t, err)
+	assert.Len(t, readmeRequirements(guard), 8)
 }
