@@ -1,0 +1,79 @@
+package remote_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/remote"
+)
+
+// vendor is the dialect of an endpoint that is not RFC 7662: the token is the
+// credential, dead ones are 404, and the answer has names of its own.
+type vendor struct{}
+
+func (vendor) Ask(ctx context.Context, endpoint *url.URL, token string) (*http.Request, url.Values, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint.String(), nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	return r, nil, nil
+}
+
+func (vendor) Answer(r *http.Response, body []byte) (*oauthz.Token, error) {
+	switch r.StatusCode {
+	case http.StatusOK:
+	case http.StatusNotFound:
+		return nil, oauthz.ErrInactive
+	default:
+		return nil, remote.Fault("the vendor refuses our request", r.StatusCode)
+	}
+	raw, err := oauthz.ParseToken(body) // strict: no member twice, no folding
+	if err != nil {
+		return nil, remote.Fault("the answer is nonsense", r.StatusCode)
+	}
+	answer, err := oauthz.ClaimsAs[struct {
+		User   string   `json:"user"`
+		Rights []string `json:"rights"`
+	}](raw)
+	if err != nil || answer.User == "" { // {} is no token
+		return nil, remote.Fault("the answer is nonsense", r.StatusCode)
+	}
+	raw.Subject, raw.Scopes = answer.User, answer.Rights
+	return raw, nil
+}
+
+// A vendor's own endpoint needs a Dialect of two methods. Limits, faults, the
+// retry and the breaker are as for any other.
+func ExampleDialect() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer tok_alice" {
+			http.NotFound(w, r)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"user": "alice", "rights": []string{"orders:read"}})
+	}))
+	defer server.Close()
+
+	introspector, err := remote.New(context.Background(), remote.Config{
+		Endpoint:            server.URL + "/whoami",
+		Dialect:             vendor{},
+		InsecureAnyAudience: true, // the vendor does not say for whom a token is
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	token, err := introspector.Introspect(context.Background(), "tok_alice")
+	fmt.Println(token.Subject, token.Scopes, err)
+	_, err = introspector.Introspect(context.Background(), "tok_mallory")
+	fmt.Println(err)
+	// Output:
+	// alice orders:read <nil>
+	// oauthz: invalid token: inactive
+}
