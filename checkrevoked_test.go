@@ -88,3 +88,49 @@ func TestCheckRevokedRefuses(t *testing.T) {
 		})
 	}
 }
+
+// RV-06, RV-07: a token that a server was asked about may be revoked by its bytes. A token that was verified here has twins
+// with other bytes, so it never has a hash, whatever it claims.
+func TestRevokedByHash(t *testing.T) {
+	t.Parallel()
+	const known = "mF_9.B5f-4.1JqM"
+	assert.Equal(t, "uOFIVFsTx4vHTaLxpydd1x5W3ezhKdfS97PswG95lNo", oauthz.TokenHash(known))
+	list := revocations(t, by(match{"iss": "i", oauthz.MatchTokenHash: oauthz.TokenHash(known)})...)
+	for _, tt := range []struct {
+		name  string
+		token *oauthz.Token
+		want  bool
+	}{
+		{name: "asked about", token: parse(t, `{"iss":"i"}`).WithTokenHash(known), want: true},
+		{name: "a copy of it", token: parse(t, `{"iss":"i"}`).WithTokenHash(known).Clone(), want: true},
+		{name: "asked about, another issuer", token: parse(t, `{"iss":"j"}`).WithTokenHash(known)},
+		{name: "asked about, another token", token: parse(t, `{"iss":"i"}`).WithTokenHash(known + "=")},
+		{name: "asked about, claims to be it", token: parse(t, `{"iss":"i","token_sha256":"`+oauthz.TokenHash(known)+`"}`).WithTokenHash("x")},
+		{name: "verified here", token: parse(t, `{"iss":"i"}`)},
+		{name: "verified here, claims to be it", token: parse(t, `{"iss":"i","token_sha256":"`+oauthz.TokenHash(known)+`"}`)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			revoked, err := list.Revoked(t.Context(), tt.token)
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, revoked)
+		})
+	}
+}
+
+// CA-10: what must be asked each time is not remembered.
+func TestCacheable(t *testing.T) {
+	t.Parallel()
+	checked, err := oauthz.CheckRevoked(knows(`{}`), &oauthz.Revocations{})
+	require.NoError(t, err)
+	chain := func(in ...oauthz.Introspector) oauthz.Introspector {
+		first, err := oauthz.FirstOf(in...)
+		require.NoError(t, err)
+		return first
+	}
+	assert.True(t, oauthz.Cacheable(knows(`{}`)))
+	assert.True(t, oauthz.Cacheable(chain(knows(`{}`), knows(`{}`))))
+	assert.False(t, oauthz.Cacheable(checked))
+	assert.False(t, oauthz.Cacheable(chain(knows(`{}`), checked)))
+	assert.False(t, oauthz.Cacheable(chain(knows(`{}`), chain(checked))))
+}

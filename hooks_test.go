@@ -1,9 +1,11 @@
 package oauthz_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -133,11 +135,24 @@ func TestPanicsInErrorHandler(t *testing.T) {
 	for _, tt := range panicValues {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			guard := newGuard(t, oauthz.Config{ErrorHandler: func(http.ResponseWriter, *http.Request, *oauthz.Error) { panic(tt.value) }})
-			ourMistake.check(t, serve(t, guard, oauthz.Require(), get()))
-			ourMistake.check(t, serve(t, guard, oauthz.Require(), get("Bearer bad")))
+			cfg := oauthz.Config{ErrorHandler: func(http.ResponseWriter, *http.Request, *oauthz.Error) { panic(tt.value) }}
+			for _, err := range []error{oauthz.ErrNoToken, oauthz.ErrInvalidToken, errDown} {
+				var logged bytes.Buffer
+				cfg.Introspector = answers(nil, err)
+				got := serve(t, newGuard(t, cfg), oauthz.Require(), logging(withGoodToken(), &logged))
+				ourMistake.check(t, got)
+				assert.Empty(t, got.header["Retry-After"])
+				assert.Contains(t, logged.String(), "oauthz: panic in the ErrorHandler hook: "+tt.says, "where net/http reports panics")
+				assert.NotContains(t, logged.String(), goodToken)
+			}
 		})
 	}
+}
+
+// logging is r as a server with this log would give it.
+func logging(r *http.Request, to io.Writer) *http.Request {
+	server := &http.Server{ErrorLog: log.New(to, "", 0)}
+	return r.WithContext(context.WithValue(r.Context(), http.ServerContextKey, server))
 }
 
 // A handler's own panic is not the Guard's to hide.

@@ -160,6 +160,8 @@ func searchForCanaries(t *testing.T, cfg oauthz.Config, req oauthz.Requirement, 
 		}
 	}
 	guard := newGuard(t, cfg)
+	var logged bytes.Buffer
+	r = logging(r, &logged)
 	recorder := httptest.NewRecorder()
 	guard.Protect(req)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		requireNoLeak(t, "context", prints(r.Context()))
@@ -168,6 +170,7 @@ func searchForCanaries(t *testing.T, cfg oauthz.Config, req oauthz.Requirement, 
 	response, err := httputil.DumpResponse(recorder.Result(), true)
 	require.NoError(t, err)
 	requireNoLeak(t, "response", string(response))
+	requireNoLeak(t, "log", logged.String())
 	assert.Equal(t, 1, decisions)
 
 	_, err = guard.Authorize(r, req)

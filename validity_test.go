@@ -2,6 +2,7 @@ package oauthz_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -130,4 +131,20 @@ func TestCloneIsIndependent(t *testing.T) {
 	assert.Equal(t, []string{"x", "y"}, clone.Audience)
 	assert.Equal(t, oauthz.Scopes{"a", "b"}, clone.Scopes)
 	requireSame(t, before, token)
+}
+
+// A cache counts bytes by Size: whatever makes a token long must show in it.
+func TestSize(t *testing.T) {
+	t.Parallel()
+	small := parse(t, `{}`).Size()
+	assert.Positive(t, small)
+	long := strings.Repeat("x", 10_000)
+	for _, claims := range []string{
+		`{"x":"` + long + `"}`, `{"` + long + `":1}`, `{"scope":"` + long + `"}`, `{"aud":["` + long + `"]}`, `{"sub":"` + long + `"}`,
+	} {
+		assert.Greater(t, parse(t, claims).Size(), small+len(long)-1, "%.20s", claims)
+	}
+	filled := parse(t, `{}`)
+	filled.Audience, filled.Scopes = []string{long}, oauthz.Scopes{long}
+	assert.Greater(t, filled.Size(), small+2*len(long)-1)
 }

@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -186,21 +188,35 @@ func TestDiscoveredEndpoint(t *testing.T) {
 	assert.NotErrorIs(t, err, oauthz.ErrInvalidToken)
 }
 
+// An issuer that is down at the start is found in the background.
 func TestEndpointIsDiscoveredLater(t *testing.T) {
 	t.Parallel()
-	as := oauthztest.NewServer(oauthztest.Config{})
-	t.Cleanup(as.Close)
-	as.Inject(oauthztest.Discovery, oauthztest.Status(500))
-	in, err := remote.New(t.Context(), remote.Config{Issuer: as.Issuer(), Auth: remote.None(""), Audience: []string{audience}})
-	require.NoError(t, err)
-	token := as.MintOpaque(nil)
-	_, err = in.Introspect(t.Context(), token)
-	require.ErrorIs(t, err, oauthz.ErrUnavailable)
-	as.Heal(oauthztest.Discovery)
-	require.Eventually(t, func() bool {
-		_, err := in.Introspect(t.Context(), token)
-		return err == nil
-	}, 10*time.Second, 50*time.Millisecond)
+	synctest.Test(t, func(t *testing.T) {
+		var up atomic.Bool
+		in, err := remote.New(t.Context(), remote.Config{
+			Issuer: "https://issuer.example", Auth: remote.None(""), Audience: []string{audience},
+			HTTPClient: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+				switch {
+				case !up.Load():
+					return reply(500, ""), nil
+				case r.Method == http.MethodGet:
+					return reply(200, `{"issuer":"https://issuer.example","introspection_endpoint":"https://issuer.example/i"}`), nil
+				default:
+					return reply(200, good), nil
+				}
+			})},
+		})
+		require.NoError(t, err)
+		for range 5 {
+			_, err = in.Introspect(t.Context(), "opaque")
+			require.ErrorIs(t, err, oauthz.ErrUnavailable)
+			<-time.After(3 * time.Second)
+		}
+		up.Store(true)
+		<-time.After(6 * time.Second)
+		_, err = in.Introspect(t.Context(), "opaque")
+		assert.NoError(t, err)
+	})
 }
 
 // RS-06, IN-28: nothing of a token, a secret or an answer in an error.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -70,7 +69,7 @@ func (i *Introspector) faultOf(answer *fetch.Response) error {
 	status := answer.Status
 	switch {
 	case status == http.StatusTooManyRequests || status >= 500:
-		return fault(i.retryAfter(answer.Header), "the endpoint answers with status %d", status)
+		return fault(i.retryAfter(answer), "the endpoint answers with status %d", status)
 	case status >= 300 && status < 400:
 		return fault(0, "the endpoint redirects (status %d), which is not followed", status)
 	default:
@@ -78,19 +77,11 @@ func (i *Introspector) faultOf(answer *fetch.Response) error {
 	}
 }
 
-// retryAfter reads Retry-After (RFC 9110 §10.2.3), within bounds; zero if there
-// is none that can be read.
-func (i *Introspector) retryAfter(h http.Header) time.Duration {
-	value := h.Get("Retry-After")
-	if value == "" {
-		return 0
-	}
-	wait := time.Duration(0)
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		wait = time.Duration(seconds) * time.Second
-	} else if date, err := http.ParseTime(value); err == nil {
-		wait = date.Sub(i.cfg.Now())
-	} else {
+// retryAfter is what an answer asks to wait, within bounds; zero if it does not
+// say, or not so that it can be read.
+func (i *Introspector) retryAfter(answer *fetch.Response) time.Duration {
+	wait, ok := answer.RetryAfter(i.cfg.Now())
+	if !ok {
 		return 0
 	}
 	return min(max(wait, minRetryAfter), maxRetryAfter)

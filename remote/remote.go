@@ -41,8 +41,7 @@ type Config struct {
 	// Dialect is what the endpoint speaks. Default RFC7662().
 	Dialect Dialect
 	// Recognize says whether a string may be a token of this server: false is
-	// ErrUnrecognized, and nothing is sent. Default: anything that is visible
-	// ASCII and at most oauthz.MaxTokenBytes long.
+	// ErrUnrecognized, and nothing is sent. Default VisibleASCII.
 	Recognize func(token string) bool
 	// Leeway is how far clocks may differ, for exp and nbf. Default 60 s, at most
 	// [oauthz.MaxLeeway]; negative: none.
@@ -123,7 +122,7 @@ func (cfg Config) withDefaults() Config {
 		cfg.Dialect = RFC7662()
 	}
 	if cfg.Recognize == nil {
-		cfg.Recognize = visibleASCII
+		cfg.Recognize = VisibleASCII
 	}
 	if cfg.Leeway == 0 {
 		cfg.Leeway = defaultLeeway
@@ -144,8 +143,10 @@ func (cfg Config) withDefaults() Config {
 	return cfg
 }
 
-// visibleASCII also keeps out what some servers fail at with a 500.
-func visibleASCII(token string) bool {
+// VisibleASCII is the default of Config.Recognize: not empty, at most
+// [oauthz.MaxTokenBytes] long, and of 0x21 to 0x7E alone, which also keeps out
+// what some servers fail at with a 500.
+func VisibleASCII(token string) bool {
 	if token == "" || len(token) > oauthz.MaxTokenBytes {
 		return false
 	}

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"mime"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/internal/fetch"
 	"github.com/oauthz/oauthz/internal/strictjson"
 )
 
@@ -37,9 +37,7 @@ func (rfc7662) Answer(r *http.Response, body []byte) (*oauthz.Token, error) {
 	if err := checkStatus(r, body); err != nil {
 		return nil, err
 	}
-	switch mediaType(r) {
-	case "application/json", "": // some servers send none
-	default:
+	if !fetch.IsJSON(r.Header) {
 		return nil, fault(0, "the answer is not JSON by its content type")
 	}
 	return readAnswer(string(body))
@@ -60,17 +58,6 @@ func checkStatus(r *http.Response, body []byte) error {
 		}
 	}
 	return fault(0, "the endpoint refuses our request, or our credentials (status %d)", r.StatusCode)
-}
-
-func mediaType(r *http.Response) string {
-	if r.Header.Get("Content-Type") == "" {
-		return ""
-	}
-	typ, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil {
-		return "?"
-	}
-	return typ
 }
 
 // readAnswer reads the members of RFC 7662 §2.2. An answer that is not exactly

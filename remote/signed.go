@@ -108,7 +108,7 @@ func (d *signedDialect) Answer(r *http.Response, body []byte) (*oauthz.Token, er
 	if err := checkStatus(r, body); err != nil {
 		return nil, err
 	}
-	if mediaType(r) != signedMediaType {
+	if fetch.MediaType(r.Header) != signedMediaType {
 		return nil, fault(0, "the answer is not signed, although that was asked for")
 	}
 	jws, err := jose.Parse(string(body), jose.Limits{Token: len(body), Header: 8 << 10})

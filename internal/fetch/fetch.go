@@ -82,6 +82,19 @@ func CheckURL(raw string) (*url.URL, error) {
 	}
 }
 
+// CheckBaseURL is [CheckURL] for a URL that paths are appended to: it has no
+// query.
+func CheckBaseURL(raw string) (*url.URL, error) {
+	u, err := CheckURL(raw)
+	if err != nil {
+		return nil, err
+	}
+	if u.RawQuery != "" || u.ForceQuery {
+		return nil, errors.New("holds a query")
+	}
+	return u, nil
+}
+
 func isLoopback(host string) bool {
 	if host == "localhost" { // RFC 6761 §6.3
 		return true

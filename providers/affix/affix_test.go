@@ -13,6 +13,7 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/providers/affix"
+	"github.com/oauthz/oauthz/remote"
 )
 
 const (
@@ -96,7 +97,7 @@ func TestAnswers(t *testing.T) {
 			assertSilent(t, err)
 			if tt.want == "fault" && tt.name != "a claim of the wrong type" {
 				_, err = c.Inspect(t.Context(), token)
-				var e *affix.OperationError
+				var e *remote.OperationError
 				require.ErrorAs(t, err, &e)
 				assert.False(t, verdict(err) == "inactive")
 			}
@@ -239,7 +240,7 @@ func TestUnrecognizedTokensAreNotSent(t *testing.T) {
 	_, err := c.Introspect(t.Context(), "")
 	assert.ErrorIs(t, err, oauthz.ErrUnrecognized)
 	_, err = c.Inspect(t.Context(), "")
-	assert.ErrorIs(t, err, affix.ErrNoCredential)
+	assert.ErrorIs(t, err, remote.ErrNoCredential)
 	operationError(t, err, 0)
 	assert.Empty(t, v.questions())
 }

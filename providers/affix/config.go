@@ -67,7 +67,9 @@ func New(cfg Config) (*Client, error) {
 		HTTPClient: cfg.HTTPClient, MaxBytes: maxAnswerBytes, Timeout: timeout, Concurrency: concurrency,
 	})}
 	introspector, err := remote.New(context.Background(), remote.Config{ // with an Endpoint, it starts nothing
-		Endpoint: cfg.BaseURL + introspectPath, Issuer: cfg.BaseURL, Dialect: dialect{c}, Recognize: recognize,
+		Endpoint: cfg.BaseURL + introspectPath, Issuer: cfg.BaseURL, Dialect: dialect{c},
+		// The tokens were opaque once and are JWSs now, so their form tells no more.
+		Recognize:           remote.VisibleASCII,
 		InsecureAnyAudience: true, // the dialect checks the client
 		HTTPClient:          cfg.HTTPClient, Now: cfg.Now,
 	})
@@ -92,10 +94,8 @@ func (cfg Config) withDefaults() Config {
 func (cfg *Config) check() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("affix: config: "+format, args...)) }
-	if base, err := fetch.CheckURL(cfg.BaseURL); err != nil {
+	if _, err := fetch.CheckBaseURL(cfg.BaseURL); err != nil {
 		wrong("BaseURL: %w", err)
-	} else if base.RawQuery != "" || base.ForceQuery {
-		wrong("BaseURL: holds a query")
 	}
 	if len(cfg.ClientIDs) == 0 && !cfg.InsecureAnyClient {
 		wrong("ClientIDs is required: without it, a token of any other client is accepted")
@@ -107,20 +107,6 @@ func (cfg *Config) check() error {
 		wrong("ClientIDs holds an empty string")
 	}
 	return errors.Join(errs...)
-}
-
-// recognize keeps from Affix what cannot be a token at all. Its tokens were
-// opaque once and are JWSs now, so their form tells no more.
-func recognize(token string) bool {
-	if token == "" || len(token) > oauthz.MaxTokenBytes {
-		return false
-	}
-	for i := range len(token) {
-		if token[i] < 0x21 || token[i] > 0x7E {
-			return false
-		}
-	}
-	return true
 }
 
 var _ oauthz.Introspector = (*Client)(nil)

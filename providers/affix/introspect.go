@@ -5,21 +5,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/internal/fetch"
 	"github.com/oauthz/oauthz/internal/strictjson"
 	"github.com/oauthz/oauthz/remote"
 )
 
-const (
-	introspectPath = "/2023-03-01/management/introspect"
-	opIntrospect   = "introspect"
-)
+const introspectPath = "/2023-03-01/management/introspect"
 
 // Introspect asks Affix about token. Subject is mode/provider, which is no user;
 // ClientID is whom the token was issued to, one of Config.ClientIDs; Scopes are
@@ -41,24 +38,24 @@ type Inspection struct {
 }
 
 // Inspect returns what Affix says of token, as it says it: it may be the token
-// of another client. An error that matches oauthz.ErrInvalidToken means that the
-// token is dead.
+// of another client. It fails with a *[remote.OperationError]; if that matches
+// oauthz.ErrInvalidToken, the token is dead.
 func (c *Client) Inspect(ctx context.Context, token string) (*Inspection, error) {
 	switch {
 	case token == "":
-		return nil, &OperationError{Operation: opIntrospect, Err: fmt.Errorf("%w: the token is empty", ErrNoCredential)}
-	case !recognize(token):
-		return nil, &OperationError{Operation: opIntrospect, Err: oauthz.ErrUnrecognized}
+		return nil, failed(0, fmt.Errorf("%w: the token is empty", remote.ErrNoCredential))
+	case !remote.VisibleASCII(token):
+		return nil, failed(0, oauthz.ErrUnrecognized)
 	}
 	r, err := request(ctx, c.cfg.BaseURL+introspectPath, token)
 	if err != nil {
-		return nil, &OperationError{Operation: opIntrospect, Err: err}
+		return nil, failed(0, err)
 	}
 	answer, err := c.http.Do(ctx, r)
 	if err != nil {
-		return nil, &OperationError{Operation: opIntrospect, Err: fmt.Errorf("%w: %w", oauthz.ErrUnavailable, err)}
+		return nil, failed(0, fmt.Errorf("%w: %w", oauthz.ErrUnavailable, err))
 	}
-	e := &OperationError{Operation: opIntrospect, Status: answer.Status}
+	e := failed(answer.Status, nil)
 	switch {
 	case answer.Status == http.StatusOK:
 		inspection, _, err := read(answer.Header, answer.Body)
@@ -70,9 +67,15 @@ func (c *Client) Inspect(ctx context.Context, token string) (*Inspection, error)
 	case isDead(answer.Status, answer.Body):
 		e.Err = oauthz.ErrInactive
 	case answer.Status == http.StatusTooManyRequests || answer.Status >= 500:
-		e.Err, e.RetryAfter = oauthz.ErrUnavailable, readRetryAfter(answer.Header, c.cfg.Now())
+		e.Err = oauthz.ErrUnavailable
+		e.RetryAfter, _ = answer.RetryAfter(c.cfg.Now())
 	}
 	return nil, e
+}
+
+// failed is Inspect's error. The status is 0 if there was no answer.
+func failed(status int, err error) *remote.OperationError {
+	return &remote.OperationError{Vendor: "affix", Operation: "introspect", Status: status, Err: err}
 }
 
 // request makes a request that the token is the only credential of.
@@ -140,10 +143,8 @@ var (
 // would be an active token. Their values are not compared with the published
 // lists, which the vendor's own examples do not keep to.
 func read(header http.Header, body []byte) (*Inspection, oauthz.Scopes, error) {
-	if contentType := header.Get("Content-Type"); contentType != "" {
-		if media, _, err := mime.ParseMediaType(contentType); err != nil || media != "application/json" {
-			return nil, nil, errNotJSON
-		}
+	if !fetch.IsJSON(header) {
+		return nil, nil, errNotJSON
 	}
 	members, err := strictjson.Object(string(body))
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/providers/affix"
+	"github.com/oauthz/oauthz/remote"
 )
 
 // token is what must never be seen in an error.
@@ -104,10 +105,11 @@ func verdict(err error) string {
 	}
 }
 
-func operationError(t *testing.T, err error, status int) *affix.OperationError {
+func operationError(t *testing.T, err error, status int) *remote.OperationError {
 	t.Helper()
-	var e *affix.OperationError
+	var e *remote.OperationError
 	require.ErrorAs(t, err, &e)
+	assert.Equal(t, "affix", e.Vendor)
 	assert.Equal(t, "introspect", e.Operation)
 	assert.Equal(t, status, e.Status)
 	if status != 0 {

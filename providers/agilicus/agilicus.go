@@ -84,11 +84,9 @@ func (cfg *Config) check() (*url.URL, error) {
 	wrong := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("agilicus: config: "+format, args...))
 	}
-	base, err := fetch.CheckURL(cfg.BaseURL)
+	base, err := fetch.CheckBaseURL(cfg.BaseURL)
 	if err != nil {
 		wrong("BaseURL: %w", err)
-	} else if base.RawQuery != "" || base.ForceQuery {
-		wrong("BaseURL: holds a query")
 	}
 	if len(cfg.Audience) == 0 && !cfg.InsecureAnyAudience {
 		wrong("Audience is required: without it, a token for any other API is accepted")

@@ -7,49 +7,29 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/internal/fetch"
 	"github.com/oauthz/oauthz/internal/strictjson"
+	"github.com/oauthz/oauthz/remote"
 )
-
-// Error is why an operation failed. It holds nothing of what Agilicus's answer
-// held, and nothing of a token.
-type Error struct {
-	Operation  string        // introspect, reissue, revoke, create, validate or list
-	Status     int           // of Agilicus's answer; zero: there was none
-	RetryAfter time.Duration // how long Agilicus asks to wait; zero: not said
-	Err        error         // the cause, where there is more to say; it matches oauthz.ErrUnavailable if Agilicus cannot tell now
-}
-
-// Error says the operation, the status and the cause.
-func (e *Error) Error() string {
-	text := "agilicus: " + e.Operation
-	if e.Status != 0 {
-		text += ": status " + strconv.Itoa(e.Status)
-	}
-	if e.Err != nil {
-		text += ": " + e.Err.Error()
-	}
-	return text
-}
-
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
 
 var (
 	errNotJWT    = errors.New("the token is no JWT, by its form")
 	errNoRequest = errors.New("the request cannot be made")
 )
 
+// failed is an operation's error. The status is 0 if there was no answer.
+func failed(operation string, status int, err error) *remote.OperationError {
+	return &remote.OperationError{Vendor: "agilicus", Operation: operation, Status: status, Err: err}
+}
+
 func nonsense(operation string, status int, err error) error {
-	return &Error{Operation: operation, Status: status, Err: fmt.Errorf("the answer is nonsense: %w", err)}
+	return failed(operation, status, fmt.Errorf("the answer is nonsense: %w", err))
 }
 
 // Bounds of a call. A list of tokens is long.
@@ -130,41 +110,24 @@ func isVisibleASCII(s string) bool {
 func (a *api) do(ctx context.Context, c call) ([]byte, error) {
 	r, err := a.request(ctx, &c)
 	if err != nil {
-		return nil, &Error{Operation: c.operation, Err: err}
+		return nil, failed(c.operation, 0, err)
 	}
 	answer, err := a.client.Do(ctx, r)
-	switch {
-	case err != nil:
-		return nil, &Error{Operation: c.operation, Err: fmt.Errorf("%w: %w", oauthz.ErrUnavailable, err)}
-	case answer.Status == http.StatusTooManyRequests, answer.Status >= 500:
-		return nil, &Error{c.operation, answer.Status, a.retryAfter(answer.Header), oauthz.ErrUnavailable}
-	case answer.Status != c.want:
-		return nil, &Error{Operation: c.operation, Status: answer.Status, RetryAfter: a.retryAfter(answer.Header)}
-	case c.want != http.StatusNoContent && !isJSON(answer.Header):
+	if err != nil {
+		return nil, failed(c.operation, 0, fmt.Errorf("%w: %w", oauthz.ErrUnavailable, err))
+	}
+	if answer.Status != c.want {
+		e := failed(c.operation, answer.Status, nil)
+		e.RetryAfter, _ = answer.RetryAfter(a.now())
+		if answer.Status == http.StatusTooManyRequests || answer.Status >= 500 {
+			e.Err = oauthz.ErrUnavailable
+		}
+		return nil, e
+	}
+	if c.want != http.StatusNoContent && !fetch.IsJSON(answer.Header) {
 		return nil, nonsense(c.operation, answer.Status, errors.New("not JSON by its content type"))
-	default:
-		return answer.Body, nil
 	}
-}
-
-// retryAfter reads Retry-After (RFC 9110 §10.2.3).
-func (a *api) retryAfter(h http.Header) time.Duration {
-	value := h.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	if date, err := http.ParseTime(value); err == nil {
-		return max(date.Sub(a.now()), 0)
-	}
-	return 0
-}
-
-// isJSON: a page of a proxy is not. No content type is taken for JSON, which the
-// body then has to be.
-func isJSON(h http.Header) bool {
-	value := h.Get("Content-Type")
-	typ, _, err := mime.ParseMediaType(value)
-	return value == "" || err == nil && typ == "application/json"
+	return answer.Body, nil
 }
 
 // decode reads an object, which must have the members required, into v. It goes

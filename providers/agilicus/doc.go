@@ -34,5 +34,9 @@
 //     [oauthz.FirstOf]; behind [localjwt], which refuses the JWTs of others, it is
 //     never asked.
 //
+// All operations but Introspect fail with a *[remote.OperationError], which
+// errors.As finds: it says what failed, which status the answer had, and how long
+// Agilicus asks to wait.
+//
 // [localjwt]: https://pkg.go.dev/github.com/oauthz/oauthz/localjwt
 package agilicus

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/internal/fetch"
 	"github.com/oauthz/oauthz/remote"
 )
 
@@ -89,7 +90,7 @@ func (d dialect) Answer(r *http.Response, body []byte) (*oauthz.Token, error) {
 		return nil, oauthz.ErrRevoked
 	case r.StatusCode != http.StatusOK:
 		return nil, remote.Fault("Agilicus refuses our request", r.StatusCode)
-	case !isJSON(r.Header):
+	case !fetch.IsJSON(r.Header):
 		return nil, remote.Fault("Agilicus's answer is not JSON by its content type", r.StatusCode)
 	}
 	t, in, err := readIntrospection(body)
@@ -127,17 +128,17 @@ func readIntrospection(body []byte) (*oauthz.Token, *Token, error) {
 // IntrospectToken returns Agilicus's own answer about token. An answer of the
 // wrong shape is an error; whether the token is to be accepted (its expiry, its
 // audience, that it is no refresh token) is not judged: that is
-// [Client.Introspect]. If the token is revoked, the error matches
-// [oauthz.ErrRevoked]. Nil options are not sent.
+// [Client.Introspect]. It fails with a *[remote.OperationError], which matches
+// [oauthz.ErrRevoked] if the token is revoked. Nil options are not sent.
 func (c *Client) IntrospectToken(ctx context.Context, token oauthz.Secret, options *IntrospectOptions) (*Token, error) {
 	const operation = "introspect"
 	if !isJWT(string(token)) {
-		return nil, &Error{Operation: operation, Err: errNotJWT}
+		return nil, failed(operation, 0, errNotJWT)
 	}
 	body, err := c.api.do(ctx, call{
 		operation: operation, method: http.MethodPost, path: "introspect", in: question{string(token), options}, want: http.StatusOK,
 	})
-	var gone *Error
+	var gone *remote.OperationError
 	if errors.As(err, &gone) && gone.Status == http.StatusGone {
 		gone.Err = oauthz.ErrRevoked
 	}

@@ -30,14 +30,14 @@ func readRawToken(operation string, status int, body []byte) (*RawToken, error) 
 }
 
 // Reissue exchanges token for one that acts for another organization, and ends
-// when token does.
+// when token does. It fails with a *[remote.OperationError].
 func (c *Client) Reissue(ctx context.Context, token oauthz.Secret, orgID string) (*RawToken, error) {
 	const operation = "reissue"
 	switch {
 	case !isJWT(string(token)):
-		return nil, &Error{Operation: operation, Err: errNotJWT}
+		return nil, failed(operation, 0, errNotJWT)
 	case orgID == "":
-		return nil, &Error{Operation: operation, Err: errors.New("the organization is empty")}
+		return nil, failed(operation, 0, errors.New("the organization is empty"))
 	}
 	body, err := c.api.do(ctx, call{
 		operation: operation, method: http.MethodPost, path: "reissue", want: http.StatusOK,
@@ -60,11 +60,11 @@ type RevokeOptions struct {
 	AllSessions bool
 }
 
-// Revoke revokes token.
+// Revoke revokes token. It fails with a *[remote.OperationError].
 func (c *Client) Revoke(ctx context.Context, token oauthz.Secret, options RevokeOptions) error {
 	const operation = "revoke"
 	if !isJWT(string(token)) {
-		return &Error{Operation: operation, Err: errNotJWT}
+		return failed(operation, 0, errNotJWT)
 	}
 	_, err := c.api.do(ctx, call{
 		operation: operation, method: http.MethodPost, path: "revoke", want: http.StatusNoContent,
@@ -113,11 +113,12 @@ func (r *CreateTokenRequest) check() error {
 	return nil
 }
 
-// Create has a token issued. It needs [Config].BearerToken.
+// Create has a token issued. It needs [Config].BearerToken, and fails with a
+// *[remote.OperationError].
 func (c *Client) Create(ctx context.Context, request CreateTokenRequest) (*RawToken, error) {
 	const operation = "create"
 	if err := request.check(); err != nil {
-		return nil, &Error{Operation: operation, Err: err}
+		return nil, failed(operation, 0, err)
 	}
 	body, err := c.api.do(ctx, call{operation: operation, method: http.MethodPost, bearer: true, in: request, want: http.StatusCreated})
 	if err != nil {
@@ -127,11 +128,12 @@ func (c *Client) Create(ctx context.Context, request CreateTokenRequest) (*RawTo
 }
 
 // Validate asks whether request could be fulfilled, and returns it as Agilicus
-// understood it. Status 403 in the error: it could not.
+// understood it. It fails with a *[remote.OperationError]; Status 403 in it: the
+// request could not be fulfilled.
 func (c *Client) Validate(ctx context.Context, request CreateTokenRequest) (*CreateTokenRequest, error) {
 	const operation = "validate"
 	if err := request.check(); err != nil {
-		return nil, &Error{Operation: operation, Err: err}
+		return nil, failed(operation, 0, err)
 	}
 	body, err := c.api.do(ctx, call{
 		operation: operation, method: http.MethodPost, path: "validations", in: request, want: http.StatusOK,
@@ -184,11 +186,12 @@ type TokenList struct {
 	Tokens []Token
 }
 
-// List returns tokens that were issued. It needs [Config].BearerToken.
+// List returns tokens that were issued. It needs [Config].BearerToken, and fails
+// with a *[remote.OperationError].
 func (c *Client) List(ctx context.Context, options ListOptions) (*TokenList, error) {
 	const operation = "list"
 	if options.Limit < 0 {
-		return nil, &Error{Operation: operation, Err: errors.New("the limit is negative")}
+		return nil, failed(operation, 0, errors.New("the limit is negative"))
 	}
 	body, err := c.api.do(ctx, call{
 		operation: operation, method: http.MethodGet, query: options.query(), bearer: true, want: http.StatusOK,

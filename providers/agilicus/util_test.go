@@ -17,6 +17,7 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/providers/agilicus"
+	"github.com/oauthz/oauthz/remote"
 )
 
 const (
@@ -94,11 +95,12 @@ func kind(token *oauthz.Token, err error) string {
 	}
 }
 
-// wantError wants an *agilicus.Error with status, whose text begins with prefix.
+// wantError wants a *remote.OperationError with status, whose text begins with prefix.
 func wantError(t *testing.T, err error, prefix string, status int) {
 	t.Helper()
-	var failed *agilicus.Error
+	var failed *remote.OperationError
 	require.ErrorAs(t, err, &failed)
+	assert.Equal(t, "agilicus", failed.Vendor)
 	assert.Equal(t, status, failed.Status)
 	assert.True(t, strings.HasPrefix(err.Error(), prefix), "%v", err)
 }

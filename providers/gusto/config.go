@@ -106,10 +106,8 @@ func (cfg Config) withDefaults() Config {
 func (cfg *Config) check() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("gusto: config: "+format, args...)) }
-	if base, err := fetch.CheckURL(cfg.BaseURL); err != nil {
+	if _, err := fetch.CheckBaseURL(cfg.BaseURL); err != nil {
 		wrong("BaseURL: %w", err)
-	} else if base.RawQuery != "" || base.ForceQuery {
-		wrong("BaseURL: holds a query")
 	}
 	if _, err := time.Parse(time.DateOnly, cfg.APIVersion); err != nil {
 		wrong("APIVersion: want YYYY-MM-DD")
@@ -133,18 +131,8 @@ func (cfg *Config) check() error {
 // ASCII, and a compact JWS, which is somebody else's credential. Its own are
 // opaque: base64url of 32 bytes, says the documentation, of which this package
 // does not make more than it must.
-func recognize(token string) bool { return visibleASCII(token) && strings.Count(token, ".") != 2 }
-
-func visibleASCII(s string) bool {
-	if s == "" || len(s) > oauthz.MaxTokenBytes {
-		return false
-	}
-	for i := range len(s) {
-		if s[i] < 0x21 || s[i] > 0x7E {
-			return false
-		}
-	}
-	return true
+func recognize(token string) bool {
+	return remote.VisibleASCII(token) && strings.Count(token, ".") != 2
 }
 
 var _ oauthz.Introspector = (*Client)(nil)

@@ -11,4 +11,8 @@
 // it was issued to. So a token that its owner gave to any other application is
 // good for this API too, and nothing in the answer could tell. An API that is in
 // doubt compares [oauthz.Token.Tenant] with the companies that it knows.
+//
+// All operations but Introspect fail with a *[remote.OperationError], which
+// errors.As finds: it says what failed, which status the answer had, and how long
+// Gusto asks to wait.
 package gusto

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"mime"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/internal/fetch"
 	"github.com/oauthz/oauthz/internal/strictjson"
 	"github.com/oauthz/oauthz/remote"
 )
@@ -120,10 +120,8 @@ func readTokenInfo(header http.Header, body []byte) (*TokenInfo, error) {
 }
 
 func readObject(header http.Header, body []byte) ([]strictjson.Member, error) {
-	if contentType := header.Get("Content-Type"); contentType != "" {
-		if media, _, err := mime.ParseMediaType(contentType); err != nil || media != "application/json" {
-			return nil, errNotJSON
-		}
+	if !fetch.IsJSON(header) {
+		return nil, errNotJSON
 	}
 	members, err := strictjson.Object(string(body))
 	if err != nil {

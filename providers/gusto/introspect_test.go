@@ -14,6 +14,7 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/providers/gusto"
+	"github.com/oauthz/oauthz/remote"
 )
 
 const (
@@ -90,7 +91,7 @@ func TestIntrospectAnswers(t *testing.T) {
 			assert.Equal(t, tt.want == "active", got != nil)
 			_, err = c.TokenInfo(t.Context(), token)
 			if tt.want == "fault" && tt.name != "a claim of the wrong type" {
-				var e *gusto.OperationError
+				var e *remote.OperationError
 				require.ErrorAs(t, err, &e)
 			}
 		})
@@ -148,9 +149,7 @@ func TestRetryAfter(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			a := answer{status: 429, header: map[string]string{
-				"X-RateLimit-Limit": "200", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "2025-07-08 15:35:40 -0700",
-			}}
+			a := answer{status: 429, header: map[string]string{}}
 			if tt.value != "" {
 				a.header["Retry-After"] = tt.value
 			}
@@ -160,10 +159,7 @@ func TestRetryAfter(t *testing.T) {
 			require.ErrorAs(t, err, &fault)
 			assert.Equal(t, tt.want, fault.RetryAfter)
 			for _, op := range operations[1:] {
-				e := operationError(t, op.call(t, c), op.name, 429)
-				assert.Equal(t, tt.want, e.RetryAfter)
-				assert.Equal(t, 200, e.RateLimit.Limit)
-				assert.True(t, time.Date(2025, 7, 8, 22, 35, 40, 0, time.UTC).Equal(e.RateLimit.Reset))
+				assert.Equal(t, tt.want, operationError(t, op.call(t, c), op.name, 429).RetryAfter)
 			}
 		})
 	}

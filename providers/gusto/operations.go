@@ -17,6 +17,7 @@ import (
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/internal/fetch"
 	"github.com/oauthz/oauthz/internal/strictjson"
+	"github.com/oauthz/oauthz/remote"
 )
 
 // The operations, as Gusto calls them.
@@ -27,8 +28,18 @@ const (
 	opDisconnect = "disconnect_app_integration"
 )
 
-// TokenInfo returns what Gusto says of token, as it says it. An error that
-// matches oauthz.ErrInvalidToken means that the token is dead.
+// failed is an operation's error. The status is 0 if there was no answer.
+func failed(operation string, status int, err error) *remote.OperationError {
+	return &remote.OperationError{Vendor: "gusto", Operation: operation, Status: status, Err: err}
+}
+
+func noCredential(operation, what string) error {
+	return failed(operation, 0, fmt.Errorf("%w: %s", remote.ErrNoCredential, what))
+}
+
+// TokenInfo returns what Gusto says of token, as it says it. It fails with a
+// *[remote.OperationError]; if that matches oauthz.ErrInvalidToken, the token is
+// dead.
 func (c *Client) TokenInfo(ctx context.Context, token string) (*TokenInfo, error) {
 	if err := checkToken(opTokenInfo, token); err != nil {
 		return nil, err
@@ -42,14 +53,15 @@ func (c *Client) TokenInfo(ctx context.Context, token string) (*TokenInfo, error
 	}
 	info, err := readTokenInfo(answer.Header, answer.Body)
 	if err != nil {
-		return nil, &OperationError{Operation: opTokenInfo, Status: answer.Status, Err: err}
+		return nil, failed(opTokenInfo, answer.Status, err)
 	}
 	return info, nil
 }
 
 // Revoke ends an access token and its refresh token. It needs ClientID and
 // ClientSecret, and the token must be one of that application. Gusto says the
-// same of a token that it does not know.
+// same of a token that it does not know. It fails with a *[remote.OperationError],
+// which matches [remote.ErrNoCredential] if the Config has no client.
 func (c *Client) Revoke(ctx context.Context, token string) error {
 	if err := c.needClient(opRevoke); err != nil {
 		return err
@@ -68,7 +80,7 @@ func (c *Client) Revoke(ctx context.Context, token string) error {
 	}
 	// No body is documented, but the page of some proxy is no success.
 	if bytes.HasPrefix(bytes.TrimSpace(answer.Body), []byte("<")) {
-		return &OperationError{Operation: opRevoke, Status: answer.Status, Err: errNotJSON}
+		return failed(opRevoke, answer.Status, errNotJSON)
 	}
 	return nil
 }
@@ -85,7 +97,7 @@ type Authentication struct {
 
 // Refresh exchanges a refresh token for new tokens. It needs ClientID and
 // ClientSecret. The old refresh token dies when the new access token is first
-// used: keep the answer before using it.
+// used: keep the answer before using it. It fails as Revoke does.
 func (c *Client) Refresh(ctx context.Context, refreshToken oauthz.Secret) (*Authentication, error) {
 	if err := c.needClient(opRefresh); err != nil {
 		return nil, err
@@ -109,7 +121,7 @@ func (c *Client) Refresh(ctx context.Context, refreshToken oauthz.Secret) (*Auth
 	}
 	authentication, err := readAuthentication(answer)
 	if err != nil {
-		return nil, &OperationError{Operation: opRefresh, Status: answer.Status, Err: err}
+		return nil, failed(opRefresh, answer.Status, err)
 	}
 	return authentication, nil
 }
@@ -117,13 +129,14 @@ func (c *Client) Refresh(ctx context.Context, refreshToken oauthz.Secret) (*Auth
 // DisconnectAppIntegration disconnects the application from a company. It needs
 // a system access token with the scope companies:disconnect_app_integration. All
 // tokens of the company's users for the application die, of which a server that
-// they are presented to learns nothing but by asking again.
+// they are presented to learns nothing but by asking again. It fails with a
+// *[remote.OperationError].
 func (c *Client) DisconnectAppIntegration(ctx context.Context, systemToken oauthz.Secret, companyID string) error {
 	if err := checkToken(opDisconnect, string(systemToken)); err != nil {
 		return err
 	}
 	if companyID == "" || companyID == "." || companyID == ".." { // which no escaping keeps from meaning another path
-		return &OperationError{Operation: opDisconnect, Err: errors.New("the company id is empty or is no id")}
+		return failed(opDisconnect, 0, errors.New("the company id is empty or is no id"))
 	}
 	path := "/v1/companies/" + url.PathEscape(companyID) + "/disconnect_app_integration"
 	answer, err := c.call(ctx, opDisconnect, http.MethodPost, path, string(systemToken), nil)
@@ -149,7 +162,7 @@ func checkToken(operation, token string) error {
 	case token == "":
 		return noCredential(operation, "the token is empty")
 	case !recognize(token):
-		return &OperationError{Operation: operation, Err: oauthz.ErrUnrecognized}
+		return failed(operation, 0, oauthz.ErrUnrecognized)
 	default:
 		return nil
 	}
@@ -159,11 +172,11 @@ func checkToken(operation, token string) error {
 func (c *Client) call(ctx context.Context, operation, method, path, bearer string, body map[string]string) (*fetch.Response, error) {
 	r, err := c.request(ctx, method, c.cfg.BaseURL+path, bearer, body)
 	if err != nil {
-		return nil, &OperationError{Operation: operation, Err: err}
+		return nil, failed(operation, 0, err)
 	}
 	answer, err := c.http.Do(ctx, r)
 	if err != nil {
-		return nil, &OperationError{Operation: operation, Err: fmt.Errorf("%w: %w", oauthz.ErrUnavailable, err)}
+		return nil, failed(operation, 0, fmt.Errorf("%w: %w", oauthz.ErrUnavailable, err))
 	}
 	return answer, nil
 }
@@ -193,13 +206,13 @@ func (c *Client) request(ctx context.Context, method, place, bearer string, body
 
 // refused is the error for a status that is no success.
 func (c *Client) refused(operation string, answer *fetch.Response) error {
-	e := &OperationError{Operation: operation, Status: answer.Status, RateLimit: readRateLimit(answer.Header)}
+	e := failed(operation, answer.Status, nil)
 	switch {
 	case answer.Status == http.StatusUnauthorized && operation == opTokenInfo:
 		e.Err = oauthz.ErrInactive
 	case answer.Status == http.StatusTooManyRequests || answer.Status >= 500:
 		e.Err = oauthz.ErrUnavailable
-		e.RetryAfter = readRetryAfter(answer.Header, c.cfg.Now())
+		e.RetryAfter, _ = answer.RetryAfter(c.cfg.Now())
 	}
 	return e
 }
@@ -227,7 +240,7 @@ func readAuthentication(answer *fetch.Response) (*Authentication, error) {
 		scope, _ := strictjson.Lookup(members, "scope")
 		a.Scopes = readScopes(scope)
 	}
-	if err != nil || !visibleASCII(string(a.AccessToken)) {
+	if err != nil || !remote.VisibleASCII(string(a.AccessToken)) {
 		return nil, errNonsense
 	}
 	// A token of another type is not to be used as this one (RFC 6749 §7.1).

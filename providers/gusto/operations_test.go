@@ -11,6 +11,7 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/providers/gusto"
+	"github.com/oauthz/oauthz/remote"
 )
 
 func TestConfig(t *testing.T) {
@@ -75,8 +76,8 @@ func TestNoCredentialNoDial(t *testing.T) {
 		poor.Revoke(t.Context(), token), refreshErr, emptyRefreshErr, infoErr, rich.Revoke(t.Context(), ""),
 		rich.DisconnectAppIntegration(t.Context(), "", "company"),
 	} {
-		require.ErrorIs(t, err, gusto.ErrNoCredential)
-		var e *gusto.OperationError
+		require.ErrorIs(t, err, remote.ErrNoCredential)
+		var e *remote.OperationError
 		require.ErrorAs(t, err, &e)
 		assert.Zero(t, e.Status)
 		assertSilent(t, err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/providers/gusto"
+	"github.com/oauthz/oauthz/remote"
 )
 
 // sample is an exchange of the project's shared test data.
@@ -218,10 +219,11 @@ func TestSamplesOfOtherOperations(t *testing.T) {
 	}
 }
 
-func operationError(t *testing.T, err error, name string, status int) *gusto.OperationError {
+func operationError(t *testing.T, err error, name string, status int) *remote.OperationError {
 	t.Helper()
-	var e *gusto.OperationError
+	var e *remote.OperationError
 	require.ErrorAs(t, err, &e)
+	assert.Equal(t, "gusto", e.Vendor)
 	assert.Equal(t, name, e.Operation)
 	assert.Equal(t, status, e.Status)
 	if status != 0 {

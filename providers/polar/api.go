@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,37 +14,18 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// Error is why an operation failed. It holds nothing of what Polar's answer held,
-// and nothing of a token or a secret.
-type Error struct {
-	Operation  string        // introspect, token, revoke or userinfo
-	Status     int           // of Polar's answer; zero: there was none
-	RetryAfter time.Duration // how long Polar asks to wait; zero: not said
-	Err        error         // the cause, where there is more to say; it matches oauthz.ErrUnavailable if Polar cannot tell now
-}
-
-// Error says the operation, the status and the cause.
-func (e *Error) Error() string {
-	text := "polar: " + e.Operation
-	if e.Status != 0 {
-		text += ": status " + strconv.Itoa(e.Status)
-	}
-	if e.Err != nil {
-		text += ": " + e.Err.Error()
-	}
-	return text
-}
-
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
-
 var (
 	errNotAccessToken = errors.New("is no access token of Polar, by its form")
 	errNoRequest      = errors.New("the request cannot be made")
 )
 
+// failed is an operation's error. The status is 0 if there was no answer.
+func failed(operation string, status int, err error) *remote.OperationError {
+	return &remote.OperationError{Vendor: "polar", Operation: operation, Status: status, Err: err}
+}
+
 func nonsense(operation string, err error) error {
-	return &Error{Operation: operation, Status: http.StatusOK, Err: fmt.Errorf("the answer is nonsense: %w", err)}
+	return failed(operation, http.StatusOK, fmt.Errorf("the answer is nonsense: %w", err))
 }
 
 // Bounds of a call.
@@ -76,11 +55,11 @@ func (a *api) endpoint(name string) string { return a.base.JoinPath("v1", "oauth
 func (a *api) post(ctx context.Context, name string, auth remote.ClientAuth, form url.Values) ([]byte, error) {
 	header := http.Header{}
 	if err := auth.Apply(ctx, &http.Request{Header: header}, form); err != nil {
-		return nil, &Error{Operation: name, Err: err}
+		return nil, failed(name, 0, err)
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, a.endpoint(name), strings.NewReader(form.Encode()))
 	if err != nil {
-		return nil, &Error{Operation: name, Err: errNoRequest}
+		return nil, failed(name, 0, errNoRequest)
 	}
 	r.Header = header
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -91,36 +70,19 @@ func (a *api) post(ctx context.Context, name string, auth remote.ClientAuth, for
 func (a *api) do(ctx context.Context, operation string, r *http.Request) ([]byte, error) {
 	r.Header.Set("Accept", "application/json")
 	answer, err := a.client.Do(ctx, r)
-	switch {
-	case err != nil:
-		return nil, &Error{Operation: operation, Err: fmt.Errorf("%w: %w", oauthz.ErrUnavailable, err)}
-	case answer.Status == http.StatusTooManyRequests, answer.Status >= 500:
-		return nil, &Error{operation, answer.Status, a.retryAfter(answer.Header), oauthz.ErrUnavailable}
-	case answer.Status != http.StatusOK:
-		return nil, &Error{Operation: operation, Status: answer.Status, RetryAfter: a.retryAfter(answer.Header)}
-	case !isJSON(answer.Header):
+	if err != nil {
+		return nil, failed(operation, 0, fmt.Errorf("%w: %w", oauthz.ErrUnavailable, err))
+	}
+	if answer.Status != http.StatusOK {
+		e := failed(operation, answer.Status, nil)
+		e.RetryAfter, _ = answer.RetryAfter(a.now())
+		if answer.Status == http.StatusTooManyRequests || answer.Status >= 500 {
+			e.Err = oauthz.ErrUnavailable
+		}
+		return nil, e
+	}
+	if !fetch.IsJSON(answer.Header) {
 		return nil, nonsense(operation, errors.New("not JSON by its content type"))
-	default:
-		return answer.Body, nil
 	}
-}
-
-// retryAfter reads Retry-After (RFC 9110 §10.2.3).
-func (a *api) retryAfter(h http.Header) time.Duration {
-	value := h.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	if date, err := http.ParseTime(value); err == nil {
-		return max(date.Sub(a.now()), 0)
-	}
-	return 0
-}
-
-// isJSON: a page of a proxy is not. No content type is taken for JSON, which the
-// body then has to be.
-func isJSON(h http.Header) bool {
-	value := h.Get("Content-Type")
-	typ, _, err := mime.ParseMediaType(value)
-	return value == "" || err == nil && typ == "application/json"
+	return answer.Body, nil
 }

@@ -28,4 +28,8 @@
 //     "organization/0a7e5d3c-…". A token may be narrowed to some organizations:
 //     the claim organizations, where an empty array stands for all of them.
 //     Tenant is therefore empty.
+//
+// All operations but Introspect fail with a *[remote.OperationError], which
+// errors.As finds: it says what failed, which status the answer had, and how long
+// Polar asks to wait.
 package polar

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/internal/fetch"
 	"github.com/oauthz/oauthz/remote"
 )
 
@@ -32,11 +33,11 @@ type Introspection struct {
 
 // IntrospectRaw returns Polar's own answer about an access token. An answer of
 // the wrong shape is an error; whether the token is to be accepted is not judged:
-// that is [Client.Introspect].
+// that is [Client.Introspect]. It fails with a *[remote.OperationError].
 func (c *Client) IntrospectRaw(ctx context.Context, token oauthz.Secret) (*Introspection, error) {
 	const operation = "introspect"
 	if !isAccessToken(string(token)) {
-		return nil, &Error{Operation: operation, Err: errNotAccessToken}
+		return nil, failed(operation, 0, errNotAccessToken)
 	}
 	form := url.Values{"token": {string(token)}, "token_type_hint": {string(HintAccessToken)}}
 	body, err := c.api.post(ctx, operation, c.api.basic, form)
@@ -97,7 +98,7 @@ func (d dialect) Answer(r *http.Response, body []byte) (*oauthz.Token, error) {
 	if r.StatusCode != http.StatusOK {
 		return nil, remote.Fault("Polar refuses our request, or our credentials", r.StatusCode)
 	}
-	if !isJSON(r.Header) {
+	if !fetch.IsJSON(r.Header) {
 		return nil, remote.Fault("Polar's answer is not JSON by its content type", r.StatusCode)
 	}
 	in, err := readIntrospection(body)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/internal/strictjson"
+	"github.com/oauthz/oauthz/remote"
 )
 
 // Grant is what [Client.Token] exchanges for tokens: an [AuthorizationCode] or a
@@ -69,15 +70,16 @@ type TokenResponse struct {
 }
 
 // Token exchanges grant for tokens. An answer that went missing is not asked for
-// again, since a grant is good for one use.
+// again, since a grant is good for one use. It fails with a
+// *[remote.OperationError].
 func (c *Client) Token(ctx context.Context, grant Grant) (*TokenResponse, error) {
 	const operation = "token"
 	if grant == nil {
-		return nil, &Error{Operation: operation, Err: errors.New("grant is nil")}
+		return nil, failed(operation, 0, errors.New("grant is nil"))
 	}
 	form, err := grant.form()
 	if err != nil {
-		return nil, &Error{Operation: operation, Err: err}
+		return nil, failed(operation, 0, err)
 	}
 	body, err := c.api.post(ctx, operation, c.api.tokenAuth, form)
 	if err != nil {
@@ -130,11 +132,11 @@ const (
 
 // Revoke revokes an access or a refresh token (RFC 7009). A token that Polar does
 // not know, or that has been revoked, is no error; one of another client is
-// (status 400).
+// (status 400). It fails with a *[remote.OperationError].
 func (c *Client) Revoke(ctx context.Context, token oauthz.Secret, hint Hint) error {
 	const operation = "revoke"
 	if !isAccessToken(string(token)) && !isRefreshToken(string(token)) {
-		return &Error{Operation: operation, Err: errors.New("is no token of Polar, by its form")}
+		return failed(operation, 0, errors.New("is no token of Polar, by its form"))
 	}
 	form := url.Values{"token": {string(token)}}
 	switch hint {
@@ -142,7 +144,7 @@ func (c *Client) Revoke(ctx context.Context, token oauthz.Secret, hint Hint) err
 	case HintAccessToken, HintRefreshToken:
 		form.Set("token_type_hint", string(hint))
 	default: // Polar would answer 401, as if to our credentials
-		return &Error{Operation: operation, Err: errors.New("hint is none that Polar knows")}
+		return failed(operation, 0, errors.New("hint is none that Polar knows"))
 	}
 	body, err := c.api.post(ctx, operation, c.api.basic, form)
 	if err != nil {
@@ -163,20 +165,21 @@ type UserInfo struct {
 	EmailVerified bool   // email_verified
 }
 
-// UserInfo asks whose accessToken is (OpenID Connect Core §5.3). If the token is
-// dead, the error also matches [oauthz.ErrInvalidToken].
+// UserInfo asks whose accessToken is (OpenID Connect Core §5.3). It fails with a
+// *[remote.OperationError], which matches [oauthz.ErrInvalidToken] if the token is
+// dead.
 func (c *Client) UserInfo(ctx context.Context, accessToken oauthz.Secret) (*UserInfo, error) {
 	const operation = "userinfo"
 	if !isAccessToken(string(accessToken)) {
-		return nil, &Error{Operation: operation, Err: errNotAccessToken}
+		return nil, failed(operation, 0, errNotAccessToken)
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.api.endpoint("userinfo"), nil)
 	if err != nil {
-		return nil, &Error{Operation: operation, Err: errNoRequest}
+		return nil, failed(operation, 0, errNoRequest)
 	}
 	r.Header.Set("Authorization", "Bearer "+string(accessToken))
 	body, err := c.api.do(ctx, operation, r)
-	var refused *Error
+	var refused *remote.OperationError
 	if errors.As(err, &refused) && refused.Status == http.StatusUnauthorized { // here the token is the credential
 		refused.Err = oauthz.ErrInvalidToken
 	}

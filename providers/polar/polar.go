@@ -97,11 +97,9 @@ func New(cfg Config) (*Client, error) {
 func (cfg *Config) check() (*url.URL, error) {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("polar: config: "+format, args...)) }
-	base, err := fetch.CheckURL(cfg.BaseURL)
+	base, err := fetch.CheckBaseURL(cfg.BaseURL)
 	if err != nil {
 		wrong("BaseURL: %w", err)
-	} else if base.RawQuery != "" || base.ForceQuery {
-		wrong("BaseURL: holds a query")
 	}
 	if cfg.ClientID == "" {
 		wrong("ClientID is required: it is whose tokens are accepted")

@@ -20,6 +20,7 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/providers/polar"
+	"github.com/oauthz/oauthz/remote"
 )
 
 const (
@@ -132,11 +133,12 @@ func kind(token *oauthz.Token, err error) string {
 	}
 }
 
-// wantError wants a *polar.Error with status, whose text begins with prefix.
+// wantError wants a *remote.OperationError with status, whose text begins with prefix.
 func wantError(t *testing.T, err error, prefix string, status int) {
 	t.Helper()
-	var failed *polar.Error
+	var failed *remote.OperationError
 	require.ErrorAs(t, err, &failed)
+	assert.Equal(t, "polar", failed.Vendor)
 	assert.Equal(t, status, failed.Status)
 	assert.True(t, strings.HasPrefix(err.Error(), prefix), "%v", err)
 }
