@@ -177,6 +177,7 @@ func TestNewRefusesWhatNoChallengeCanSay(t *testing.T) {
 		{name: "metadata over ftp", cfg: oauthz.Config{ResourceMetadataURL: "ftp://localhost/x"}, mistaken: "ResourceMetadataURL"},
 		{name: "metadata like loopback", cfg: oauthz.Config{ResourceMetadataURL: "http://localhost.evil/x"}, mistaken: "ResourceMetadataURL"},
 		{name: "metadata with a user", cfg: oauthz.Config{ResourceMetadataURL: "https://u:p@api.example/x"}, mistaken: "ResourceMetadataURL"},
+		{name: "metadata with a fragment", cfg: oauthz.Config{ResourceMetadataURL: metadataURL + "#x"}, mistaken: "ResourceMetadataURL"},
 		{name: "metadata with a space", cfg: oauthz.Config{ResourceMetadataURL: "https://api.example/a b"}, mistaken: "ResourceMetadataURL"},
 		{name: "metadata with CR LF", cfg: oauthz.Config{ResourceMetadataURL: "https://api.example/\r\n"}, mistaken: "ResourceMetadataURL"},
 		{name: "metadata outside ASCII", cfg: oauthz.Config{ResourceMetadataURL: "https://api.example/é"}, mistaken: "ResourceMetadataURL"},

@@ -46,11 +46,13 @@ type (
 		Dash string `json:"-,"`
 		//lint:ignore U1000 encoding/json must not see it, nor may Decode
 		hidden string
-		Number int `json:"number,string"`
+		Hidden string // encoding/json folds a member "hidden" into it
+		Number int    `json:"number,string"`
 	}
 	ambiguous struct {
 		left
 		right
+		Lower string `json:"same"` // encoding/json folds a member "Same" into it
 	}
 	left  struct{ Same, L string }
 	right struct{ Same, R string }
@@ -105,7 +107,7 @@ var decodeTests = []struct {
 	{name: "map keeps both", claims: `{"role":"user","ROLE":"admin"}`, decode: as[map[string]string], want: map[string]string{"role": "user", "ROLE": "admin"}},
 	{name: "any keeps both", claims: `{"role":"user","ROLE":"admin"}`, decode: as[any], want: map[string]any{"role": "user", "ROLE": "admin"}},
 	{name: "ignored, dash, hidden and quoted", claims: `{"Role":"x","-":"d","hidden":"x","number":"7"}`, decode: as[ignoring], want: ignoring{Dash: "d", Number: 7}},
-	{name: "a name that two embedded structs have", claims: `{"Same":"x","L":"l","R":"r"}`, decode: as[ambiguous], want: ambiguous{left{L: "l"}, right{R: "r"}}},
+	{name: "a name that two embedded structs have", claims: `{"Same":"x","L":"l","R":"r"}`, decode: as[ambiguous], want: ambiguous{left: left{L: "l"}, right: right{R: "r"}}},
 	{name: "null", claims: `{"role":null,"member":null}`, decode: as[group], want: group{}},
 	{
 		name: "types that decode themselves see their part as it came", decode: as[custom],
@@ -164,6 +166,13 @@ func TestDecodeIntoValues(t *testing.T) {
 	var inside any = &member{Name: "kept"}
 	require.NoError(t, token.Decode(&inside))
 	assert.Equal(t, &member{Role: "user", Name: "kept"}, inside)
+
+	// encoding/json goes on with what lies in a list beyond its length.
+	beyond := struct {
+		List []any `json:"list"`
+	}{[]any{&member{Name: "kept"}}[:0]}
+	require.NoError(t, parse(t, `{"list":[{"role":"user","ROLE":"admin"}]}`).Decode(&beyond))
+	assert.Equal(t, []any{&member{Role: "user", Name: "kept"}}, beyond.List)
 }
 
 // decodeErrorTests are what the claims of TestDecodeErrors do not fit.

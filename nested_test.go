@@ -144,8 +144,8 @@ func TestNestedProtectLooksAtTheTime(t *testing.T) {
 // What a handler makes of its copy is nothing to the Guard, to the introspector, or to the next request (CA-14, CX-04).
 func TestEachHandlerHasItsOwnToken(t *testing.T) {
 	t.Parallel()
-	shared := parse(t, `{"sub":"alice","scope":"a","aud":["x"],"cnf":{"jkt":"k"}}`)
-	before := shared.Clone()
+	const claims = `{"sub":"alice","scope":"a","aud":["x"],"cnf":{"jkt":"k"}}`
+	shared, before := parse(t, claims), parse(t, claims)
 	guard := newGuard(t, oauthz.Config{Introspector: answers(shared, nil), Confirmers: []oauthz.Confirmer{&confirmer{method: "jkt"}}})
 	inside(t, guard, func(r *http.Request) {
 		mine, _ := oauthz.TokenFrom(r.Context())

@@ -2,6 +2,8 @@ package oauthz_test
 
 import (
 	"math"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -170,6 +172,27 @@ func TestRequirementDescribesItself(t *testing.T) {
 			assert.Equal(t, tt.scopes, tt.req.Scopes())
 		})
 	}
+}
+
+// A Requirement is safe for concurrent use, and so is one that is part of several.
+func TestRequirementConcurrently(t *testing.T) {
+	t.Parallel()
+	shared := oauthz.Require("a", "b", "c")
+	var wg sync.WaitGroup
+	for i := range 8 {
+		own := oauthz.Require(string(rune('d' + i)))
+		req := oauthz.All(shared, gold, own)
+		want := "a b c " + own.Scopes()[0]
+		wg.Go(func() {
+			for range 100 {
+				var e *oauthz.Error
+				assert.ErrorAs(t, req.Check(&oauthz.Token{}, epoch), &e)
+				assert.Equal(t, want, strings.Join(e.Scopes, " "))
+				assert.Equal(t, want, strings.Join(req.Scopes(), " "))
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // Nothing that goes into a Requirement, or comes out of it, can change it.

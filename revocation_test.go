@@ -87,8 +87,10 @@ var revocationTests = []struct {
 	{name: "two arrays, one of which has not", list: by(match{"iss": "i", "g": "b", "h": 3}), claims: `{"iss":"i","g":["a","b"],"h":[1,2]}`},
 	{name: "an audience", list: by(match{"iss": "i", "aud": "y"}), claims: `{"iss":"i","aud":["x","y"]}`, want: true},
 	{name: "values do not run together", list: by(match{"iss": "i", "a": "x", "b": "yz"}), claims: `{"iss":"i","a":"xy","b":"z"}`},
+	{name: "values do not run together, with colons", list: by(match{"iss": "i", "a": "x:sy", "b": "z"}), claims: `{"iss":"i","a":"x","b":"y:sz"}`},
 	{name: "values do not run together, by length", list: by(match{"iss": "i", "a": "1:s", "b": ""}), claims: `{"iss":"i","a":"","b":"1:s"}`},
 	{name: "names do not run together", list: by(match{"iss": "i", "a\x00b": "x"}), claims: `{"iss":"i","a":"x","b":"x"}`},
+	{name: "names do not run together, joined", list: by(match{"iss": "i", "ab": "x"}, match{"iss": "i", "a": "x", "b": "y"}), claims: `{"iss":"i","a":"x","b":"y"}`, want: true},
 	{name: "names of another case", list: by(match{"iss": "i", "uid": "x"}), claims: `{"iss":"i","UID":"x"}`},
 	{name: "RV-06, RV-07 a token cannot say its own hash", list: by(match{"iss": "i", oauthz.MatchTokenHash: "h"}), claims: `{"iss":"i","token_sha256":"h"}`},
 }

@@ -243,6 +243,16 @@ func (t *Token) WithValidity(until time.Time, live func() bool) *Token {
 	return t
 }
 
+// WithLeeway is for introspectors that remember nothing of their own. It returns
+// t with a verdict that may be relied on for so long beyond ExpiresAt, unless
+// [Token.WithValidity] has said how long.
+func (t *Token) WithLeeway(leeway time.Duration) *Token {
+	if t.until.IsZero() && !t.ExpiresAt.IsZero() {
+		t.until = t.ExpiresAt.Add(leeway)
+	}
+	return t
+}
+
 // WithTokenHash is for introspectors that ask a server. It returns t with the
 // hash of token, so that the one token can be revoked by [MatchTokenHash]
 // though it has no jti, or one that changes.

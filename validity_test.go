@@ -114,8 +114,8 @@ func TestValidityAsksEachTime(t *testing.T) {
 // CX-04: a copy shares nothing that can be changed.
 func TestCloneIsIndependent(t *testing.T) {
 	t.Parallel()
-	token := parse(t, `{"aud":["x"],"scope":"a","cnf":{"jkt":"k","kid":"1"},"org":{"id":1}}`)
-	before := token.Clone()
+	const claims = `{"aud":["x"],"scope":"a","cnf":{"jkt":"k","kid":"1"},"org":{"id":1}}`
+	token, before := parse(t, claims), parse(t, claims)
 	clone := token.Clone()
 	clone.Audience[0], clone.Scopes[0], clone.Confirmation.JWKThumbprint = "changed", "changed", "changed"
 	_ = append(clone.Audience, "changed") // must not run into the scopes

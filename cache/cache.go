@@ -81,6 +81,8 @@ type verdict struct {
 	token  *oauthz.Token // nil: refused
 	err    error
 	stored time.Time // with a monotonic reading, if the clock has one: TTLs do not follow a clock that is set
+
+	refreshed atomic.Int64 // the age at which RefreshAhead last asked again; 0: never
 }
 
 // New makes a Cache, or says everything that is wrong with cfg. It refuses an
@@ -164,19 +166,19 @@ func (c *Cache) Introspect(ctx context.Context, token string) (*oauthz.Token, er
 	if known && c.fresh(v, now) {
 		c.counters.hits.Add(1)
 		oauthz.ReportSource(ctx, oauthz.Remembered)
-		if c.cfg.RefreshAhead > 0 && c.cfg.TTL-now.Sub(v.stored) <= c.cfg.RefreshAhead {
+		if c.cfg.RefreshAhead > 0 && c.shouldRefresh(v, now.Sub(v.stored)) {
 			c.flights.join(k, func(ctx context.Context, f *flight) { c.ask(ctx, f, k, token) })
 		}
 		return v.token, nil
 	}
-	if r, ok := c.refusals.GetIfPresent(k); ok && now.Sub(r.stored) < c.cfg.NegativeTTL {
+	if r, ok := c.refusals.GetIfPresent(k); ok && within(now.Sub(r.stored), c.cfg.NegativeTTL) {
 		c.counters.hits.Add(1)
 		oauthz.ReportSource(ctx, oauthz.Remembered)
 		return nil, r.err
 	}
 	c.counters.misses.Add(1)
 	t, err := c.wait(ctx, k, token)
-	if err != nil && known && isFault(err) && ctx.Err() == nil && c.servesStale(v) {
+	if err != nil && known && isFault(err) && ctx.Err() == nil && c.servesStale(k, v) {
 		c.counters.stale.Add(1)
 		oauthz.ReportSource(ctx, oauthz.Stale)
 		return v.token, nil
@@ -184,18 +186,40 @@ func (c *Cache) Introspect(ctx context.Context, token string) (*oauthz.Token, er
 	return t, err
 }
 
+// within says whether an age is below a bound, and one that can be: a clock that
+// was set back makes nothing younger than it is.
+func within(age, bound time.Duration) bool { return age >= 0 && age < bound }
+
 // fresh says whether v may be served as it is.
 func (c *Cache) fresh(v *verdict, now time.Time) bool {
-	age := now.Sub(v.stored)
-	return age >= 0 && age < c.cfg.TTL && stands(v.token, now)
+	return within(now.Sub(v.stored), c.cfg.TTL) && stands(v.token, now)
+}
+
+// shouldRefresh says whether it is time to ask again for a verdict that is still
+// served, and lets one of many do it, and not again at once: an introspector
+// that faults is not to be hammered.
+func (c *Cache) shouldRefresh(v *verdict, age time.Duration) bool {
+	if c.cfg.TTL-age > c.cfg.RefreshAhead {
+		return false
+	}
+	last := v.refreshed.Load()
+	again := max(c.cfg.RefreshAhead/4, time.Second)
+	return (last == 0 || age-time.Duration(last) >= again) && v.refreshed.CompareAndSwap(last, int64(age))
 }
 
 // servesStale says whether v may be served though it is not fresh. The time is
-// taken after the introspector has failed: that may have taken long.
-func (c *Cache) servesStale(v *verdict) bool {
-	now := c.cfg.Now()
-	age := now.Sub(v.stored)
-	return c.cfg.StaleIfError > 0 && age >= 0 && age < c.cfg.TTL+c.cfg.StaleIfError && stands(v.token, now)
+// taken after the introspector has failed, which may have taken long, and v must
+// still be what is remembered: it may have been forgotten meanwhile. The leeway
+// of the introspector does not count here.
+func (c *Cache) servesStale(k key, v *verdict) bool {
+	if c.cfg.StaleIfError <= 0 {
+		return false
+	}
+	if still, ok := c.tokens.GetIfPresent(k); !ok || still != v {
+		return false
+	}
+	now, exp := c.cfg.Now(), v.token.ExpiresAt
+	return within(now.Sub(v.stored), c.cfg.TTL+c.cfg.StaleIfError) && stands(v.token, now) && (exp.IsZero() || now.Before(exp))
 }
 
 // stands says whether the token itself, and what verified it, still do.
@@ -204,13 +228,14 @@ func stands(t *oauthz.Token, now time.Time) bool {
 	return live && (until.IsZero() || now.Before(until))
 }
 
-// isFault: nothing was said of the token.
+// isFault: nothing was said of the token. An *oauthz.Error says so by its
+// status, whatever it wraps, as it does to a Guard.
 func isFault(err error) bool {
-	if errors.Is(err, oauthz.ErrInvalidToken) || errors.Is(err, oauthz.ErrUnrecognized) {
-		return false
-	}
 	var e *oauthz.Error
-	return !errors.As(err, &e) || e.Status >= 500
+	if errors.As(err, &e) {
+		return e.Status >= 500
+	}
+	return !errors.Is(err, oauthz.ErrInvalidToken) && !errors.Is(err, oauthz.ErrUnrecognized)
 }
 
 // wait asks, or waits with who asks already.
@@ -229,7 +254,9 @@ func (c *Cache) wait(ctx context.Context, k key, token string) (*oauthz.Token, e
 func (c *Cache) ask(ctx context.Context, f *flight, k key, token string) {
 	defer func() {
 		if v := recover(); v != nil { // nobody else could: this is a goroutine of ours
-			f.token, f.err = nil, fmt.Errorf("cache: panic in the introspector: %T", v)
+			f.token, f.err = nil, &oauthz.Error{
+				Status: 500, Code: "server_error", Err: fmt.Errorf("cache: panic in the introspector: %T", v),
+			}
 		}
 	}()
 	c.counters.calls.Add(1)
@@ -240,17 +267,24 @@ func (c *Cache) ask(ctx context.Context, f *flight, k key, token string) {
 	c.flights.store(f, func() { c.remember(k, f) })
 }
 
-// remember keeps a token that still stands, and a refusal of a token; no fault.
+// remember keeps a token that still stands, and a refusal. A refusal of any kind
+// ends what was remembered, also where a refresh brought the news; a fault ends
+// nothing.
 func (c *Cache) remember(k key, f *flight) {
 	now := c.cfg.Now()
 	v := &verdict{token: f.token, err: f.err, stored: now}
 	switch {
-	case f.err == nil && stands(f.token, now):
+	case f.err == nil:
 		c.refusals.Invalidate(k)
-		c.tokens.Set(k, v)
-	case f.err != nil && errors.Is(f.err, oauthz.ErrInvalidToken) && !isTemporary(f.err):
-		c.tokens.Invalidate(k) // also where a refresh brought the news
-		if c.cfg.NegativeTTL > 0 {
+		if stands(f.token, now) {
+			c.tokens.Set(k, v)
+		} else {
+			c.tokens.Invalidate(k) // what came before is not the last word
+		}
+	case isFault(f.err):
+	default:
+		c.tokens.Invalidate(k)
+		if c.cfg.NegativeTTL > 0 && errors.Is(f.err, oauthz.ErrInvalidToken) && !isTemporary(f.err) {
 			c.refusals.Set(k, v)
 		}
 	}
@@ -267,18 +301,18 @@ func isTemporary(err error) bool {
 // answer that is under way is not remembered.
 func (c *Cache) Forget(token string) {
 	k := keyOf(token)
-	c.flights.forget(&k, func() {
+	c.flights.forget(k, func() {
 		c.tokens.Invalidate(k)
 		c.refusals.Invalidate(k)
 	})
 }
 
-// Purge drops everything.
-func (c *Cache) Purge() {
-	c.flights.forget(nil, func() {
-		c.tokens.InvalidateAll()
-		c.refusals.InvalidateAll()
-	})
+// Purge drops everything, in the same way.
+func (c *Cache) Purge() { c.flights.forgetAll(c.drop) }
+
+func (c *Cache) drop() {
+	c.tokens.InvalidateAll()
+	c.refusals.InvalidateAll()
 }
 
 // Stats is how a cache is doing. The counters begin with the cache.
@@ -306,9 +340,7 @@ func (c *Cache) Stats() Stats {
 // drops everything. What is asked afterwards is asked of the introspector in
 // vain: it is a fault.
 func (c *Cache) Close() error {
-	c.end()
-	c.flights.wait()
-	c.Purge()
+	c.flights.close(c.end, c.drop)
 	c.tokens.StopAllGoroutines()
 	c.refusals.StopAllGoroutines()
 	return nil

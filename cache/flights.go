@@ -29,7 +29,10 @@ type flight struct {
 	forgotten bool // under flights.mu
 }
 
-var errClosed = errors.New("cache: closed")
+var (
+	errClosed = errors.New("cache: closed")
+	errGone   = errors.New("cache: the introspector ended its goroutine")
+)
 
 // join takes a seat in the flight for k, which it begins if there is none. A
 // seat that is never left keeps it going to its end.
@@ -49,23 +52,28 @@ func (fs *flights) join(k key, ask func(context.Context, *flight)) *flight {
 	var ctx context.Context
 	ctx, f.cancel = context.WithCancel(fs.ctx)
 	fs.running[k] = f
+	f.err = errGone // should ask end the goroutine
 	fs.wg.Go(func() {
 		defer f.cancel()
+		defer func() {
+			fs.mu.Lock()
+			defer fs.mu.Unlock()
+			fs.drop(k, f)
+			close(f.done)
+		}()
 		ask(ctx, f)
-		fs.mu.Lock()
-		defer fs.mu.Unlock()
-		fs.drop(k, f)
-		close(f.done)
 	})
 	return f
 }
 
 // leave gives up a seat. When the last one goes before the answer is there,
-// nobody wants it any more: the call ends, and who comes next begins another.
+// nobody wants it any more: the call ends, whatever it still brings is not
+// remembered, and who comes next begins another.
 func (fs *flights) leave(k key, f *flight) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if f.seats--; f.seats == 0 {
+		f.forgotten = true
 		fs.drop(k, f)
 		f.cancel()
 	}
@@ -87,19 +95,35 @@ func (fs *flights) store(f *flight, remember func()) {
 	}
 }
 
-// forget drops what is held of k, or of all, and what is under way for it: who
-// asks later must not get an answer from before.
-func (fs *flights) forget(k *key, drop func()) {
+// forget drops what is held of k, and what is under way for it: who asks later
+// must not get an answer from before.
+func (fs *flights) forget(k key, drop func()) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	for running, f := range fs.running {
-		if k == nil || running == *k {
-			f.forgotten = true
-			delete(fs.running, running)
-		}
+	if f := fs.running[k]; f != nil {
+		f.forgotten = true
+		delete(fs.running, k)
 	}
 	drop()
 }
 
-// wait waits until all have ended.
-func (fs *flights) wait() { fs.wg.Wait() }
+// forgetAll is forget for all.
+func (fs *flights) forgetAll(drop func()) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	for _, f := range fs.running {
+		f.forgotten = true
+	}
+	clear(fs.running)
+	drop()
+}
+
+// close ends all flights, with their context, and waits until they have ended.
+// None begins after it.
+func (fs *flights) close(end context.CancelFunc, drop func()) {
+	fs.forgetAll(func() {
+		end()
+		drop()
+	})
+	fs.wg.Wait()
+}

@@ -218,8 +218,8 @@ func TestPanic(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, &upstream{answer: func(context.Context, string) (*oauthz.Token, error) { panic("c4n4ry") }}, cache.Config{})
 	_, err := c.Introspect(t.Context(), "token")
-	require.EqualError(t, err, "cache: panic in the introspector: string")
-	assert.Equal(t, 503, ask(t, c, "token").status)
+	require.EqualError(t, err, "oauthz: server_error: cache: panic in the introspector: string")
+	assert.Equal(t, 500, ask(t, c, "token").status, "as without a cache")
 }
 
 // Close ends what is under way, and leaves no goroutine.

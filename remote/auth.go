@@ -5,9 +5,12 @@ import (
 	"crypto"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/oauthz/oauthz"
@@ -49,7 +52,12 @@ func BasicRaw(clientID string, secret oauthz.Secret) ClientAuth {
 			r.SetBasicAuth(clientID, string(secret))
 			return nil
 		},
-		check: func() error { return notEmpty(clientID, secret) },
+		check: func() error {
+			if strings.Contains(clientID, ":") { // which would end it (RFC 7617 §2)
+				return errors.New("client id holds a colon, which only Basic can send")
+			}
+			return notEmpty(clientID, secret)
+		},
 	}
 }
 
@@ -122,7 +130,7 @@ type PrivateKey struct {
 
 	// ClientID is who we are. Required.
 	ClientID string
-	// Key signs. Required.
+	// Key signs: a private key, or one that a KMS or an HSM keeps. Required.
 	Key crypto.Signer
 	// Algorithm is the alg: RS256, PS256, ES256, EdDSA and so on. Required.
 	Algorithm string
@@ -135,6 +143,9 @@ type PrivateKey struct {
 	Now func() time.Time
 }
 
+// Format writes the name of the type: package fmt would print the key.
+func (PrivateKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "remote.PrivateKey") }
+
 // PrivateKeyJWT is private_key_jwt (RFC 7523 §2.2): each request carries an
 // assertion of its own, good for a minute.
 func PrivateKeyJWT(key PrivateKey) ClientAuth {
@@ -142,8 +153,12 @@ func PrivateKeyJWT(key PrivateKey) ClientAuth {
 	if now == nil {
 		now = time.Now
 	}
+	sign, err := jose.Signer(key.Algorithm, key.Key)
 	return assertion(key.ClientID, key.Audience, func(claims map[string]any) (string, error) {
-		return jose.Sign(key.Algorithm, key.KeyID, "", key.Key, claims)
+		if err != nil {
+			return "", err
+		}
+		return jose.Sign(key.Algorithm, key.KeyID, sign, claims)
 	}, now)
 }
 
@@ -151,7 +166,10 @@ func PrivateKeyJWT(key PrivateKey) ClientAuth {
 // signed with the secret (HS256). audience is as in [PrivateKey].
 func ClientSecretJWT(clientID string, secret oauthz.Secret, audience string) ClientAuth {
 	return assertion(clientID, audience, func(claims map[string]any) (string, error) {
-		return jose.Sign("HS256", "", "", []byte(secret), claims)
+		if secret == "" {
+			return "", errors.New("secret is empty")
+		}
+		return jose.Sign("HS256", "", jose.SharedSecret([]byte(secret)), claims)
 	}, time.Now)
 }
 

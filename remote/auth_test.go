@@ -136,10 +136,10 @@ func TestConfigIsChecked(t *testing.T) {
 		{"basic without a secret", func(c *remote.Config) { c.Auth = remote.Basic("api", "") }, "remote: config: Auth: client id or secret is empty"},
 		{"post without an id", func(c *remote.Config) { c.Auth = remote.Post("", "c4n4ry") }, "remote: config: Auth: client id or secret is empty"},
 		{"bearer without a source", func(c *remote.Config) { c.Auth = remote.Bearer(nil) }, "remote: config: Auth: bearer source is nil"},
-		{"secret jwt without a secret", func(c *remote.Config) { c.Auth = remote.ClientSecretJWT("api", "", "") }, "remote: config: Auth: jose: a shared secret signs with HS256 alone, and is not empty"},
+		{"secret jwt without a secret", func(c *remote.Config) { c.Auth = remote.ClientSecretJWT("api", "", "") }, "remote: config: Auth: secret is empty"},
 		{"private key jwt without a key", func(c *remote.Config) {
 			c.Auth = remote.PrivateKeyJWT(remote.PrivateKey{ClientID: "api", Algorithm: "ES256"})
-		}, `remote: config: Auth: jose: cannot sign with "ES256"`},
+		}, `remote: config: Auth: jose: cannot sign with "ES256", or no key`},
 		{"private key jwt of another kind", func(c *remote.Config) {
 			c.Auth = remote.PrivateKeyJWT(remote.PrivateKey{ClientID: "api", Algorithm: "RS256", Key: key})
 		}, "remote: config: Auth: jose: the key does not sign with RS256"},

@@ -31,51 +31,63 @@ type breaker struct {
 	probing  bool
 }
 
-// enter returns zero if the call may be made, which then ends in report or
-// leave; otherwise how long to wait.
-func (b *breaker) enter() time.Duration {
+// say is what a call says of the endpoint.
+type say int
+
+const (
+	saysNothing say = iota
+	saysAlive
+	saysDown
+)
+
+// turn is a call that may be made.
+type turn struct{ probe bool }
+
+// enter returns a turn, which ends in leave, or how long to wait for one.
+func (b *breaker) enter() (turn, time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.opens.IsZero() {
-		return 0
+		return turn{}, 0
 	}
-	if wait := b.opens.Sub(b.now()); wait > 0 {
-		return wait
+	// A wait that is longer than the pause is a clock that was set back.
+	if wait := b.opens.Sub(b.now()); wait > 0 && wait <= b.pause {
+		return turn{}, wait
 	}
 	if b.probing {
-		return minPause
+		return turn{}, minPause
 	}
 	b.probing = true
-	return 0
+	return turn{probe: true}, 0
 }
 
-// leave ends a call that says nothing of the endpoint.
-func (b *breaker) leave() {
+// leave ends a turn.
+func (b *breaker) leave(t turn, said say) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.probing = false
-}
-
-// report ends a call: there was an answer, or there was none.
-func (b *breaker) report(answered bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.probing = false
-	if answered {
-		b.failures, b.pause, b.opens = 0, 0, time.Time{}
-		return
+	if t.probe {
+		b.probing = false
 	}
+	switch said {
+	case saysAlive:
+		b.failures, b.pause, b.opens = 0, 0, time.Time{}
+	case saysDown:
+		b.fail(t)
+	case saysNothing:
+	}
+}
+
+func (b *breaker) fail(t turn) {
 	now := b.now()
 	if b.failures == 0 {
 		b.since = now
 	}
 	b.failures++
-	if b.failures < failuresToOpen || now.Sub(b.since) < timeToOpen {
-		return
+	switch {
+	case b.failures < failuresToOpen || now.Sub(b.since) < timeToOpen:
+	case !b.opens.IsZero() && !t.probe: // a call from before it opened
+	default:
+		b.pause = min(max(2*b.pause, minPause), maxPause)
+		b.opens = now.Add(b.pause)
 	}
-	if now.Before(b.opens) { // a call from before it opened
-		return
-	}
-	b.pause = min(max(2*b.pause, minPause), maxPause)
-	b.opens = now.Add(b.pause)
 }

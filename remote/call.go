@@ -33,29 +33,44 @@ func fault(retryAfter time.Duration, format string, args ...any) error {
 // call asks the endpoint, through the breaker, and returns an answer that a
 // dialect can read.
 func (i *Introspector) call(ctx context.Context, place *url.URL, token string) (*fetch.Response, error) {
-	if wait := i.breaker.enter(); wait > 0 {
+	turn, wait := i.breaker.enter()
+	if wait > 0 {
 		return nil, fault(wait, "the endpoint is down; it is asked again in a while")
 	}
-	timed, cancel := context.WithTimeout(ctx, i.cfg.Timeout) // both tries
-	defer cancel()
-	answer, err := i.send(timed, place, token)
-	if errors.Is(err, fetch.ErrNoAnswer) && timed.Err() == nil {
-		answer, err = i.send(timed, place, token)
+	said := saysNothing // also if a hook panics
+	defer func() { i.breaker.leave(turn, said) }()
+	answer, err := i.send(ctx, place, token)
+	if errors.Is(err, fetch.ErrNoAnswer) && ctx.Err() == nil {
+		answer, err = i.send(ctx, place, token)
 	}
-	if ctx.Err() != nil { // the caller went away: that says nothing of the endpoint
-		i.breaker.leave()
-		return nil, fault(0, "%w", ctx.Err())
-	}
-	var mistake *requestError
-	if errors.As(err, &mistake) {
-		i.breaker.leave()
-		return nil, fault(0, "%w", mistake.err)
-	}
-	i.breaker.report(err == nil && !isGatewayStatus(answer.Status) || errors.Is(err, fetch.ErrTooLarge))
+	said = sayOf(answer, err)
 	if err != nil {
 		return nil, fault(0, "%w", err)
 	}
 	return answer, i.faultOf(answer)
+}
+
+// onWireToCount is how long an endpoint must have had a call for its silence to
+// count. A call that waited for its turn, or whose caller was in a hurry, says
+// nothing of the endpoint.
+const onWireToCount = time.Second
+
+// sayOf is what the end of a call says of the endpoint.
+func sayOf(answer *fetch.Response, err error) say {
+	var (
+		mistake *requestError
+		timeout *fetch.Timeout
+	)
+	switch {
+	case err == nil && !isGatewayStatus(answer.Status), errors.Is(err, fetch.ErrTooLarge):
+		return saysAlive
+	case errors.As(err, &mistake):
+		return saysNothing
+	case errors.As(err, &timeout) && timeout.OnWire < onWireToCount:
+		return saysNothing
+	default:
+		return saysDown
+	}
 }
 
 // isGatewayStatus: what says that nobody was there to answer. A 500 does not:

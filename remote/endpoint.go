@@ -30,41 +30,44 @@ func (cfg *Config) checkEndpoint() error {
 
 // endpoint is where to ask: configured, or discovered in the background.
 type endpoint struct {
-	found atomic.Pointer[url.URL]
-	ready chan struct{} // closed when it is found
-	tried chan struct{} // closed after the first attempt: who comes later need not wait
+	found  atomic.Pointer[url.URL]
+	failed atomic.Pointer[error] // why it has not been found
+	tried  chan struct{}         // closed after the first attempt: who comes later need not wait
 }
 
 func newEndpoint(ctx context.Context, cfg *Config, client *fetch.Client) *endpoint {
-	e := &endpoint{ready: make(chan struct{}), tried: make(chan struct{})}
+	e := &endpoint{tried: make(chan struct{})}
 	if cfg.Endpoint != "" {
 		place, _ := fetch.CheckURL(cfg.Endpoint) // has been checked
 		e.found.Store(place)
-		close(e.ready)
 		return e
 	}
-	go e.discover(ctx, client, cfg.Issuer)
+	go e.keepDiscovering(ctx, client, cfg.Issuer)
 	return e
 }
 
-// discover tries until it succeeds or ctx is done.
-func (e *endpoint) discover(ctx context.Context, client *fetch.Client, issuer string) {
-	const longest = 5 * time.Second
-	wait := 500 * time.Millisecond
+// When the endpoint is looked for again.
+const (
+	rediscoverAfter = 15 * time.Minute // it may have moved
+	longestRetry    = 5 * time.Second
+)
+
+// keepDiscovering ends with ctx. While a look-up fails, the last endpoint stands.
+func (e *endpoint) keepDiscovering(ctx context.Context, client *fetch.Client, issuer string) {
+	retry := time.Second
 	for first := true; ; first = false {
-		found, err := jose.Discover(ctx, client, issuer, "introspection_endpoint")
+		place, err := discover(ctx, client, issuer)
+		wait := rediscoverAfter
 		if err == nil {
-			place, _ := fetch.CheckURL(found) // Discover has checked it
 			e.found.Store(place)
-			close(e.ready)
+			retry = time.Second
+		} else {
+			e.failed.Store(&err)
+			wait, retry = retry, min(2*retry, longestRetry)
 		}
 		if first {
 			close(e.tried)
 		}
-		if err == nil {
-			return
-		}
-		wait = min(2*wait, longest)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -73,7 +76,20 @@ func (e *endpoint) discover(ctx context.Context, client *fetch.Client, issuer st
 	}
 }
 
-var errNotDiscovered = errors.New("the introspection endpoint has not been discovered yet")
+// discover keeps a panic in a caller's http.Client from ending the process:
+// nobody else could recover it.
+func discover(ctx context.Context, client *fetch.Client, issuer string) (place *url.URL, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic in the HTTP client: %T", v)
+		}
+	}()
+	found, err := jose.Discover(ctx, client, issuer, "introspection_endpoint")
+	if err != nil {
+		return nil, err
+	}
+	return fetch.CheckURL(found)
+}
 
 // get waits for the first attempt at the most.
 func (e *endpoint) get(ctx context.Context) (*url.URL, error) {
@@ -81,7 +97,6 @@ func (e *endpoint) get(ctx context.Context) (*url.URL, error) {
 		return place, nil
 	}
 	select {
-	case <-e.ready:
 	case <-e.tried:
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -89,5 +104,5 @@ func (e *endpoint) get(ctx context.Context) (*url.URL, error) {
 	if place := e.found.Load(); place != nil {
 		return place, nil
 	}
-	return nil, errNotDiscovered
+	return nil, fmt.Errorf("the introspection endpoint has not been discovered: %w", *e.failed.Load())
 }

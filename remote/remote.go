@@ -49,7 +49,8 @@ type Config struct {
 	// HTTPClient dials. Redirects are not followed, whatever it says. Default:
 	// one with http.DefaultTransport, which also means its proxy settings.
 	HTTPClient *http.Client
-	// Timeout bounds a request's whole wait, a retry included. Default 5 s.
+	// Timeout bounds a request's whole wait: for the discovery, for its turn, for
+	// the call and for a retry. Default 5 s.
 	Timeout time.Duration
 	// MaxConcurrent is how many calls may be under way; more wait, within their
 	// time. Default 64.
@@ -122,7 +123,7 @@ func (cfg Config) withDefaults() Config {
 		cfg.Dialect = RFC7662()
 	}
 	if cfg.Recognize == nil {
-		cfg.Recognize = VisibleASCII
+		cfg.Recognize = func(string) bool { return true }
 	}
 	if cfg.Leeway == 0 {
 		cfg.Leeway = defaultLeeway
@@ -198,9 +199,11 @@ func (cfg *Config) check() error {
 
 // Introspect asks the server about token.
 func (i *Introspector) Introspect(ctx context.Context, token string) (*oauthz.Token, error) {
-	if !i.cfg.Recognize(token) {
+	if !VisibleASCII(token) || !i.cfg.Recognize(token) {
 		return nil, oauthz.ErrUnrecognized
 	}
+	ctx, cancel := context.WithTimeout(ctx, i.cfg.Timeout)
+	defer cancel()
 	place, err := i.endpoint.get(ctx)
 	if err != nil {
 		return nil, fault(0, "%w", err)
@@ -218,16 +221,14 @@ func (i *Introspector) Introspect(ctx context.Context, token string) (*oauthz.To
 	if t == nil {
 		return nil, fault(0, "the dialect returned neither a token nor an error")
 	}
+	t = t.Clone() // a dialect may have given it to others too
 	if t.Issuer == "" {
 		t.Issuer = i.cfg.Issuer
 	}
 	if err := i.check(t); err != nil {
 		return nil, err
 	}
-	if !t.ExpiresAt.IsZero() {
-		t = t.WithValidity(t.ExpiresAt.Add(i.cfg.Leeway), nil)
-	}
-	return t.WithTokenHash(token), nil
+	return t.WithLeeway(i.cfg.Leeway).WithTokenHash(token), nil
 }
 
 // check checks again what the server should have (RFC 7662 §4).

@@ -118,10 +118,20 @@ func (d *signedDialect) Answer(r *http.Response, body []byte) (*oauthz.Token, er
 	if jws.Type != signedType {
 		return nil, refuse("the signed answer: typ is not " + signedType)
 	}
-	if _, err := d.keys.Verify(r.Request.Context(), &jws); err != nil {
+	validity, err := d.keys.Verify(r.Request.Context(), &jws)
+	if err != nil {
 		return nil, refuseSigned(err)
 	}
-	return d.read(&jws)
+	t, err := d.read(&jws)
+	if err != nil {
+		return nil, err
+	}
+	// What was signed stands no longer than the key that signed it.
+	until := validity.Until
+	if end := t.ExpiresAt.Add(d.leeway); !t.ExpiresAt.IsZero() && end.Before(until) {
+		until = end
+	}
+	return t.WithValidity(until, validity.Live), nil
 }
 
 // refuseSigned: an answer that is not the issuer's says nothing good of the
@@ -152,6 +162,8 @@ func (d *signedDialect) read(jws *jose.JWS) (*oauthz.Token, error) {
 		return nil, refuse("the signed answer is for somebody else")
 	case envelope.IssuedAt.IsZero(), now.Sub(envelope.IssuedAt) > d.maxAge+d.leeway, envelope.IssuedAt.Sub(now) > d.leeway:
 		return nil, refuse("the signed answer is not of now")
+	case !envelope.ExpiresAt.IsZero() && !now.Before(envelope.ExpiresAt.Add(d.leeway)), now.Add(d.leeway).Before(envelope.NotBefore):
+		return nil, refuse("the signed answer is over, or not valid yet")
 	}
 	answer, ok := envelope.Claim("token_introspection")
 	if !ok || answer[0] != '{' {

@@ -54,6 +54,18 @@ var (
 	ErrNoAnswer = errors.New("fetch: no answer")
 )
 
+// Timeout is the end of a call by its time, or by its caller.
+type Timeout struct {
+	OnWire time.Duration // how long the server had; 0: the call waited for its turn
+	err    error
+}
+
+// Error says which.
+func (t *Timeout) Error() string { return t.err.Error() }
+
+// Unwrap returns context.Canceled or context.DeadlineExceeded.
+func (t *Timeout) Unwrap() error { return t.err }
+
 // New makes a Client.
 func New(cfg Config) *Client {
 	c := &Client{maxBytes: cfg.MaxBytes, timeout: cfg.Timeout, slots: make(chan struct{}, cfg.Concurrency)}
@@ -115,11 +127,12 @@ func (c *Client) Do(ctx context.Context, r *http.Request) (*Response, error) {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
-		return nil, fmt.Errorf("fetch: too many calls under way: %w", ctx.Err())
+		return nil, fmt.Errorf("fetch: too many calls under way: %w", &Timeout{err: ctx.Err()})
 	}
+	began := time.Now()
 	answer, err := c.http.Do(r.WithContext(ctx))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, describe(ctx, err))
+		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, describe(ctx, began, err))
 	}
 	defer func() { _ = answer.Body.Close() }() // what matters has been read
 	if answer.ContentLength > c.maxBytes {
@@ -127,7 +140,7 @@ func (c *Client) Do(ctx context.Context, r *http.Request) (*Response, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, c.maxBytes+1))
 	if err != nil {
-		return nil, fmt.Errorf("fetch: %w", describe(ctx, err))
+		return nil, fmt.Errorf("fetch: %w", describe(ctx, began, err))
 	}
 	if int64(len(body)) > c.maxBytes {
 		return nil, ErrTooLarge
@@ -149,7 +162,7 @@ func (c *Client) Get(ctx context.Context, rawURL string, header http.Header) (*R
 
 // describe names the kind of a failure. The errors of net/http quote the URL,
 // and what a server sent.
-func describe(ctx context.Context, err error) error {
+func describe(ctx context.Context, began time.Time, err error) error {
 	var (
 		certificate *tls.CertificateVerificationError
 		dial        *net.OpError
@@ -157,11 +170,11 @@ func describe(ctx context.Context, err error) error {
 	)
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("not whole in time: %w", ctx.Err())
+		return fmt.Errorf("not whole in time: %w", &Timeout{OnWire: time.Since(began), err: ctx.Err()})
 	case errors.As(err, &certificate):
 		return errors.New("the server's certificate is not valid")
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("not whole in time: %w", context.DeadlineExceeded)
+		return fmt.Errorf("not whole in time: %w", &Timeout{OnWire: time.Since(began), err: context.DeadlineExceeded})
 	case errors.As(err, &dial) && dial.Op == "dial":
 		return errors.New("cannot connect")
 	case errors.Is(err, io.ErrUnexpectedEOF):

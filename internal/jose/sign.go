@@ -2,28 +2,26 @@ package jose
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-
-	"github.com/golang-jwt/jwt/v5"
+	"math/big"
+	"reflect"
 )
 
-// Sign makes a compact JWS of claims. The key is a crypto.Signer for the
-// algorithms of [Algorithms], or a shared secret as []byte for HS256, which is
-// only ever used to tell a server who we are, never to verify.
-func Sign(alg, kid, typ string, key any, claims map[string]any) (string, error) {
-	method, err := signingMethod(alg, key)
-	if err != nil {
-		return "", err
-	}
+// Sign makes a compact JWS of claims with sign, which is [Signer] or [SharedSecret].
+func Sign(alg, kid string, sign func(signed []byte) ([]byte, error), claims map[string]any) (string, error) {
 	header := map[string]string{"alg": alg}
 	if kid != "" {
 		header["kid"] = kid
-	}
-	if typ != "" {
-		header["typ"] = typ
 	}
 	h, err := json.Marshal(header)
 	if err != nil {
@@ -35,23 +33,90 @@ func Sign(alg, kid, typ string, key any, claims map[string]any) (string, error) 
 	}
 	encode := base64.RawURLEncoding.EncodeToString
 	signed := encode(h) + "." + encode(c)
-	signature, err := method.Sign(signed, key)
+	signature, err := sign([]byte(signed))
 	if err != nil {
-		return "", errors.New("jose: the key does not sign with " + alg)
+		return "", err
 	}
 	return signed + "." + encode(signature), nil
 }
 
-func signingMethod(alg string, key any) (jwt.SigningMethod, error) {
-	if secret, ok := key.([]byte); ok {
-		if alg != "HS256" || len(secret) == 0 {
-			return nil, errors.New("jose: a shared secret signs with HS256 alone, and is not empty")
-		}
-		return jwt.SigningMethodHS256, nil
+// SharedSecret signs with HS256 (RFC 7518 §3.2), which is only ever used to tell a
+// server who we are, never to verify.
+func SharedSecret(secret []byte) func(signed []byte) ([]byte, error) {
+	return func(signed []byte) ([]byte, error) {
+		mac := hmac.New(sha256.New, secret)
+		mac.Write(signed)
+		return mac.Sum(nil), nil
 	}
+}
+
+// Signer signs with alg, one of [Algorithms], and a key that need not be at hand:
+// golang-jwt's methods want the private key itself for all but EdDSA.
+func Signer(alg string, key crypto.Signer) (func(signed []byte) ([]byte, error), error) {
 	a, ok := algorithms[alg]
-	if _, signer := key.(crypto.Signer); !ok || !signer {
-		return nil, fmt.Errorf("jose: cannot sign with %q", alg)
+	if v := reflect.ValueOf(key); !ok || key == nil || v.Kind() == reflect.Pointer && v.IsNil() {
+		return nil, fmt.Errorf("jose: cannot sign with %q, or no key", alg)
 	}
-	return a.method, nil
+	switch public := key.Public().(type) {
+	case *rsa.PublicKey:
+		if a.kty == "RSA" {
+			return rsaSigner(alg, key), nil
+		}
+	case *ecdsa.PublicKey:
+		if a.kty == "EC" && a.crv == public.Params().Name {
+			return ecdsaSigner(alg, key, (public.Params().BitSize+7)/8), nil
+		}
+	case ed25519.PublicKey:
+		if a.kty == "OKP" {
+			return func(signed []byte) ([]byte, error) { return key.Sign(rand.Reader, signed, crypto.Hash(0)) }, nil
+		}
+	}
+	return nil, errors.New("jose: the key does not sign with " + alg)
+}
+
+// hashOf is the hash that the last digits of alg name (RFC 7518 §3.1).
+func hashOf(alg string) crypto.Hash {
+	switch alg[2:] {
+	case "384":
+		return crypto.SHA384
+	case "512":
+		return crypto.SHA512
+	default:
+		return crypto.SHA256
+	}
+}
+
+func digest(hash crypto.Hash, signed []byte) []byte {
+	h := hash.New()
+	h.Write(signed)
+	return h.Sum(nil)
+}
+
+func rsaSigner(alg string, key crypto.Signer) func([]byte) ([]byte, error) {
+	hash := hashOf(alg)
+	var opts crypto.SignerOpts = hash
+	if alg[:2] == "PS" {
+		opts = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash}
+	}
+	return func(signed []byte) ([]byte, error) { return key.Sign(rand.Reader, digest(hash, signed), opts) }
+}
+
+// ecdsaSigner turns the ASN.1 that a crypto.Signer makes into r and s side by
+// side (RFC 7518 §3.4).
+func ecdsaSigner(alg string, key crypto.Signer, size int) func([]byte) ([]byte, error) {
+	hash := hashOf(alg)
+	return func(signed []byte) ([]byte, error) {
+		der, err := key.Sign(rand.Reader, digest(hash, signed), hash)
+		if err != nil {
+			return nil, err
+		}
+		var point struct{ R, S *big.Int }
+		if rest, err := asn1.Unmarshal(der, &point); err != nil || len(rest) > 0 || point.R.BitLen() > 8*size || point.S.BitLen() > 8*size {
+			return nil, errors.New("jose: the signer makes no ECDSA signature")
+		}
+		raw := make([]byte, 2*size)
+		point.R.FillBytes(raw[:size])
+		point.S.FillBytes(raw[size:])
+		return raw, nil
+	}
 }

@@ -1,7 +1,6 @@
 package affix
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -122,15 +121,24 @@ func (d dialect) Answer(r *http.Response, body []byte) (*oauthz.Token, error) {
 	return t, nil
 }
 
-// isDead: the statuses that say it of the token. 403 is documented for one that
-// was disconnected. A web page with such a status is of some proxy on the way.
+// isDead: the statuses that say it of the token, in an answer of Affix's own,
+// which has a message, and for 404 an id too. Anything else with such a status
+// is of a proxy on the way, or of a wrong BaseURL: it must not refuse everybody.
 func isDead(status int, body []byte) bool {
+	want := []string{"message"}
 	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
-		return !bytes.HasPrefix(bytes.TrimSpace(body), []byte("<"))
+	case http.StatusUnauthorized, http.StatusForbidden:
+	case http.StatusNotFound:
+		want = append(want, "id")
 	default:
 		return false
 	}
+	members, _ := strictjson.Object(string(body)) // none, if it is no object
+	return !slices.ContainsFunc(want, func(name string) bool {
+		value, _ := strictjson.Lookup(members, name)
+		_, err := strictjson.String(value)
+		return err != nil
+	})
 }
 
 // The reasons that an answer with a good status is none.

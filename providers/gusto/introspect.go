@@ -1,6 +1,7 @@
 package gusto
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -71,6 +72,9 @@ func (d dialect) Answer(r *http.Response, body []byte) (*oauthz.Token, error) {
 	switch r.StatusCode {
 	case http.StatusOK:
 	case http.StatusUnauthorized:
+		if isPage(body) {
+			return nil, remote.Fault("gusto: token_info: the page of a proxy", r.StatusCode)
+		}
 		return nil, fmt.Errorf("%w: gusto: token_info: status 401", oauthz.ErrInactive)
 	default:
 		return nil, remote.Fault("gusto: token_info: the endpoint refuses our request", r.StatusCode)
@@ -89,6 +93,10 @@ func (d dialect) Answer(r *http.Response, body []byte) (*oauthz.Token, error) {
 	t.Issuer, t.Subject, t.Tenant = "", info.subject(), info.Resource.String() // remote sets the issuer
 	return t.WithValidity(d.client.cfg.Now().Add(lifetime), nil), nil
 }
+
+// isPage: a page of some proxy on the way, such as its login, says nothing of a
+// token.
+func isPage(body []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) }
 
 // The reasons that an answer with a good status is none.
 var (

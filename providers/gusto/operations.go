@@ -79,7 +79,7 @@ func (c *Client) Revoke(ctx context.Context, token string) error {
 		return c.refused(opRevoke, answer)
 	}
 	// No body is documented, but the page of some proxy is no success.
-	if bytes.HasPrefix(bytes.TrimSpace(answer.Body), []byte("<")) {
+	if isPage(answer.Body) {
 		return failed(opRevoke, answer.Status, errNotJSON)
 	}
 	return nil

@@ -1,0 +1,205 @@
+package cache_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/cache"
+	"github.com/oauthz/oauthz/oauthztest"
+)
+
+// These tests are about what ends a verdict, and must not bring one back.
+
+// The answer to a call that nobody waits for any more may be older than what
+// was learned since: it is not remembered.
+func TestAbandonedAnswerIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		next := &upstream{}
+		next.answer = func(context.Context, string) (*oauthz.Token, error) {
+			if next.calls.Load() == 1 {
+				<-release // deaf to its context
+				return oauthztest.Token(nil), nil
+			}
+			return nil, oauthz.ErrInactive
+		}
+		c := newCache(t, next, cache.Config{NegativeTTL: -1})
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _, _ = c.Introspect(ctx, "token") }()
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		require.Equal(t, 401, ask(t, c, "token").status)
+		close(release)
+		synctest.Wait()
+		assert.Equal(t, 401, ask(t, c, "token").status)
+	})
+}
+
+// Whatever kind of refusal it is, the verdict before it is gone: a fault that
+// follows does not bring it back.
+func TestRefusalEndsTheVerdict(t *testing.T) {
+	t.Parallel()
+	for name, refusal := range map[string]error{
+		"invalid":      oauthz.ErrInvalidToken,
+		"temporary":    temporary{oauthz.ErrInvalidToken},
+		"unrecognized": oauthz.ErrUnrecognized,
+		"Error 401":    &oauthz.Error{Status: 401, Code: "invalid_token"},
+		"Error 403":    &oauthz.Error{Status: 403, Code: "insufficient_scope"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				next := says(nil)
+				c := newCache(t, next, cache.Config{StaleIfError: time.Hour, NegativeTTL: -1})
+				require.Equal(t, fresh, ask(t, c, "token"))
+				pass(2 * time.Minute)
+				next.answer = fails(refusal).answer
+				require.NotEqual(t, 204, ask(t, c, "token").status)
+				next.answer = fails(errors.New("reset")).answer
+				assert.Equal(t, 503, ask(t, c, "token").status)
+			})
+		})
+	}
+}
+
+// An *oauthz.Error is a fault by its status, whatever it wraps, as to a Guard.
+func TestFaultThatWrapsARefusal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		next := says(nil)
+		c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
+		require.Equal(t, fresh, ask(t, c, "token"))
+		pass(2 * time.Minute)
+		next.answer = fails(&oauthz.Error{Status: 503, Err: fmt.Errorf("our own token: %w", oauthz.ErrInvalidToken)}).answer
+		assert.Equal(t, stale, ask(t, c, "token"))
+		assert.Equal(t, 503, ask(t, c, "other").status)
+		next.answer = says(nil).answer
+		assert.Equal(t, 204, ask(t, c, "other").status, "not remembered")
+	})
+}
+
+// A verdict that is forgotten while the introspector is failing is not served.
+func TestForgottenWhileFailing(t *testing.T) {
+	t.Parallel()
+	for name, forget := range map[string]func(*cache.Cache){
+		"Forget": func(c *cache.Cache) { c.Forget("token") },
+		"Purge":  func(c *cache.Cache) { c.Purge() },
+		"Close":  func(c *cache.Cache) { _ = c.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				next := says(nil)
+				c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
+				require.Equal(t, fresh, ask(t, c, "token"))
+				pass(2 * time.Minute)
+				next.answer = func(ctx context.Context, _ string) (*oauthz.Token, error) {
+					select {
+					case <-time.After(time.Second):
+					case <-ctx.Done():
+					}
+					return nil, errors.New("reset")
+				}
+				var all sync.WaitGroup
+				all.Go(func() { assert.Equal(t, 503, ask(t, c, "token").status) })
+				synctest.Wait()
+				forget(c)
+				all.Wait()
+			})
+		})
+	}
+}
+
+// The leeway of an introspector is for tokens that it has judged: a stale one
+// ends at its exp.
+func TestStaleEndsAtExp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		exp := time.Now().Add(2 * time.Minute)
+		next := &upstream{answer: func(context.Context, string) (*oauthz.Token, error) {
+			return oauthztest.Token(oauthztest.Claims{"exp": exp}).WithLeeway(time.Minute), nil
+		}}
+		c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
+		require.Equal(t, fresh, ask(t, c, "token"))
+		next.answer = fails(errors.New("reset")).answer
+		pass(119 * time.Second)
+		require.Equal(t, stale, ask(t, c, "token"))
+		pass(2 * time.Second)
+		assert.Equal(t, 503, ask(t, c, "token").status)
+	})
+}
+
+// RefreshAhead asks a server that faults now and then, not at every request.
+func TestRefreshAheadIsPatient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		next := says(nil)
+		c := newCache(t, next, cache.Config{TTL: time.Minute, RefreshAhead: 20 * time.Second})
+		require.Equal(t, fresh, ask(t, c, "token"))
+		next.answer = fails(errors.New("reset")).answer
+		pass(41 * time.Second)
+		for range 1000 {
+			require.Equal(t, remembered, ask(t, c, "token"))
+			synctest.Wait()
+		}
+		assert.Equal(t, int64(2), next.calls.Load())
+		pass(5 * time.Second)
+		require.Equal(t, remembered, ask(t, c, "token"))
+		synctest.Wait()
+		assert.Equal(t, int64(3), next.calls.Load())
+	})
+}
+
+// A refusal is not remembered for longer because the clock was set back.
+func TestRefusalAndAClockSetBack(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	next := fails(oauthz.ErrInactive)
+	c := newCache(t, next, cache.Config{Now: func() time.Time { return now }})
+	_, err := c.Introspect(t.Context(), "token")
+	require.ErrorIs(t, err, oauthz.ErrInactive)
+	now = now.Add(-time.Hour)
+	next.answer = says(nil).answer
+	assert.Equal(t, fresh, ask(t, c, "token"))
+}
+
+// Introspectors that end their goroutine, as t.FailNow does, block nobody.
+func TestGoexit(t *testing.T) {
+	t.Parallel()
+	next := &upstream{answer: func(context.Context, string) (*oauthz.Token, error) {
+		runtime.Goexit()
+		return nil, nil
+	}}
+	c := newCache(t, next, cache.Config{})
+	for range 2 {
+		_, err := c.Introspect(t.Context(), "token")
+		require.EqualError(t, err, "cache: the introspector ended its goroutine")
+	}
+}
+
+// Close may come while others ask, under the race detector.
+func TestCloseWhileAsked(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		c, err := cache.New(says(nil), cache.Config{})
+		require.NoError(t, err)
+		var all sync.WaitGroup
+		for n := range 8 {
+			all.Go(func() { _, _ = c.Introspect(t.Context(), fmt.Sprint(n)) })
+		}
+		all.Go(func() { assert.NoError(t, c.Close()) })
+		all.Wait()
+	}
+}
