@@ -87,7 +87,6 @@ func TestOIDCProviderClientAuthentication(t *testing.T) {
 	}{
 		{"basic: wrong secret", remote.Basic("reports:api", "guess")},
 		{"basic: unknown client", remote.Basic("nobody", specialSecret)},
-		{"basic: not encoded", remote.BasicRaw("reports:api", specialSecret)},
 		{"basic: secret not encoded", remote.BasicRaw("reports%3Aapi", specialSecret)},
 		{"post: wrong secret", remote.Post("post", "guess")},
 		{"client_secret_jwt: wrong secret", remote.ClientSecretJWT("hmac", "guess that is long enough for HS256", "")},
