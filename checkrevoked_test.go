@@ -27,8 +27,10 @@ func TestCheckRevoked(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			checked, err := oauthz.CheckRevoked(tt.next, list)
+			lists := []oauthz.RevocationList{list}
+			checked, err := oauthz.CheckRevoked(tt.next, lists...)
 			require.NoError(t, err)
+			lists[0] = nil // it has its own
 			got, err := checked.Introspect(t.Context(), goodToken)
 			if tt.want != nil {
 				assert.Nil(t, got)

@@ -1,0 +1,254 @@
+package cache_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/cache"
+	"github.com/oauthz/oauthz/oauthztest"
+)
+
+// Each of these fails without one guard of the cache.
+
+func TestConfigBounds(t *testing.T) {
+	t.Parallel()
+	_, err := cache.New(says(nil), cache.Config{MaxBytes: -1})
+	require.EqualError(t, err, "cache: config: MaxTokens or MaxBytes is negative")
+	_, err = cache.New(says(nil), cache.Config{RefreshAhead: 61 * time.Second})
+	require.EqualError(t, err, "cache: config: RefreshAhead: 1m1s is not less than TTL 1m0s")
+	newCache(t, says(nil), cache.Config{RefreshAhead: 59 * time.Second}) // is less than the default
+}
+
+// hangs answers when its caller has gone.
+func hangs(ctx context.Context, _ string) (*oauthz.Token, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// Who goes away gets a fault that says so, and no stale verdict: the
+// introspector has not failed.
+func TestCallerWhoIsGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		next := says(nil)
+		c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
+		require.Equal(t, fresh, ask(t, c, "token"))
+		next.answer = hangs
+		pass(2 * time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := c.Introspect(ctx, "token")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, oauthz.ErrUnavailable)
+		assert.Zero(t, c.Stats().Stale)
+	})
+}
+
+// CA-11: a verdict from the future is not served stale either.
+func TestStaleIfErrorWithAClockThatIsSet(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	next := says(nil)
+	c := newCache(t, next, cache.Config{Now: func() time.Time { return now }, StaleIfError: time.Hour})
+	require.Equal(t, fresh, ask(t, c, "token"))
+	next.answer = fails(errors.New("reset")).answer
+	now = now.Add(-time.Second)
+	assert.Equal(t, 503, ask(t, c, "token").status)
+	now = now.Add(time.Hour)
+	assert.Equal(t, stale, ask(t, c, "token"))
+}
+
+// What counts as a fault, by the status of the error.
+func TestWhatIsAFault(t *testing.T) {
+	t.Parallel()
+	for status, served := range map[int]bool{400: false, 403: false, 500: true, 503: true} {
+		synctest.Test(t, func(t *testing.T) {
+			next := says(nil)
+			c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
+			require.Equal(t, fresh, ask(t, c, "token"))
+			next.answer = fails(&oauthz.Error{Status: status, Err: errors.New("of the introspector")}).answer
+			pass(2 * time.Minute)
+			_, err := c.Introspect(t.Context(), "token")
+			assert.Equal(t, served, err == nil, status)
+		})
+	}
+}
+
+type lasting struct{ error }
+
+func (lasting) Temporary() bool { return false }
+func (e lasting) Unwrap() error { return e.error }
+
+// A refusal that says that it lasts is remembered like one that says nothing.
+func TestLastingRefusal(t *testing.T) {
+	t.Parallel()
+	next := fails(lasting{oauthz.ErrInvalidToken})
+	c := newCache(t, next, cache.Config{})
+	require.Equal(t, seen{401, oauthz.Fresh}, ask(t, c, "token"))
+	require.Equal(t, seen{401, oauthz.Remembered}, ask(t, c, "token"))
+	assert.Equal(t, int64(1), next.calls.Load())
+}
+
+func TestNeitherTokenNorError(t *testing.T) {
+	t.Parallel()
+	c := newCache(t, &upstream{answer: func(context.Context, string) (*oauthz.Token, error) { return nil, nil }}, cache.Config{})
+	_, err := c.Introspect(t.Context(), "token")
+	assert.EqualError(t, err, "cache: introspector returned neither a token nor an error")
+}
+
+// A token is held as good or as refused, not both, and not at all if refusals
+// are not to be remembered.
+func TestOneVerdictIsHeld(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		next := fails(oauthz.ErrInactive)
+		c, off := newCache(t, next, cache.Config{}), newCache(t, next, cache.Config{NegativeTTL: -1})
+		require.Equal(t, 401, ask(t, c, "token").status)
+		require.Equal(t, 401, ask(t, off, "token").status)
+		assert.Equal(t, 1, c.Stats().Refusals)
+		assert.Zero(t, off.Stats().Refusals)
+		next.answer = says(nil).answer
+		pass(5 * time.Second)
+		require.Equal(t, fresh, ask(t, c, "token"))
+		assert.Equal(t, []int{1, 0}, []int{c.Stats().Tokens, c.Stats().Refusals})
+		next.answer = fails(oauthz.ErrInactive).answer
+		pass(time.Minute)
+		require.Equal(t, 401, ask(t, c, "token").status)
+		assert.Equal(t, []int{0, 1}, []int{c.Stats().Tokens, c.Stats().Refusals})
+	})
+}
+
+func TestForgetRefusal(t *testing.T) {
+	t.Parallel()
+	next := fails(oauthz.ErrInactive)
+	c := newCache(t, next, cache.Config{})
+	for _, token := range []string{"token", "other"} {
+		require.Equal(t, seen{401, oauthz.Fresh}, ask(t, c, token))
+	}
+	next.answer = says(nil).answer
+	c.Forget("token")
+	assert.Equal(t, fresh, ask(t, c, "token"))
+	assert.Equal(t, seen{401, oauthz.Remembered}, ask(t, c, "other"), "the other is not forgotten")
+}
+
+func TestPurgeToken(t *testing.T) {
+	t.Parallel()
+	next := says(nil)
+	c := newCache(t, next, cache.Config{})
+	require.Equal(t, fresh, ask(t, c, "token"))
+	next.answer = fails(oauthz.ErrInactive).answer
+	c.Purge()
+	assert.Equal(t, seen{401, oauthz.Fresh}, ask(t, c, "token"))
+}
+
+// What was under way when it was forgotten is answered, but not remembered; and
+// what was not forgotten is.
+func TestForgottenAnswers(t *testing.T) {
+	t.Parallel()
+	for name, forget := range map[string]func(*cache.Cache){
+		"Forget": func(c *cache.Cache) { c.Forget("token") },
+		"Purge":  func(c *cache.Cache) { c.Purge() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				next := says(nil)
+				good := next.answer
+				next.answer = func(ctx context.Context, token string) (*oauthz.Token, error) {
+					<-time.After(time.Second)
+					return good(ctx, token)
+				}
+				c := newCache(t, next, cache.Config{})
+				for _, token := range []string{"token", "other"} {
+					go func() { assert.Equal(t, fresh, ask(t, c, token)) }()
+				}
+				synctest.Wait()
+				forget(c)
+				pass(time.Second)
+				other := remembered
+				if name == "Purge" {
+					other = fresh
+				}
+				assert.Equal(t, other, ask(t, c, "other"))
+				assert.Equal(t, fresh, ask(t, c, "token"))
+			})
+		})
+	}
+}
+
+// A call that was forgotten ends without a word to the one that came after it:
+// who comes then joins that one.
+func TestForgottenCallEndsAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		next := says(nil)
+		good := next.answer
+		next.answer = func(ctx context.Context, token string) (*oauthz.Token, error) {
+			<-time.After(10 * time.Second)
+			return good(ctx, token)
+		}
+		c := newCache(t, next, cache.Config{})
+		request := func() { assert.Equal(t, 204, ask(t, c, "token").status) }
+		go request()
+		pass(time.Second)
+		c.Forget("token")
+		go request()
+		pass(9 * time.Second) // the first has ended
+		go request()
+		pass(time.Second) // the second has, too
+		assert.Equal(t, int64(2), next.calls.Load())
+		assert.Equal(t, remembered, ask(t, c, "token"))
+	})
+}
+
+// Close waits for what is under way, and drops what it held.
+func TestCloseWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		next := says(oauthztest.Claims{"scope": "a"})
+		c, err := cache.New(next, cache.Config{})
+		require.NoError(t, err)
+		require.Equal(t, fresh, ask(t, c, "token"))
+		ended := false
+		next.answer = func(ctx context.Context, _ string) (*oauthz.Token, error) {
+			<-ctx.Done()
+			<-time.After(time.Second) // slow to go
+			ended = true
+			return nil, ctx.Err()
+		}
+		go func() { assert.Equal(t, 503, ask(t, c, "another").status) }()
+		synctest.Wait()
+		require.NoError(t, c.Close())
+		assert.True(t, ended)
+		assert.Zero(t, c.Stats().Tokens)
+		_, err = c.Introspect(t.Context(), "token")
+		assert.EqualError(t, err, "cache: closed")
+	})
+}
+
+func TestStats(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		next := says(nil)
+		c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
+		require.Equal(t, fresh, ask(t, c, "token"))
+		require.Equal(t, remembered, ask(t, c, "token"))
+		next.answer = fails(oauthz.ErrInactive).answer
+		require.Equal(t, seen{401, oauthz.Fresh}, ask(t, c, "bad"))
+		require.Equal(t, seen{401, oauthz.Remembered}, ask(t, c, "bad"))
+		next.answer = fails(errors.New("reset")).answer
+		pass(time.Minute)
+		require.Equal(t, stale, ask(t, c, "token"))
+		got := c.Stats()
+		assert.Positive(t, got.Bytes)
+		got.Bytes = 0
+		assert.Equal(t, cache.Stats{Hits: 2, Misses: 3, Stale: 1, Calls: 3, Tokens: 1, Refusals: 1}, got)
+	})
+}
