@@ -65,6 +65,9 @@ func (a *attempt) decide() (next *http.Request, e *Error) {
 		if e := a.checkToken(); e != nil {
 			return nil, e
 		}
+		if found, _ := TokenFrom(a.r.Context()); found != &outer.own {
+			return a.grant(), nil // somebody between has put another into the context
+		}
 		return a.r, nil
 	}
 	token, err := bearerToken(a.r)
@@ -90,7 +93,10 @@ func (a *attempt) granted() (*grant, bool) {
 }
 
 func (a *attempt) withoutToken(err error) (*http.Request, *Error) {
-	if !errors.Is(err, ErrNoToken) {
+	switch {
+	case errors.Is(err, ErrInvalidRequest):
+		return nil, badRequest(err)
+	case !errors.Is(err, ErrNoToken):
 		return nil, refusal(err)
 	}
 	if !a.req.allowsAnonymous() {

@@ -16,21 +16,31 @@ const (
 // writeHeader sets every header of a refusal. It adds the challenge, for other
 // layers may have one of their own (RFC 9110 §11.6.1).
 func (g *Guard) writeHeader(h http.Header, e *Error) {
+	challenged := e.Status < 500
 	for name, values := range e.Header {
 		for _, v := range values {
-			h.Add(name, v)
+			if challenged || http.CanonicalHeaderKey(name) != "Www-Authenticate" {
+				h.Add(name, strings.Map(visible, v))
+			}
 		}
 	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
-	switch e.Status {
-	case http.StatusServiceUnavailable:
+	if e.Status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", retryAfter(e.RetryAfter))
-	case http.StatusInternalServerError:
-	default:
+	}
+	if challenged {
 		h.Add("WWW-Authenticate", g.challenge(e))
 	}
+}
+
+// visible replaces what would end a field.
+func visible(r rune) rune {
+	if r < 0x20 && r != '\t' || r == 0x7F {
+		return '?'
+	}
+	return r
 }
 
 // retryAfter is in seconds, rounded up: too early would be asking in vain.

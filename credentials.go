@@ -30,7 +30,7 @@ func bearerToken(r *http.Request) (string, error) {
 	}
 	scheme, credentials, tab := splitField(fields[0])
 	if !equalASCIIFold(scheme, schemeBearer) {
-		if namesBearer(credentials) {
+		if namesBearer(fields[0]) {
 			return "", ErrInvalidRequest
 		}
 		return "", ErrNoToken
@@ -58,15 +58,15 @@ func splitField(field string) (scheme, rest string, tab bool) {
 	return field[:end], strings.TrimLeft(field[end:], " "), field[end] == '\t'
 }
 
-// namesBearer finds Bearer credentials behind those of another scheme: two
-// fields that a proxy merged into one.
-func namesBearer(credentials string) bool {
+// namesBearer finds Bearer credentials behind a comma: two fields that a proxy
+// merged into one.
+func namesBearer(field string) bool {
 	for {
-		_, next, found := strings.Cut(credentials, ",")
+		_, next, found := strings.Cut(field, ",")
 		if !found {
 			return false
 		}
-		credentials = next
+		field = next
 		scheme, _, _ := splitField(strings.TrimLeft(next, " \t"))
 		if equalASCIIFold(scheme, schemeBearer) {
 			return true

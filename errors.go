@@ -70,6 +70,9 @@ type Error struct {
 
 // Error says the code and the cause.
 func (e *Error) Error() string {
+	if e == nil {
+		return "oauthz: nil error"
+	}
 	code := e.Code
 	if code == "" {
 		code = http.StatusText(e.Status)
@@ -80,8 +83,14 @@ func (e *Error) Error() string {
 	return "oauthz: " + code + ": " + e.Err.Error()
 }
 
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
+// Unwrap returns the cause. Like Error it bears a nil Error, which a hook may
+// return by mistake.
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Err
+}
 
 // refusal is how the client is told of err, which an Introspector or a
 // Confirmer returned: a refusal if it says so, and otherwise a fault.
@@ -95,15 +104,32 @@ func refusal(err error) *Error {
 	case errors.Is(err, ErrInvalidToken), errors.Is(err, ErrUnrecognized):
 		// One text for every reason, so that it tells an attacker nothing.
 		return &Error{Status: http.StatusUnauthorized, Code: codeInvalidToken, Description: "The access token is not valid", Err: err}
+	default:
+		return unavailable(err)
+	}
+}
+
+// told is how the client is told of err, whoever found it: refusal, and what can
+// only be said of the request.
+func told(err error) *Error {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return validated(e)
 	case errors.Is(err, ErrNoToken):
 		return &Error{Status: http.StatusUnauthorized, Err: err}
 	case errors.Is(err, ErrInvalidRequest):
-		return &Error{
-			Status: http.StatusBadRequest, Code: codeInvalidRequest,
-			Description: "The credentials are malformed, or sent more than once", Err: err,
-		}
+		return badRequest(err)
 	default:
-		return unavailable(err)
+		return refusal(err)
+	}
+}
+
+// badRequest is how the client is told of credentials that are not to be read.
+func badRequest(err error) *Error {
+	return &Error{
+		Status: http.StatusBadRequest, Code: codeInvalidRequest,
+		Description: "The credentials are malformed, or sent more than once", Err: err,
 	}
 }
 

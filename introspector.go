@@ -115,8 +115,12 @@ func ReportSource(ctx context.Context, s Source) {
 	}
 }
 
-// Secret is a string that is not printed: through every verb of fmt, in slog
-// and in JSON it is "[redacted]". Convert it to string to use it.
+// Secret is a string that is not printed: by package fmt, in slog and in JSON it
+// is "[redacted]". Convert it to string to use it.
+//
+// That holds for values and for exported fields. Package fmt prints fields that
+// are not exported without asking their type, and encoding/json the keys of a
+// map: keep a Secret behind a pointer or in a function there.
 type Secret string
 
 const redacted = "[redacted]"

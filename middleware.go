@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/netip"
@@ -97,6 +98,13 @@ type Guard struct {
 	now                 func() time.Time
 }
 
+// Format writes the name of the type: for a verb that does not fit, package fmt
+// would print what the hooks of a Guard hold, their secrets too.
+func (*Guard) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "oauthz.Guard") }
+
+// Format writes the name of the type, as that of a [Guard] does.
+func (Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "oauthz.Config") }
+
 var errNilToken = errors.New("oauthz: introspector returned neither a token nor an error")
 
 // New makes a [Guard], or says everything that is wrong with cfg.
@@ -146,7 +154,7 @@ func (cfg *Config) check() error {
 
 func isMetadataURL(raw string) bool {
 	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || strings.ContainsFunc(raw, func(r rune) bool { return r < 0x21 || r > 0x7E }) {
+	if err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" || strings.ContainsFunc(raw, func(r rune) bool { return r < 0x21 || r > 0x7E }) {
 		return false
 	}
 	addr, err := netip.ParseAddr(u.Hostname())
@@ -214,29 +222,52 @@ func (g *Guard) Authorize(r *http.Request, req Requirement) (*http.Request, erro
 // place that writes a refusal; an error that is no *[Error] is told like one of
 // an Introspector.
 func (g *Guard) WriteError(w http.ResponseWriter, r *http.Request, err error) {
-	e := refusal(err)
+	e := told(err)
 	g.writeHeader(w.Header(), e)
 	if g.errorHandler == nil {
 		writeBody(w, r, e)
 		return
 	}
+	noted := &notingWriter{ResponseWriter: w}
 	defer func() {
 		if v := recover(); v != nil {
-			g.writePanic(w, r, v)
+			g.writePanic(noted, r, v)
 		}
 	}()
-	g.errorHandler(w, r, e)
+	g.errorHandler(noted, r, e)
 }
+
+// notingWriter notes whether an ErrorHandler has written before it panicked.
+type notingWriter struct {
+	http.ResponseWriter
+	wrote bool
+}
+
+func (w *notingWriter) WriteHeader(status int) {
+	w.wrote = true
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *notingWriter) Write(p []byte) (int, error) {
+	w.wrote = true
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *notingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // writePanic answers for an ErrorHandler that panicked. The decision has been
 // observed, once, so the cause goes where net/http reports panics.
-func (g *Guard) writePanic(w http.ResponseWriter, r *http.Request, v any) {
+func (g *Guard) writePanic(w *notingWriter, r *http.Request, v any) {
 	e := panicked("ErrorHandler hook", v)
 	logf := log.Printf
 	if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && server.ErrorLog != nil {
 		logf = server.ErrorLog.Printf
 	}
 	logf("%v", e)
+	if w.wrote { // what has been sent has been sent
+		return
+	}
 	for _, name := range []string{"WWW-Authenticate", "Retry-After"} {
 		w.Header().Del(name)
 	}

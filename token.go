@@ -120,6 +120,9 @@ func (t *Token) set(name, value string) (err error) {
 	case "username":
 		t.Username, err = strictjson.String(value)
 	case "scope":
+		if value == "null" { // grants nothing, and needs no other reason to be refused
+			return nil
+		}
 		var scope string
 		scope, err = strictjson.String(value)
 		t.Scopes, _ = splitScopes(scope)
@@ -148,7 +151,8 @@ func (t *Token) setSCP() error {
 		t.Scopes, _ = splitScopes(list[0])
 		return nil
 	}
-	t.Scopes = slices.DeleteFunc(Scopes(list), func(s string) bool { return !isScopeToken(s) })
+	list = slices.DeleteFunc(list, func(s string) bool { return !isScopeToken(s) })
+	t.Scopes = list[:min(len(list), maxScopes)]
 	return nil
 }
 
@@ -205,19 +209,27 @@ func (t *Token) Clone() *Token {
 	return out
 }
 
-// copyTo is Clone without an allocation of its own but for the lists.
+// copyTo is Clone without an allocation of its own but for the lists, which
+// share one, each to its own end: what is appended to one reaches no other.
 func (t *Token) copyTo(out *Token) {
 	*out = *t
-	if n := len(t.Audience) + len(t.Scopes); n > 0 {
-		list := make([]string, n)
-		split := copy(list, t.Audience)
-		copy(list[split:], t.Scopes)
-		out.Audience, out.Scopes = list[:split:split], list[split:]
-	}
+	list := make([]string, len(t.Audience)+len(t.Scopes))
+	out.Audience, list = moved(t.Audience, list)
+	scopes, _ := moved(t.Scopes, list)
+	out.Scopes = scopes
 	if t.Confirmation != nil {
 		c := *t.Confirmation
 		out.Confirmation = &c
 	}
+}
+
+// moved copies from to the front of list, and returns the copy and the rest.
+func moved(from, list []string) (copied, rest []string) {
+	if from == nil {
+		return nil, list
+	}
+	n := copy(list, from)
+	return list[:n:n], list[n:]
 }
 
 // thumbprint refuses an empty one: it would pass for no binding at all.

@@ -96,6 +96,9 @@ func refusals() []refusedClaims {
 	}
 	for _, name := range []string{"iss", "sub", "aud", "jti", "client_id", "sid", "username", "scope", "cnf"} {
 		for _, value := range []string{"null", "7", "true"} {
+			if name+value == "scopenull" { // SC-08: no scope, and no other reason to refuse
+				continue
+			}
 			rows = append(rows, refusedClaims{name + " " + value, fmt.Sprintf(`{%q:%s}`, name, value), "oauthz: claim " + name + ": "})
 		}
 	}
@@ -197,6 +200,11 @@ func TestClaimSeesTheFields(t *testing.T) {
 		assert.Equal(t, want, string(got), claim)
 		assert.Equal(t, want != "", ok, claim)
 	}
+
+	token = parse(t, `{"cnf":{"jkt":"k","kid":[1]}}`)
+	token.Confirmation.JWKThumbprint, token.Confirmation.CertThumbprint = "", "c"
+	got, _ := token.Claim("cnf")
+	assert.Equal(t, `{"kid":[1],"x5t#S256":"c"}`, string(got))
 }
 
 func TestParseScopes(t *testing.T) {

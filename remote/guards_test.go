@@ -23,8 +23,6 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// Each of these fails without one guard of the package.
-
 func TestConfigBounds(t *testing.T) {
 	t.Parallel()
 	signed := func(c *remote.Config) { c.Issuer, c.Signed = "https://issuer.example", &remote.Signed{Audience: "api"} }

@@ -81,7 +81,7 @@ func New(cfg Config) *Client {
 func CheckURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
-	case err != nil, u.Host == "", u.Opaque != "":
+	case err != nil, u.Hostname() == "", u.Opaque != "":
 		return nil, errors.New("fetch: not an absolute URL")
 	case u.User != nil:
 		return nil, errors.New("fetch: URL holds credentials")

@@ -1,0 +1,130 @@
+package oauthz_test
+
+// Each of these was once a bug.
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+)
+
+// CX-04: copyTo leaves an empty list with spare capacity shared, so two handlers append into one array.
+// ParseToken makes such a list from an scp array without a valid scope.
+func TestCloneSharesNoEmptyLists(t *testing.T) {
+	t.Parallel()
+	token := parse(t, `{"scp":["not a scope"]}`)
+	alice, bob := token.Clone(), token.Clone()
+	alice.Scopes = append(alice.Scopes, "alice")
+	bob.Scopes = append(bob.Scopes, "bob")
+	assert.Equal(t, oauthz.Scopes{"alice"}, alice.Scopes)
+}
+
+// a nil list becomes an empty one where the other list is not empty.
+func TestCloneOfNil(t *testing.T) {
+	t.Parallel()
+	assert.Nil(t, parse(t, `{"scope":"a"}`).Clone().Audience)
+}
+
+// RS-06: package fmt dumps what a pointer in a struct points to for a verb that does not fit (%s, %d, %q), and asks
+// no method on the way: %s of a Guard, or of a Config, prints the Secrets of its introspector.
+func TestGuardPrintsNoSecrets(t *testing.T) {
+	t.Parallel()
+	c := someCredentials()
+	assert.NotContains(t, fmt.Sprintf("%s", newGuard(t, oauthz.Config{Introspector: &c})), canarySecret)
+	assert.NotContains(t, fmt.Sprintf("%s", oauthz.Config{Introspector: &c}), canarySecret)
+}
+
+// "any other error: a fault" (Introspector), but these two of an introspector are told as the request's own.
+func TestFaultThatWrapsRequestErrors(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{oauthz.ErrNoToken, oauthz.ErrInvalidRequest} {
+		cannotTell.check(t, serve(t, newGuard(t, oauthz.Config{Introspector: answers(nil, err)}), oauthz.Require(), withGoodToken()))
+	}
+}
+
+// RS-17: an ErrorHandler that panics after it wrote gets a second WriteHeader and a second body.
+func TestErrorHandlerThatPanicsLate(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{ErrorHandler: func(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) {
+		w.WriteHeader(e.Status)
+		_, _ = w.Write([]byte("own"))
+		panic("late")
+	}})
+	var logged bytes.Buffer
+	server := httptest.NewUnstartedServer(guard.Protect(oauthz.Require())(&spy{}))
+	server.Config.ErrorLog = log.New(&logged, "", 0)
+	server.Start()
+	got, err := http.Get(server.URL)
+	if err == nil {
+		assert.Equal(t, "own", seen(t, got, &spy{}).body)
+	}
+	server.Close()
+	assert.NotContains(t, logged.String(), "superfluous")
+}
+
+// a list that returns a nil *Error as its error panics CheckRevoked (nil receiver in Unwrap).
+func TestNilErrorOfAList(t *testing.T) {
+	t.Parallel()
+	checked, err := oauthz.CheckRevoked(knows(`{}`), listSays{false, (*oauthz.Error)(nil)})
+	require.NoError(t, err)
+	assert.NotPanics(t, func() { _, _ = checked.Introspect(context.Background(), goodToken) })
+}
+
+// a 503 has no challenge (design §3), unless a hook's Error brings one; and the values of Error.Header are
+// written as they are, CR LF and all (net/http mends them on the wire, other ResponseWriters may not).
+func TestErrorHeader(t *testing.T) {
+	t.Parallel()
+	e := &oauthz.Error{Status: 503, Header: http.Header{"WWW-Authenticate": {`Bearer error="invalid_token"`}, "X": {"a\r\nb"}}}
+	got := serve(t, newGuard(t, oauthz.Config{Introspector: answers(nil, e)}), oauthz.Require(), withGoodToken())
+	assert.Empty(t, got.challenge)
+	assert.NotContains(t, got.header.Get("X"), "\n")
+}
+
+// middleware between two Protects of one Guard: the route is judged by one token, and the handler gets another.
+func TestNestedProtectLeavesNoForeignToken(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{Introspector: knows(`{"sub":"alice"}`)})
+	inside(t, guard, func(r *http.Request) {
+		r = r.WithContext(oauthz.WithToken(r.Context(), &oauthz.Token{Subject: "mallory"}))
+		got := serve(t, guard, oauthz.Require(), r)
+		allowed.check(t, got)
+		assert.Equal(t, "alice", got.token.Subject)
+	})
+}
+
+// no host.
+func TestMetadataURLWithoutHost(t *testing.T) {
+	t.Parallel()
+	_, err := oauthz.New(oauthz.Config{Introspector: knows(`{}`), ResourceMetadataURL: "https://:443/x"})
+	assert.Error(t, err)
+}
+
+// SC-08: null is told like a forged token.
+func TestScopeNull(t *testing.T) {
+	t.Parallel()
+	lacksScope("read").check(t, serve(t, newGuard(t, oauthz.Config{Introspector: knows(`{"scope":null}`)}), oauthz.Require("read"), withGoodToken()))
+}
+
+// SC-13: the cap on scopes does not hold for an scp array.
+func TestSCPArrayIsCapped(t *testing.T) {
+	t.Parallel()
+	scopes, _ := json.Marshal(bytesOf(100_000))
+	assert.LessOrEqual(t, len(parse(t, `{"scp":`+string(scopes)+`}`).Scopes), 4096)
+}
+
+func bytesOf(n int) (list []string) {
+	for i := range n {
+		list = append(list, fmt.Sprint(i))
+	}
+	return list
+}
