@@ -93,15 +93,24 @@ func equalASCIIFold(s, want string) bool {
 // *"=" (RFC 6750 §2.1).
 func isB64Token(s string) bool {
 	body := strings.TrimRight(s, "=")
+	if body == "" {
+		return false
+	}
+	// Eight at a time and without a branch: every byte of every request's token
+	// comes by here, which was a third of the time of a request with a token that
+	// is remembered.
 	var outside uint8
+	for ; len(body) >= 8; body = body[8:] {
+		outside |= notB64Token[body[0]] | notB64Token[body[1]] | notB64Token[body[2]] | notB64Token[body[3]] |
+			notB64Token[body[4]] | notB64Token[body[5]] | notB64Token[body[6]] | notB64Token[body[7]]
+	}
 	for i := range len(body) {
 		outside |= notB64Token[body[i]]
 	}
-	return body != "" && outside == 0
+	return outside == 0
 }
 
-// notB64Token is 1 for what is not within b64token. It is a table, and read
-// without a branch, because it is read for every byte of every request's token.
+// notB64Token is 1 for what is not within b64token.
 var notB64Token = func() (table [256]uint8) {
 	for i := range table {
 		table[i] = 1

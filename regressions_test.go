@@ -18,7 +18,7 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// CX-04: copyTo leaves an empty list with spare capacity shared, so two handlers append into one array.
+// CX-04: an empty list with room at its end is not shared either, or two handlers append into one array.
 // ParseToken makes such a list from an scp array without a valid scope.
 func TestCloneSharesNoEmptyLists(t *testing.T) {
 	t.Parallel()
@@ -29,7 +29,7 @@ func TestCloneSharesNoEmptyLists(t *testing.T) {
 	assert.Equal(t, oauthz.Scopes{"alice"}, alice.Scopes)
 }
 
-// a nil list becomes an empty one where the other list is not empty.
+// A nil list stays nil, also where the other list is not empty.
 func TestCloneOfNil(t *testing.T) {
 	t.Parallel()
 	assert.Nil(t, parse(t, `{"scope":"a"}`).Clone().Audience)

@@ -202,7 +202,7 @@ func TestRetries(t *testing.T) {
 		want     int  // in 10 minutes: 1 + 2 + 4 + 8 + 16 s, then every 30 s
 	}{
 		"with keys":            {0, true, 5 + (600-31)/30},
-		"none, short interval": {1, false, 600},
+		"none, short interval": {100 * time.Millisecond, false, 600},
 		"none, long interval":  {time.Hour, false, 5 + (600-31)/30},
 	} {
 		t.Run(name, func(t *testing.T) {
