@@ -35,8 +35,8 @@ func TestCloneOfNil(t *testing.T) {
 	assert.Nil(t, parse(t, `{"scope":"a"}`).Clone().Audience)
 }
 
-// RS-06: package fmt dumps what a pointer in a struct points to for a verb that does not fit (%s, %d, %q), and asks
-// no method on the way: %s of a Guard, or of a Config, prints the Secrets of its introspector.
+// RS-06: for a verb that does not fit (%s, %d, %q) package fmt prints what a pointer in a struct points to, and asks no
+// method on the way: a Guard and a Config do not let it.
 func TestGuardPrintsNoSecrets(t *testing.T) {
 	t.Parallel()
 	c := someCredentials()
@@ -44,7 +44,7 @@ func TestGuardPrintsNoSecrets(t *testing.T) {
 	assert.NotContains(t, fmt.Sprintf("%s", oauthz.Config{Introspector: &c}), canarySecret)
 }
 
-// "any other error: a fault" (Introspector), but these two of an introspector are told as the request's own.
+// An introspector says nothing of the request: these two errors are faults like any other.
 func TestFaultThatWrapsRequestErrors(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{oauthz.ErrNoToken, oauthz.ErrInvalidRequest} {
@@ -52,7 +52,7 @@ func TestFaultThatWrapsRequestErrors(t *testing.T) {
 	}
 }
 
-// RS-17: an ErrorHandler that panics after it wrote gets a second WriteHeader and a second body.
+// RS-17: after an ErrorHandler that panicked when it had written, nothing is written.
 func TestErrorHandlerThatPanicsLate(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{ErrorHandler: func(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) {
@@ -72,7 +72,7 @@ func TestErrorHandlerThatPanicsLate(t *testing.T) {
 	assert.NotContains(t, logged.String(), "superfluous")
 }
 
-// a list that returns a nil *Error as its error panics CheckRevoked (nil receiver in Unwrap).
+// A list that returns a nil *Error as its error has failed.
 func TestNilErrorOfAList(t *testing.T) {
 	t.Parallel()
 	checked, err := oauthz.CheckRevoked(knows(`{}`), listSays{false, (*oauthz.Error)(nil)})
@@ -80,8 +80,7 @@ func TestNilErrorOfAList(t *testing.T) {
 	assert.NotPanics(t, func() { _, _ = checked.Introspect(context.Background(), goodToken) })
 }
 
-// a 503 has no challenge (design §3), unless a hook's Error brings one; and the values of Error.Header are
-// written as they are, CR LF and all (net/http mends them on the wire, other ResponseWriters may not).
+// A 503 has no challenge, whatever a hook's Error brings along, and no value of Error.Header can end its field.
 func TestErrorHeader(t *testing.T) {
 	t.Parallel()
 	e := &oauthz.Error{Status: 503, Header: http.Header{"WWW-Authenticate": {`Bearer error="invalid_token"`}, "X": {"a\r\nb"}}}
@@ -90,7 +89,7 @@ func TestErrorHeader(t *testing.T) {
 	assert.NotContains(t, got.header.Get("X"), "\n")
 }
 
-// middleware between two Protects of one Guard: the route is judged by one token, and the handler gets another.
+// With middleware between two Protects of one Guard, the handler gets the token that was judged.
 func TestNestedProtectLeavesNoForeignToken(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{Introspector: knows(`{"sub":"alice"}`)})
@@ -102,20 +101,20 @@ func TestNestedProtectLeavesNoForeignToken(t *testing.T) {
 	})
 }
 
-// no host.
+// A port is no host.
 func TestMetadataURLWithoutHost(t *testing.T) {
 	t.Parallel()
 	_, err := oauthz.New(oauthz.Config{Introspector: knows(`{}`), ResourceMetadataURL: "https://:443/x"})
 	assert.Error(t, err)
 }
 
-// SC-08: null is told like a forged token.
+// SC-08: a scope of null grants nothing, and is no other mistake.
 func TestScopeNull(t *testing.T) {
 	t.Parallel()
 	lacksScope("read").check(t, serve(t, newGuard(t, oauthz.Config{Introspector: knows(`{"scope":null}`)}), oauthz.Require("read"), withGoodToken()))
 }
 
-// SC-13: the cap on scopes does not hold for an scp array.
+// SC-13: the cap on scopes holds for an scp array too.
 func TestSCPArrayIsCapped(t *testing.T) {
 	t.Parallel()
 	scopes, _ := json.Marshal(bytesOf(100_000))
