@@ -40,7 +40,7 @@ func (i *Introspector) call(ctx context.Context, place *url.URL, token string) (
 	said := saysNothing // also if a hook panics
 	defer func() { i.breaker.leave(turn, said) }()
 	answer, err := i.send(ctx, place, token)
-	if errors.Is(err, fetch.ErrNoAnswer) && ctx.Err() == nil {
+	if errors.Is(err, fetch.ErrNoAnswer) && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		answer, err = i.send(ctx, place, token)
 	}
 	said = sayOf(answer, err)
