@@ -91,7 +91,7 @@ func (d *doorkeeper) config(auth remote.ClientAuth) remote.Config {
 
 func (d *doorkeeper) assertServed(t *testing.T, a *introspectingAPI, token string) {
 	t.Helper()
-	want := seen{Issuer: d.base, ClientID: "app", Audience: []string{}, Scopes: []string{"orders:read"}}
+	want := seen{Issuer: d.base, ClientID: "app", Audience: nil, Scopes: []string{"orders:read"}}
 	assertSeen(t, want, a.mustGet(t, token))
 }
 
