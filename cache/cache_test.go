@@ -108,7 +108,7 @@ func TestCA02CachesShareNothing(t *testing.T) {
 }
 
 // CA-03, CA-04: tokens that look alike, or hold what could delimit a key.
-func TestCA03TokensAreToldApart(t *testing.T) {
+func TestCA03CA04TokensAreToldApart(t *testing.T) {
 	t.Parallel()
 	next := &upstream{answer: func(_ context.Context, token string) (*oauthz.Token, error) {
 		return oauthztest.Token(oauthztest.Claims{"sub": "of " + token, "jti": "same"}), nil
@@ -126,7 +126,7 @@ func TestCA03TokensAreToldApart(t *testing.T) {
 }
 
 // CA-05, CA-06: refusals for a short time, faults not at all.
-func TestCA05WhatIsRemembered(t *testing.T) {
+func TestCA05CA06WhatIsRemembered(t *testing.T) {
 	t.Parallel()
 	unavailable := &oauthz.Error{Status: 503, Err: oauthz.ErrUnavailable}
 	tests := []struct {
@@ -230,7 +230,7 @@ func TestCA07TokensAreBounded(t *testing.T) {
 }
 
 // CA-08, CA-09: a verdict dies with the token, and one that is dead is not kept.
-func TestCA08DiesWithTheToken(t *testing.T) {
+func TestCA08CA09DiesWithTheToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		next := says(oauthztest.Claims{"exp": time.Now().Add(10 * time.Second)})
@@ -262,7 +262,7 @@ func TestTTL(t *testing.T) {
 
 // CA-10, CA-16: revoked at the server, it is accepted for the TTL at most; told
 // of it, it is refused at once. What was asked before is not remembered after.
-func TestCA10Forget(t *testing.T) {
+func TestCA10CA16Forget(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		next := says(nil)

@@ -22,7 +22,7 @@ import (
 
 // CA-15 and StaleIfError: while the introspector faults, a verdict may serve on,
 // within the bound and not past exp.
-func TestStaleIfError(t *testing.T) {
+func TestCA15StaleIfError(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		next := says(oauthztest.Claims{"exp": time.Now().Add(time.Hour)})
