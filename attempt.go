@@ -93,11 +93,8 @@ func (a *attempt) granted() (*grant, bool) {
 }
 
 func (a *attempt) withoutToken(err error) (*http.Request, *Error) {
-	switch {
-	case errors.Is(err, ErrInvalidRequest):
-		return nil, badRequest(err)
-	case !errors.Is(err, ErrNoToken):
-		return nil, refusal(err)
+	if !errors.Is(err, ErrNoToken) {
+		return nil, told(err)
 	}
 	if !a.req.allowsAnonymous() {
 		return nil, a.req.withoutToken()

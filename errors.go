@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -119,17 +120,12 @@ func told(err error) *Error {
 	case errors.Is(err, ErrNoToken):
 		return &Error{Status: http.StatusUnauthorized, Err: err}
 	case errors.Is(err, ErrInvalidRequest):
-		return badRequest(err)
+		return &Error{
+			Status: http.StatusBadRequest, Code: codeInvalidRequest,
+			Description: "The credentials are malformed, or sent more than once", Err: err,
+		}
 	default:
 		return refusal(err)
-	}
-}
-
-// badRequest is how the client is told of credentials that are not to be read.
-func badRequest(err error) *Error {
-	return &Error{
-		Status: http.StatusBadRequest, Code: codeInvalidRequest,
-		Description: "The credentials are malformed, or sent more than once", Err: err,
 	}
 }
 
@@ -181,7 +177,7 @@ func panicSite() string {
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
 	for panicking := false; ; {
 		frame, more := frames.Next()
-		inRuntime := len(frame.Function) > 8 && frame.Function[:8] == "runtime."
+		inRuntime := strings.HasPrefix(frame.Function, "runtime.")
 		if panicking && !inRuntime {
 			return fmt.Sprintf(" at %s:%d", frame.Function, frame.Line)
 		}

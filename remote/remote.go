@@ -144,9 +144,9 @@ func (cfg Config) withDefaults() Config {
 	return cfg
 }
 
-// VisibleASCII is the default of Config.Recognize: not empty, at most
-// [oauthz.MaxTokenBytes] long, and of 0x21 to 0x7E alone, which also keeps out
-// what some servers fail at with a 500.
+// VisibleASCII is what every token must be, whatever Config.Recognize says: not
+// empty, at most [oauthz.MaxTokenBytes] long, and of 0x21 to 0x7E alone, which
+// also keeps out what some servers fail at with a 500.
 func VisibleASCII(token string) bool {
 	if token == "" || len(token) > oauthz.MaxTokenBytes {
 		return false
@@ -238,16 +238,14 @@ func (i *Introspector) check(t *oauthz.Token) error {
 	case !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt.Add(i.cfg.Leeway)):
 		return oauthz.ErrExpired
 	case now.Add(i.cfg.Leeway).Before(t.NotBefore):
-		return refuse("nbf is in the future")
+		return Refusal("nbf is in the future")
 	case i.cfg.Issuer != "" && t.Issuer != i.cfg.Issuer:
-		return refuse("iss is another issuer")
+		return Refusal("iss is another issuer")
 	case !i.cfg.InsecureAnyAudience && !slices.ContainsFunc(t.Audience, i.isAudience):
-		return refuse("aud does not name this API")
+		return Refusal("aud does not name this API")
 	default:
 		return nil
 	}
 }
 
 func (i *Introspector) isAudience(aud string) bool { return slices.Contains(i.cfg.Audience, aud) }
-
-func refuse(reason string) error { return fmt.Errorf("%w: %s", oauthz.ErrInvalidToken, reason) }

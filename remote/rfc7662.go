@@ -54,7 +54,7 @@ func checkStatus(r *http.Response, body []byte) error {
 		members, _ := strictjson.Object(string(body)) // none, if it is no object
 		value, _ := strictjson.Lookup(members, "error")
 		if code, _ := strictjson.String(value); code == "unsupported_token_type" {
-			return refuse("the server does not introspect tokens of this kind")
+			return Refusal("the server does not introspect tokens of this kind")
 		}
 	}
 	return fault(0, "the endpoint refuses our request, or our credentials (status %d)", r.StatusCode)
@@ -75,7 +75,7 @@ func readAnswer(body string) (*oauthz.Token, error) {
 		return nil, fault(0, "the answer is nonsense: active is neither true nor false")
 	}
 	if isRefresh(members) {
-		return nil, refuse("is a refresh token")
+		return nil, Refusal("is a refresh token")
 	}
 	t, err := oauthz.ParseToken([]byte(body))
 	if err != nil {
@@ -98,7 +98,7 @@ func isRefresh(members []strictjson.Member) bool {
 
 // Refusal is for dialects: the token must not be accepted, for this reason, a
 // fixed string.
-func Refusal(reason string) error { return refuse(reason) }
+func Refusal(reason string) error { return fmt.Errorf("%w: %s", oauthz.ErrInvalidToken, reason) }
 
 // Fault is for dialects: nothing is known of the token, for this reason, a fixed
 // string and a status, never what an answer held.

@@ -116,7 +116,7 @@ func (d *signedDialect) Answer(r *http.Response, body []byte) (*oauthz.Token, er
 		return nil, refuseSigned(err)
 	}
 	if jws.Type != signedType {
-		return nil, refuse("the signed answer: typ is not " + signedType)
+		return nil, Refusal("the signed answer: typ is not " + signedType)
 	}
 	validity, err := d.keys.Verify(r.Request.Context(), &jws)
 	if err != nil {
@@ -157,17 +157,17 @@ func (d *signedDialect) read(jws *jose.JWS) (*oauthz.Token, error) {
 	now := d.now()
 	switch {
 	case envelope.Issuer != d.issuer:
-		return nil, refuse("the signed answer is of another issuer")
+		return nil, Refusal("the signed answer is of another issuer")
 	case !slices.Contains(envelope.Audience, d.audience):
-		return nil, refuse("the signed answer is for somebody else")
+		return nil, Refusal("the signed answer is for somebody else")
 	case envelope.IssuedAt.IsZero(), now.Sub(envelope.IssuedAt) > d.maxAge+d.leeway, envelope.IssuedAt.Sub(now) > d.leeway:
-		return nil, refuse("the signed answer is not of now")
+		return nil, Refusal("the signed answer is not of now")
 	case !envelope.ExpiresAt.IsZero() && !now.Before(envelope.ExpiresAt.Add(d.leeway)), now.Add(d.leeway).Before(envelope.NotBefore):
-		return nil, refuse("the signed answer is over, or not valid yet")
+		return nil, Refusal("the signed answer is over, or not valid yet")
 	}
 	answer, ok := envelope.Claim("token_introspection")
 	if !ok || answer[0] != '{' {
-		return nil, refuse("the signed answer holds no introspection")
+		return nil, Refusal("the signed answer holds no introspection")
 	}
 	return readAnswer(string(answer))
 }

@@ -201,7 +201,6 @@ func (s *Set) Ready() error {
 }
 
 // usable says whether a token can be judged by now, which may well be empty.
-
 func (s *Set) usable(now *state) error {
 	switch {
 	case now == nil:
