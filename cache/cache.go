@@ -162,21 +162,16 @@ func (cfg Config) withDefaults() Config {
 func (c *Cache) Introspect(ctx context.Context, token string) (*oauthz.Token, error) {
 	k := keyOf(token)
 	now := c.cfg.Now()
-	v, known := c.tokens.GetIfPresent(k)
-	if known && c.fresh(v, now) {
+	if v := c.recall(k, now); v != nil {
 		c.counters.hits.Add(1)
 		oauthz.ReportSource(ctx, oauthz.Remembered)
-		if c.cfg.RefreshAhead > 0 && c.shouldRefresh(v, now.Sub(v.stored)) {
+		if c.cfg.RefreshAhead > 0 && v.token != nil && c.shouldRefresh(v, now.Sub(v.stored)) {
 			c.flights.join(k, func(ctx context.Context, f *flight) { c.ask(ctx, f, k, token) })
 		}
-		return v.token, nil
-	}
-	if r, ok := c.refusals.GetIfPresent(k); ok && within(now.Sub(r.stored), c.cfg.NegativeTTL) {
-		c.counters.hits.Add(1)
-		oauthz.ReportSource(ctx, oauthz.Remembered)
-		return nil, r.err
+		return v.token, v.err
 	}
 	c.counters.misses.Add(1)
+	v, known := c.tokens.GetIfPresent(k)
 	t, err := c.wait(ctx, k, token)
 	if err != nil && known && isFault(err) && ctx.Err() == nil && c.servesStale(k, v) {
 		c.counters.stale.Add(1)
@@ -184,6 +179,17 @@ func (c *Cache) Introspect(ctx context.Context, token string) (*oauthz.Token, er
 		return v.token, nil
 	}
 	return t, err
+}
+
+// recall is what is remembered of k and may be served as it is, or nil.
+func (c *Cache) recall(k key, now time.Time) *verdict {
+	if v, ok := c.tokens.GetIfPresent(k); ok && c.fresh(v, now) {
+		return v
+	}
+	if r, ok := c.refusals.GetIfPresent(k); ok && within(now.Sub(r.stored), c.cfg.NegativeTTL) {
+		return r
+	}
+	return nil
 }
 
 // within says whether an age is below a bound, and one that can be: a clock that
@@ -240,7 +246,14 @@ func isFault(err error) bool {
 
 // wait asks, or waits with who asks already.
 func (c *Cache) wait(ctx context.Context, k key, token string) (*oauthz.Token, error) {
-	f := c.flights.join(k, func(ctx context.Context, f *flight) { c.ask(ctx, f, k, token) })
+	f := c.flights.join(k, func(ctx context.Context, f *flight) {
+		// Another flight may have ended since the caller looked.
+		if v := c.recall(k, c.cfg.Now()); v != nil {
+			f.token, f.err = v.token, v.err
+			return
+		}
+		c.ask(ctx, f, k, token)
+	})
 	defer c.flights.leave(k, f)
 	select {
 	case <-f.done:
@@ -252,13 +265,6 @@ func (c *Cache) wait(ctx context.Context, k key, token string) (*oauthz.Token, e
 
 // ask asks for all who wait for f, and remembers the answer.
 func (c *Cache) ask(ctx context.Context, f *flight, k key, token string) {
-	defer func() {
-		if v := recover(); v != nil { // nobody else could: this is a goroutine of ours
-			f.token, f.err = nil, &oauthz.Error{
-				Status: 500, Code: "server_error", Err: fmt.Errorf("cache: panic in the introspector: %T", v),
-			}
-		}
-	}()
 	c.counters.calls.Add(1)
 	f.token, f.err = c.next.Introspect(ctx, token)
 	if f.token == nil && f.err == nil {

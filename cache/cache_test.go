@@ -341,6 +341,38 @@ func TestCA12Herd(t *testing.T) {
 	})
 }
 
+// CA-12: who looked just before the answer came, and asks just after, is told of it too.
+func TestCA12Latecomer(t *testing.T) {
+	for name, answer := range map[string]*upstream{
+		"accepted": says(oauthztest.Claims{"sub": "alice"}), "refused": fails(oauthz.ErrInvalidToken),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var late atomic.Bool
+				hold := make(chan struct{})
+				c := newCache(t, answer, cache.Config{Now: func() time.Time {
+					now := time.Now()
+					if late.CompareAndSwap(true, false) {
+						<-hold
+					}
+					return now
+				}})
+				var first, second error
+				var clients sync.WaitGroup
+				late.Store(true)
+				clients.Go(func() { _, second = c.Introspect(t.Context(), "token") })
+				synctest.Wait()
+				time.Sleep(time.Millisecond) // of the bubble's clock
+				_, first = c.Introspect(t.Context(), "token")
+				close(hold)
+				clients.Wait()
+				assert.Equal(t, int64(1), answer.calls.Load())
+				assert.Equal(t, first, second)
+			})
+		})
+	}
+}
+
 // CA-13: the one who asked first goes away; the others get their answer.
 func TestCA13LeaderGoesAway(t *testing.T) {
 	t.Parallel()

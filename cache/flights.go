@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/oauthz/oauthz"
@@ -61,9 +62,19 @@ func (fs *flights) join(k key, ask func(context.Context, *flight)) *flight {
 			fs.drop(k, f)
 			close(f.done)
 		}()
+		defer f.recovered()
 		ask(ctx, f)
 	})
 	return f
+}
+
+// recovered makes a panic the answer. Nobody else could: the goroutine is ours.
+func (f *flight) recovered() {
+	if v := recover(); v != nil {
+		f.token, f.err = nil, &oauthz.Error{
+			Status: 500, Code: "server_error", Err: fmt.Errorf("cache: panic in the introspector: %T", v),
+		}
+	}
 }
 
 // leave gives up a seat. When the last one goes before the answer is there,
