@@ -351,18 +351,17 @@ func TestCA12Latecomer(t *testing.T) {
 				var late atomic.Bool
 				hold := make(chan struct{})
 				c := newCache(t, answer, cache.Config{Now: func() time.Time {
-					now := time.Now()
 					if late.CompareAndSwap(true, false) {
-						<-hold
+						defer func() { <-hold }()
+						return time.Now()
 					}
-					return now
+					return time.Now().Add(time.Millisecond)
 				}})
 				var first, second error
 				var clients sync.WaitGroup
 				late.Store(true)
 				clients.Go(func() { _, second = c.Introspect(t.Context(), "token") })
 				synctest.Wait()
-				time.Sleep(time.Millisecond) // of the bubble's clock
 				_, first = c.Introspect(t.Context(), "token")
 				close(hold)
 				clients.Wait()
