@@ -68,6 +68,8 @@ func (t *Token) field(name string) (value string, standard bool) {
 	case MatchTokenHash:
 		// Not a claim that a token can make of itself: see MatchTokenHash.
 		return quoteString(t.hash), true
+	case MatchTenant:
+		return quoteString(t.Tenant), true
 	default:
 		return "", false
 	}

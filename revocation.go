@@ -18,6 +18,10 @@ const MaxLeeway = 5 * time.Minute
 // it claims: every ES256 token has a valid twin with other bytes.
 const MatchTokenHash = "token_sha256"
 
+// MatchTenant names [Token.Tenant] in [Revocation.Match]: the customer acted
+// for, where the introspector knows it. No token can claim it of itself.
+const MatchTenant = "token_tenant"
+
 // Revocation says which tokens are revoked.
 type Revocation struct {
 	// Match holds claims that a token must all carry: a string, a number or a

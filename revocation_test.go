@@ -97,6 +97,22 @@ var revocationTests = []struct {
 	{name: "RV-06, RV-07 a token cannot say its own hash", list: by(match{"iss": "i", oauthz.MatchTokenHash: "h"}), claims: `{"iss":"i","token_sha256":"h"}`},
 }
 
+// What a tenant's tokens are revoked by is what the introspector says, not what the token does.
+func TestRevocationsByTenant(t *testing.T) {
+	t.Parallel()
+	list := revocations(t, by(match{"iss": "i", oauthz.MatchTenant: "Company/1"})...)
+	token := parse(t, `{"iss":"i","token_tenant":"Company/1","tenant":"Company/1"}`)
+	for _, tt := range []struct {
+		tenant string
+		want   bool
+	}{{"", false}, {"Company/2", false}, {"Company/1", true}} {
+		token.Tenant = tt.tenant
+		revoked, err := list.Revoked(t.Context(), token)
+		require.NoError(t, err)
+		assert.Equal(t, tt.want, revoked, tt.tenant)
+	}
+}
+
 func by(matches ...match) (revs []oauthz.Revocation) {
 	for _, m := range matches {
 		revs = append(revs, oauthz.Revocation{Match: m})
