@@ -36,11 +36,10 @@ var standardClaims = []string{
 
 // field returns the JSON of a standard claim, "" if its field is zero.
 func (t *Token) field(name string) (value string, standard bool) {
+	if text, ok := t.text(name); ok {
+		return quoteString(text), true
+	}
 	switch name {
-	case "iss":
-		return quoteString(t.Issuer), true
-	case "sub":
-		return quoteString(t.Subject), true
 	case "aud":
 		return quoteStrings(t.Audience), true
 	case "exp":
@@ -49,27 +48,39 @@ func (t *Token) field(name string) (value string, standard bool) {
 		return formatDate(t.NotBefore), true
 	case "iat":
 		return formatDate(t.IssuedAt), true
-	case "jti":
-		return quoteString(t.ID), true
-	case "client_id":
-		return quoteString(t.ClientID), true
-	case "sid":
-		return quoteString(t.SessionID), true
-	case "username":
-		return quoteString(t.Username), true
 	case "scope":
 		return quoteString(strings.Join(t.Scopes, " ")), true
 	case "cnf":
 		return t.Confirmation.json(t.claims), true
-	case "acr":
-		return quoteString(t.ACR), true
 	case "auth_time":
 		return formatDate(t.AuthTime), true
+	default:
+		return "", false
+	}
+}
+
+// text returns a standard claim that is a string, "" if its field is zero.
+func (t *Token) text(name string) (value string, standard bool) {
+	switch name {
+	case "iss":
+		return t.Issuer, true
+	case "sub":
+		return t.Subject, true
+	case "jti":
+		return t.ID, true
+	case "client_id":
+		return t.ClientID, true
+	case "sid":
+		return t.SessionID, true
+	case "username":
+		return t.Username, true
+	case "acr":
+		return t.ACR, true
+	// Not claims that a token can make of itself: see where they are declared.
 	case MatchTokenHash:
-		// Not a claim that a token can make of itself: see MatchTokenHash.
-		return quoteString(t.hash), true
+		return t.hash, true
 	case MatchTenant:
-		return quoteString(t.Tenant), true
+		return t.Tenant, true
 	default:
 		return "", false
 	}
@@ -101,8 +112,7 @@ func quoteString(s string) string {
 	if s == "" {
 		return ""
 	}
-	quoted, _ := json.Marshal(s) // a string always marshals
-	return string(quoted)
+	return quoted(s)
 }
 
 func quoteStrings(list []string) string {

@@ -71,8 +71,7 @@ func writeName(b *strings.Builder, name string) {
 	if b.Len() > 0 && b.String()[b.Len()-1] != '{' {
 		b.WriteByte(',')
 	}
-	quoted, _ := json.Marshal(name) // a string always marshals
-	b.Write(quoted)
+	b.WriteString(quoted(name))
 	b.WriteByte(':')
 }
 

@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-	"weak"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -200,27 +198,6 @@ func TestRevocationsExpire(t *testing.T) {
 			})
 		}
 	}
-}
-
-// RV-14: what is over is not only ignored but let go, or the list would grow for ever.
-func TestExpiredRevocationsAreLetGo(t *testing.T) {
-	t.Parallel()
-	now := epoch
-	list := &oauthz.Revocations{Now: func() time.Time { return now }}
-	revoke := func(expires time.Time) weak.Pointer[time.Location] {
-		zone := time.FixedZone("held by the entry alone", 0)
-		rev := oauthz.Revocation{Match: match{"iss": "i", "jti": "1"}, IssuedUntil: epoch.In(zone), Expires: expires}
-		require.NoError(t, list.Revoke(t.Context(), rev))
-		return weak.Make(zone)
-	}
-	zone := revoke(epoch)
-	runtime.GC()
-	assert.NotNil(t, zone.Value())
-	now = epoch.Add(time.Hour)
-	require.NoError(t, list.Revoke(t.Context(), by(match{"iss": "i", "jti": "2"})...))
-	runtime.GC()
-	assert.Nil(t, zone.Value())
-	runtime.KeepAlive(list)
 }
 
 // Of two entries for the same claims, the one that lasts longer counts, in either order.

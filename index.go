@@ -1,0 +1,286 @@
+package oauthz
+
+import (
+	"hash/maphash"
+	"iter"
+	"math/bits"
+	"sync/atomic"
+	"time"
+)
+
+// index finds revocations by what they match by. One goroutine at a time
+// changes it; any number read it meanwhile, and none waits for another.
+//
+// A revocation is a record of bytes, which never changes once it is written,
+// and one slot of a hash table that is stored after it. So there is nothing in
+// it that the garbage collector must follow, and a token that is not revoked
+// costs a look at one slot for each shape of match that is in use. What
+// is over is left out when the index is copied, which is also the only way in
+// which anything leaves it.
+type index struct {
+	seed    maphash.Seed
+	shapes  atomic.Pointer[[]shape]
+	issuers atomic.Pointer[[]string]
+	chunks  atomic.Pointer[[][]byte] // of records
+	table   atomic.Pointer[table]
+	end     atomic.Uint32 // the place behind the last record
+
+	// The writer's own.
+	shapeIDs, issuerIDs map[string]int
+	records             int       // slots in use
+	replaced            int       // records that no slot names any more
+	ends                time.Time // when the first of them is over; zero: never
+	looked              time.Time // when live was last counted
+}
+
+// shape is a list of names that revocations match by, beside iss.
+type shape struct {
+	names []string
+	hash  uint64
+}
+
+// table is a hash table with open addressing: each slot is 0, or the upper half
+// of it is a hash and the lower half the place of a record with that hash.
+type table struct {
+	slots []atomic.Uint64
+	shift uint // from a hash to its slot
+}
+
+const (
+	chunkBytes = 64 << 10
+	placeBytes = 8 // records begin at multiples of it, so that 32 bits can name 32 GiB
+	maxBytes   = placeBytes << 32
+)
+
+func newIndex(seed maphash.Seed, capacity int) *index {
+	x := &index{seed: seed, shapeIDs: map[string]int{}, issuerIDs: map[string]int{}}
+	x.shapes.Store(&[]shape{})
+	x.issuers.Store(&[]string{})
+	x.chunks.Store(&[][]byte{})
+	x.end.Store(1) // place 0 would be an empty slot
+	x.table.Store(newTable(capacity))
+	return x
+}
+
+// newTable has room for n records, at 5/8 of its slots.
+func newTable(n int) *table {
+	log := max(bits.Len(uint(n+n/2+n/8)), 4)
+	return &table{slots: make([]atomic.Uint64, 1<<log), shift: uint(32 - log)}
+}
+
+func (t *table) room() int { return len(t.slots) / 8 * 5 }
+
+func (t *table) home(hash uint32) int { return int(hash >> t.shift) }
+
+func (t *table) next(i int) int { return (i + 1) & (len(t.slots) - 1) }
+
+func (t *table) insert(hash, place uint32) {
+	i := t.home(hash)
+	for t.slots[i].Load() != 0 {
+		i = t.next(i)
+	}
+	t.slots[i].Store(slotOf(hash, place))
+}
+
+// names says whether a slot is that of the record at place, which has that hash.
+func (t *table) names(hash, place uint32) bool {
+	for i := t.home(hash); ; i = t.next(i) {
+		switch t.slots[i].Load() {
+		case 0:
+			return false
+		case slotOf(hash, place):
+			return true
+		}
+	}
+}
+
+func slotOf(hash, place uint32) uint64 { return uint64(hash)<<32 | uint64(place) }
+
+func mix(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a^0x9E3779B97F4A7C15, b^0xD1B54A32D192ED03)
+	return hi ^ lo
+}
+
+// hash is of the key that a record is found by.
+func (x *index) hash(s *shape, issuer string, values []matchValue) uint32 {
+	h := mix(s.hash, maphash.String(x.seed, issuer))
+	for i := range values {
+		h = mix(h+uint64(values[i].kind), maphash.String(x.seed, values[i].text))
+	}
+	return uint32(h >> 32)
+}
+
+// record is the one at place, from its hash on. It is only read.
+func (x *index) record(place uint32) record {
+	at := int(place) * placeBytes
+	return (*x.chunks.Load())[at/chunkBytes][at%chunkBytes:]
+}
+
+// revoked says whether a record matches t.
+func (x *index) revoked(t *Token, now time.Time) bool {
+	shapes := *x.shapes.Load()
+	for id := range shapes {
+		if x.shapeRevokes(id, &shapes[id], t, now) {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *index) shapeRevokes(id int, s *shape, t *Token, now time.Time) bool {
+	var few [4]matchValue
+	values := few[:0]
+	var lists [][]matchValue // of the claims that are arrays
+	for i, name := range s.names {
+		first, more, ok := t.matchable(name)
+		if !ok {
+			return false
+		}
+		values = append(values, first)
+		if more != nil {
+			if lists == nil {
+				lists = make([][]matchValue, len(s.names))
+			}
+			lists[i] = more
+		}
+	}
+	k := key{id, t.Issuer, values}
+	if lists == nil {
+		return x.find(x.hash(s, t.Issuer, values), &k, t, now)
+	}
+	return x.anyRevokes(s, &k, lists, t, now)
+}
+
+// find looks the key up.
+func (x *index) find(hash uint32, k *key, t *Token, now time.Time) bool {
+	table := x.table.Load()
+	for i := table.home(hash); ; i = table.next(i) {
+		slot := table.slots[i].Load()
+		if slot == 0 {
+			return false
+		}
+		if uint32(slot>>32) != hash {
+			continue
+		}
+		if rest, ok := x.is(x.record(uint32(slot)), k); ok {
+			if term, _ := readTerm(rest); term.revokes(t, now) {
+				return true
+			}
+		}
+	}
+}
+
+// maxProbes is how many combinations of values are looked up one by one. A
+// token whose claims are long lists has more, and then what is held is gone
+// through instead: the product of two lists may be far larger than either.
+const maxProbes = 1024
+
+func (x *index) anyRevokes(s *shape, k *key, lists [][]matchValue, t *Token, now time.Time) bool {
+	probes := 1
+	for _, more := range lists {
+		probes = min(probes*(len(more)+1), maxProbes+1)
+	}
+	if probes > maxProbes {
+		return x.scan(k, lists, t, now)
+	}
+	return x.probe(s, k, lists, 0, t, now)
+}
+
+// probe looks up every way to choose the values from the i-th on.
+func (x *index) probe(s *shape, k *key, lists [][]matchValue, i int, t *Token, now time.Time) bool {
+	if i == len(lists) {
+		return x.find(x.hash(s, k.issuer, k.values), k, t, now)
+	}
+	first := k.values[i]
+	defer func() { k.values[i] = first }()
+	if x.probe(s, k, lists, i+1, t, now) {
+		return true
+	}
+	for _, k.values[i] = range lists[i] {
+		if x.probe(s, k, lists, i+1, t, now) {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *index) scan(k *key, lists [][]matchValue, t *Token, now time.Time) bool {
+	sets := make([]map[matchValue]bool, len(lists))
+	for i, more := range lists {
+		sets[i] = map[matchValue]bool{k.values[i]: true}
+		for _, v := range more {
+			sets[i][v] = true
+		}
+	}
+	for _, r := range x.all() {
+		id, issuer, rest := r.header()
+		if id != k.shape || (*x.issuers.Load())[issuer] != k.issuer {
+			continue
+		}
+		within := true
+		for _, set := range sets {
+			var v matchValue
+			v, rest = readValue(rest)
+			within = within && set[v]
+		}
+		if term, _ := readTerm(rest); within && term.revokes(t, now) {
+			return true
+		}
+	}
+	return false
+}
+
+// all yields the records and their places, in the order in which they were
+// added, those too that are over or that another has replaced.
+func (x *index) all() iter.Seq2[uint32, record] {
+	return func(yield func(uint32, record) bool) {
+		const perChunk = chunkBytes / placeBytes
+		end := x.end.Load()
+		for place := uint32(1); place < end; {
+			r := x.record(place)
+			if r.size() == 0 { // the rest of the chunk is empty
+				place = (place/perChunk + 1) * perChunk
+				continue
+			}
+			if !yield(place, r) {
+				return
+			}
+			place += r.places()
+		}
+	}
+}
+
+// held yields those of all that apply at now.
+func (x *index) held(now time.Time) iter.Seq2[uint32, record] {
+	return func(yield func(uint32, record) bool) {
+		for place, r := range x.all() {
+			t := x.term(r)
+			if !t.over(now) && x.table.Load().names(r.hash(), place) && !yield(place, r) {
+				return
+			}
+		}
+	}
+}
+
+func (x *index) shapeID(names []string) int {
+	joined := joined(names)
+	id, ok := x.shapeIDs[joined]
+	if !ok {
+		id = len(x.shapeIDs)
+		x.shapeIDs[joined] = id
+		shapes := append(*x.shapes.Load(), shape{names, maphash.String(x.seed, joined)})
+		x.shapes.Store(&shapes)
+	}
+	return id
+}
+
+func (x *index) issuerID(issuer string) int {
+	id, ok := x.issuerIDs[issuer]
+	if !ok {
+		id = len(x.issuerIDs)
+		x.issuerIDs[issuer] = id
+		issuers := append(*x.issuers.Load(), issuer)
+		x.issuers.Store(&issuers)
+	}
+	return id
+}

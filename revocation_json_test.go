@@ -1,0 +1,97 @@
+package oauthz_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+)
+
+func asJSON(t testing.TB, rev oauthz.Revocation) string {
+	t.Helper()
+	doc, err := json.Marshal(rev)
+	require.NoError(t, err)
+	return string(doc)
+}
+
+func TestRevocationJSON(t *testing.T) {
+	t.Parallel()
+	rev := oauthz.Revocation{
+		Match:       match{"iss": "i", "sub": `a"<b>`, "n": int64(9007199254740993), "f": 1.50, "big": json.Number("1e400"), "b": false},
+		IssuedUntil: time.Date(2026, 11, 22, 1, 2, 3, 4, time.FixedZone("", 3600)),
+		Expires:     epoch,
+		Reason:      "lost\n",
+	}
+	doc := asJSON(t, rev)
+	assert.Equal(t, `{"match":{"iss":"i","b":false,"big":1e400,"f":15e-1,"n":9007199254740993,"sub":"a\"\u003cb\u003e"},`+
+		`"issued_until":"2026-11-22T00:02:03.000000004Z","expires":"`+epoch.UTC().Format(time.RFC3339Nano)+`","reason":"lost\n"}`, doc)
+	var back oauthz.Revocation
+	require.NoError(t, json.Unmarshal([]byte(doc), &back))
+	assert.Equal(t, doc, asJSON(t, back))
+	assert.Equal(t, json.Number("9007199254740993"), back.Match["n"])
+
+	list := revocations(t, back)
+	revoked, err := list.Revoked(t.Context(), parse(t, `{"iss":"i","sub":"a\"<b>","n":9007199254740993,"f":1.5,"big":10e399,"b":false,"iat":0}`))
+	require.NoError(t, err)
+	assert.True(t, revoked)
+}
+
+func TestRevocationJSONIsStrict(t *testing.T) {
+	t.Parallel()
+	for doc, want := range map[string]string{
+		`{}`:                                                "match has no iss",
+		`[]`:                                                "strictjson: not of the expected type",
+		`{"match":{"jti":"1"}}`:                             "match has no iss",
+		`{"match":{"iss":7}}`:                               "match has no iss",
+		`{"match":{"iss":"i","a":null}}`:                    "match: strictjson: not of the expected type",
+		`{"match":{"iss":"i","a":["b"]}}`:                   "match: strictjson: not of the expected type",
+		`{"match":{"iss":"i","iss":"j"}}`:                   "strictjson: repeated member name",
+		`{"match":{"iss":"i"},"Expires":"x"}`:               "a member that is not known",
+		`{"match":{"iss":"i"},"secret-canary":1}`:           "a member that is not known",
+		`{"match":{"iss":"i"},"expires":"canary"}`:          "expires: want a time of RFC 3339",
+		`{"match":{"iss":"i"},"expires":7}`:                 "expires: strictjson: not of the expected type",
+		`{"match":{"iss":"i"},"reason":7}`:                  "reason: strictjson: not of the expected type",
+		`{"match":{"iss":"i"},"at":"0001-01-01T00:00:00Z"}`: "at: want a time of RFC 3339",
+		`{"match":{"iss":"i"}} {}`:                          "strictjson: not well-formed JSON",
+	} {
+		rev := oauthz.Revocation{Reason: "unchanged"}
+		assert.EqualError(t, rev.UnmarshalJSON([]byte(doc)), "oauthz: revocation: "+want, doc)
+		assert.Equal(t, oauthz.Revocation{Reason: "unchanged"}, rev, doc)
+	}
+	_, err := json.Marshal(oauthz.Revocation{Match: match{"iss": "i"}, Expires: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)})
+	assert.Error(t, err)
+}
+
+// What is read is written so that it is read as the same, and a list takes it.
+func FuzzRevocationJSON(f *testing.F) {
+	f.Add([]byte(`{"match":{"iss":"i","sub":"s","n":70e-1,"b":true},"issued_until":"2026-11-22T00:00:00.5+01:00","reason":"r"}`))
+	f.Add([]byte(`{"match":{"iss":"i","jti":"\u0000"},"expires":"9999-12-31T23:59:59Z","at":"2026-11-22T00:00:00Z"}`))
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		var rev oauthz.Revocation
+		if rev.UnmarshalJSON(doc) != nil {
+			return
+		}
+		first, err := rev.MarshalJSON()
+		if err != nil { // a time that is in the year 10000 in UTC
+			return
+		}
+		var back oauthz.Revocation
+		require.NoError(t, back.UnmarshalJSON(first))
+		second, err := back.MarshalJSON()
+		require.NoError(t, err)
+		assert.Equal(t, string(first), string(second))
+		list := &oauthz.Revocations{Now: func() time.Time { return time.Time{} }}
+		require.NoError(t, list.Revoke(t.Context(), rev, back))
+		all, err := list.All(oauthz.Query{Match: rev.Match})
+		require.NoError(t, err)
+		for held := range all {
+			got, err := held.MarshalJSON()
+			require.NoError(t, err)
+			assert.Equal(t, string(first), string(got))
+		}
+	})
+}
