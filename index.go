@@ -117,7 +117,7 @@ func (x *index) record(place uint32) record {
 }
 
 // revoked says whether a record matches t.
-func (x *index) revoked(t *Token, now time.Time) bool {
+func (x *index) revoked(t *Token, now func() time.Time) bool {
 	shapes := *x.shapes.Load()
 	for id := range shapes {
 		if x.shapeRevokes(id, &shapes[id], t, now) {
@@ -127,7 +127,7 @@ func (x *index) revoked(t *Token, now time.Time) bool {
 	return false
 }
 
-func (x *index) shapeRevokes(id int, s *shape, t *Token, now time.Time) bool {
+func (x *index) shapeRevokes(id int, s *shape, t *Token, now func() time.Time) bool {
 	var few [4]matchValue
 	values := few[:0]
 	var lists [][]matchValue // of the claims that are arrays
@@ -152,7 +152,7 @@ func (x *index) shapeRevokes(id int, s *shape, t *Token, now time.Time) bool {
 }
 
 // find looks the key up.
-func (x *index) find(hash uint32, k *key, t *Token, now time.Time) bool {
+func (x *index) find(hash uint32, k *key, t *Token, now func() time.Time) bool {
 	table := x.table.Load()
 	for i := table.home(hash); ; i = table.next(i) {
 		slot := table.slots[i].Load()
@@ -163,7 +163,7 @@ func (x *index) find(hash uint32, k *key, t *Token, now time.Time) bool {
 			continue
 		}
 		if rest, ok := x.is(x.record(uint32(slot)), k); ok {
-			if term, _ := readTerm(rest); term.revokes(t, now) {
+			if term, _ := readTerm(rest); term.revokes(t, now()) {
 				return true
 			}
 		}
@@ -175,7 +175,7 @@ func (x *index) find(hash uint32, k *key, t *Token, now time.Time) bool {
 // through instead: the product of two lists may be far larger than either.
 const maxProbes = 1024
 
-func (x *index) anyRevokes(s *shape, k *key, lists [][]matchValue, t *Token, now time.Time) bool {
+func (x *index) anyRevokes(s *shape, k *key, lists [][]matchValue, t *Token, now func() time.Time) bool {
 	probes := 1
 	for _, more := range lists {
 		probes = min(probes*(len(more)+1), maxProbes+1)
@@ -187,7 +187,7 @@ func (x *index) anyRevokes(s *shape, k *key, lists [][]matchValue, t *Token, now
 }
 
 // probe looks up every way to choose the values from the i-th on.
-func (x *index) probe(s *shape, k *key, lists [][]matchValue, i int, t *Token, now time.Time) bool {
+func (x *index) probe(s *shape, k *key, lists [][]matchValue, i int, t *Token, now func() time.Time) bool {
 	if i == len(lists) {
 		return x.find(x.hash(s, k.issuer, k.values), k, t, now)
 	}
@@ -204,7 +204,7 @@ func (x *index) probe(s *shape, k *key, lists [][]matchValue, i int, t *Token, n
 	return false
 }
 
-func (x *index) scan(k *key, lists [][]matchValue, t *Token, now time.Time) bool {
+func (x *index) scan(k *key, lists [][]matchValue, t *Token, now func() time.Time) bool {
 	sets := make([]map[matchValue]bool, len(lists))
 	for i, more := range lists {
 		sets[i] = map[matchValue]bool{k.values[i]: true}
@@ -223,7 +223,7 @@ func (x *index) scan(k *key, lists [][]matchValue, t *Token, now time.Time) bool
 			v, rest = readValue(rest)
 			within = within && set[v]
 		}
-		if term, _ := readTerm(rest); within && term.revokes(t, now) {
+		if term, _ := readTerm(rest); within && term.revokes(t, now()) {
 			return true
 		}
 	}
