@@ -68,9 +68,9 @@ const (
 type Client struct {
 	cfg          Config        // but for ClientSecret and Revoker
 	secret       func() string // which fmt would print, as it does all that is in an unexported field
+	recorder     func() *remote.Recorder
 	introspector *remote.Introspector
 	http         *fetch.Client
-	recorder     *remote.Recorder // behind a pointer, where fmt does not look into the Revoker
 }
 
 // New makes a Client, or says everything that is wrong with cfg. It calls nobody.
@@ -82,9 +82,12 @@ func New(cfg Config) (*Client, error) {
 	secret := string(cfg.ClientSecret)
 	recorder := cfg.recorder()
 	cfg.ClientSecret, cfg.Revoker = "", nil
-	c := &Client{cfg: cfg, secret: func() string { return secret }, recorder: recorder, http: fetch.New(fetch.Config{
-		HTTPClient: cfg.HTTPClient, MaxBytes: maxAnswerBytes, Timeout: timeout, Concurrency: concurrency,
-	})}
+	c := &Client{
+		cfg: cfg, secret: func() string { return secret }, recorder: func() *remote.Recorder { return recorder },
+		http: fetch.New(fetch.Config{
+			HTTPClient: cfg.HTTPClient, MaxBytes: maxAnswerBytes, Timeout: timeout, Concurrency: concurrency,
+		}),
+	}
 	introspector, err := remote.New(context.Background(), remote.Config{ // with an Endpoint, it starts nothing
 		Endpoint: cfg.BaseURL + tokenInfoPath, Issuer: cfg.BaseURL, Dialect: dialect{c}, Recognize: recognize,
 		InsecureAnyAudience: true, HTTPClient: cfg.HTTPClient, Now: cfg.Now,

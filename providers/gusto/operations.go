@@ -75,9 +75,9 @@ func (c *Client) Revoke(ctx context.Context, token string) error {
 	if err := checkToken(opRevoke, token); err != nil {
 		return err
 	}
-	return c.recorder.Revoke(ctx, opRevoke, func(ctx context.Context) error {
+	return c.recorder().Revoke(ctx, opRevoke, func(ctx context.Context) error {
 		return c.revoke(ctx, token)
-	}, c.recorder.OfToken(token, keepToken))
+	}, c.recorder().OfToken(token, keepToken))
 }
 
 func (c *Client) revoke(ctx context.Context, token string) error {
@@ -158,7 +158,7 @@ func (c *Client) DisconnectAppIntegration(ctx context.Context, systemToken oauth
 	if companyID == "" || companyID == "." || companyID == ".." { // which no escaping keeps from meaning another path
 		return failed(opDisconnect, 0, errors.New("the company id is empty or is no id"))
 	}
-	return c.recorder.Revoke(ctx, opDisconnect, func(ctx context.Context) error {
+	return c.recorder().Revoke(ctx, opDisconnect, func(ctx context.Context) error {
 		return c.disconnect(ctx, systemToken, companyID)
 	}, c.ofCompany(companyID)...)
 }
@@ -196,7 +196,7 @@ func (c *Client) ofCompany(id string) []oauthz.Revocation {
 	for i, id := range ids {
 		company := Entity{Type: "Company", UUID: id}
 		revs[i] = oauthz.Revocation{
-			Match:       map[string]any{"iss": c.recorder.Issuer, oauthz.MatchTenant: company.String()},
+			Match:       map[string]any{"iss": c.recorder().Issuer, oauthz.MatchTenant: company.String()},
 			IssuedUntil: now, Expires: now.Add(keepCompany),
 		}
 	}
