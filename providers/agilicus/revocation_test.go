@@ -35,6 +35,16 @@ type scene struct {
 	passed    atomic.Int32 // requests that the handler got
 }
 
+// shared is a list that is far away: it takes nothing from a caller who is gone.
+type shared struct{ *oauthz.Revocations }
+
+func (l shared) Revoke(ctx context.Context, revs ...oauthz.Revocation) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return l.Revocations.Revoke(ctx, revs...)
+}
+
 // newScene has the vendor answer what revokes by revoke.
 func newScene(t *testing.T, introspection string, revoke http.HandlerFunc, edit ...func(*agilicus.Config)) *scene {
 	t.Helper()
@@ -53,7 +63,7 @@ func newScene(t *testing.T, introspection string, revoke http.HandlerFunc, edit 
 	}))
 	t.Cleanup(server.Close)
 	cfg := config(server.URL, server.Client())
-	cfg.Revoker = &s.list
+	cfg.Revoker = shared{&s.list}
 	for _, e := range edit {
 		e(&cfg)
 	}

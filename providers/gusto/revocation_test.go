@@ -41,6 +41,16 @@ type scene struct {
 
 func (s *scene) clock() time.Time { return epoch.Add(time.Duration(s.now.Load())) }
 
+// shared is a list that is far away: it takes nothing from a caller who is gone.
+type shared struct{ *oauthz.Revocations }
+
+func (l shared) Revoke(ctx context.Context, revs ...oauthz.Revocation) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return l.Revocations.Revoke(ctx, revs...)
+}
+
 // newScene has the vendor answer what revokes by revoke.
 func newScene(t *testing.T, revoke http.HandlerFunc, change ...func(*gusto.Config)) *scene {
 	t.Helper()
@@ -63,7 +73,7 @@ func newScene(t *testing.T, revoke http.HandlerFunc, change ...func(*gusto.Confi
 	t.Cleanup(server.Close)
 	cfg := gusto.Config{
 		BaseURL: server.URL + "/", ClientID: "app", ClientSecret: secret, InsecureAnyClient: true,
-		HTTPClient: server.Client(), Revoker: &s.list, Now: s.clock,
+		HTTPClient: server.Client(), Revoker: shared{&s.list}, Now: s.clock,
 	}
 	for _, f := range change {
 		f(&cfg)
