@@ -42,10 +42,10 @@ func TestRecorderRecordsFirst(t *testing.T) {
 		}}, revs)
 		return nil
 	}))
-	rev := r.OfToken("token", time.Hour)
-	require.NoError(t, r.Revoke(t.Context(), "revoke", func(context.Context) error { steps = append(steps, "vendor"); return nil }, rev))
+	revs := []oauthz.Revocation{r.OfToken("token", time.Hour)}
+	require.NoError(t, r.Revoke(t.Context(), "revoke", func(context.Context) error { steps = append(steps, "vendor"); return nil }, revs...))
 	assert.Equal(t, []string{"list", "vendor"}, steps)
-	assert.Empty(t, rev.Reason, "the caller's own is not changed")
+	assert.Empty(t, revs[0].Reason, "the caller's own is not changed")
 	assert.Zero(t, r.OfToken("token", 0).Expires, "for ever")
 }
 
