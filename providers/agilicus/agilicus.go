@@ -44,10 +44,10 @@ type Config struct {
 	// then refuses the token at once, whatever a cache remembers. Default: none, and
 	// the token is accepted until the end of the cache's TTL.
 	Revoker oauthz.Revoker
-	// MaxTokenLifetime is the longest that a token lives. What Revoker
-	// is told is kept that long; with less than the truth, a token that Agilicus
-	// failed to revoke is accepted again. Default: for ever, for Agilicus documents no bound, and
-	// has tokens that do not expire.
+	// MaxTokenLifetime is the longest that a token lives. What Revoker is told is
+	// kept that long; with less than the truth, a token that Agilicus failed to
+	// revoke is accepted again. Default: for ever, for Agilicus documents no bound,
+	// and has tokens that do not expire.
 	MaxTokenLifetime time.Duration
 	// HTTPClient dials. Redirects are not followed, whatever it says. Default: one
 	// with http.DefaultTransport.

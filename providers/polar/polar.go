@@ -51,10 +51,10 @@ type Config struct {
 	// then refuses the token at once, whatever a cache remembers. Default: none, and
 	// the token is accepted until the end of the cache's TTL.
 	Revoker oauthz.Revoker
-	// MaxTokenLifetime is the longest that an access token of ClientID lives. What Revoker
-	// is told is kept that long; with less than the truth, a token that Polar
-	// failed to revoke is accepted again. Default: for ever, for Polar documents no bound
-	// (in its examples, a token lives 10 days).
+	// MaxTokenLifetime is the longest that an access token of ClientID lives. What
+	// Revoker is told is kept that long; with less than the truth, a token that
+	// Polar failed to revoke is accepted again. Default: for ever, for Polar
+	// documents no bound (in its examples, a token lives 10 days).
 	MaxTokenLifetime time.Duration
 	// HTTPClient dials. Redirects are not followed, whatever it says. Default: one
 	// with http.DefaultTransport.
