@@ -21,7 +21,8 @@ type OperationError struct {
 	// Err is the cause, where the status is not all of it. It may match
 	// [ErrNoCredential] or [oauthz.ErrUnrecognized] (nothing was sent),
 	// [oauthz.ErrInvalidToken] (the token is dead), [oauthz.ErrUnavailable] (try
-	// again later), or what ended the context.
+	// again later), [ErrNotRecorded] (it is about the list here, not the vendor), or
+	// what ended the context.
 	Err error
 }
 

@@ -39,6 +39,16 @@ type Config struct {
 	// BaseURL is where Agilicus is: https, or http on loopback. It is also the
 	// Issuer of tokens. Default Production.
 	BaseURL string
+	// Revoker is told of the token that Revoke revokes, before Agilicus is asked
+	// and whatever it answers: a Guard that has the same list in its Revocations
+	// then refuses the token at once, whatever a cache remembers. Default: none, and
+	// the token is accepted until the end of the cache's TTL.
+	Revoker oauthz.Revoker
+	// MaxTokenLifetime is the longest that a token lives. What Revoker is told is
+	// kept that long; with less than the truth, a token that Agilicus failed to
+	// revoke is accepted again. Default: for ever, for Agilicus documents no bound,
+	// and has tokens that do not expire.
+	MaxTokenLifetime time.Duration
 	// HTTPClient dials. Redirects are not followed, whatever it says. Default: one
 	// with http.DefaultTransport.
 	HTTPClient *http.Client
@@ -70,13 +80,20 @@ func New(cfg Config) (*Client, error) {
 	// With an Endpoint it starts nothing that a context would have to end.
 	introspector, err := remote.New(context.Background(), remote.Config{
 		Endpoint: a.endpoint("introspect"), Audience: cfg.Audience, InsecureAnyAudience: cfg.InsecureAnyAudience,
-		Dialect:   dialect{issuer: strings.TrimRight(cfg.BaseURL, "/"), options: cfg.Options.clone()},
+		Dialect:   dialect{issuer: cfg.issuer(), options: cfg.Options.clone()},
 		Recognize: isJWT, HTTPClient: cfg.HTTPClient, Now: cfg.Now,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("agilicus: config: %w", err)
 	}
 	return &Client{introspector: introspector, api: a}, nil
+}
+
+// issuer is that of all tokens.
+func (cfg *Config) issuer() string { return strings.TrimRight(cfg.BaseURL, "/") }
+
+func (cfg *Config) recorder() *remote.Recorder {
+	return &remote.Recorder{Vendor: "agilicus", Issuer: cfg.issuer(), Revoker: cfg.Revoker, Now: cfg.Now}
 }
 
 func (cfg *Config) check() (*url.URL, error) {
@@ -96,6 +113,15 @@ func (cfg *Config) check() (*url.URL, error) {
 	}
 	if slices.Contains(cfg.Audience, "") {
 		wrong("Audience holds an empty string")
+	}
+	if err := cfg.recorder().Check(); err != nil {
+		wrong("Revoker %w", err)
+	}
+	if cfg.MaxTokenLifetime < 0 {
+		wrong("MaxTokenLifetime is negative")
+	}
+	if cfg.MaxTokenLifetime != 0 && cfg.Revoker == nil {
+		wrong("MaxTokenLifetime without Revoker")
 	}
 	return base, errors.Join(errs...)
 }

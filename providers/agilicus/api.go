@@ -45,12 +45,18 @@ type api struct {
 	bearer func(ctx context.Context) (oauthz.Secret, error)
 	client *fetch.Client
 	now    func() time.Time
+
+	recorder *remote.Recorder
+	keep     time.Duration // what is recorded; 0: for ever
 }
 
 func newAPI(base *url.URL, cfg *Config) *api {
-	return &api{base: base, bearer: cfg.BearerToken, now: cfg.Now, client: fetch.New(fetch.Config{
-		HTTPClient: cfg.HTTPClient, MaxBytes: maxAnswerBytes, Timeout: timeout, Concurrency: maxConcurrent,
-	})}
+	return &api{
+		base: base, bearer: cfg.BearerToken, now: cfg.Now, recorder: cfg.recorder(), keep: cfg.MaxTokenLifetime,
+		client: fetch.New(fetch.Config{
+			HTTPClient: cfg.HTTPClient, MaxBytes: maxAnswerBytes, Timeout: timeout, Concurrency: maxConcurrent,
+		}),
+	}
 }
 
 // endpoint is one below /v1/tokens, or that itself.

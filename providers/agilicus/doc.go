@@ -34,6 +34,11 @@
 //     [oauthz.FirstOf]; behind [localjwt], which refuses the JWTs of others, it is
 //     never asked.
 //
+// A cache goes on accepting a token that was revoked until its TTL is over. Give
+// [Config].Revoker the list that the Guard has in its Revocations, and
+// [Client.Revoke] ends that too, on all instances that share the list and name the
+// same BaseURL.
+//
 // All operations but Introspect fail with a *[remote.OperationError], which
 // errors.As finds: it says what failed, which status the answer had, and how long
 // Agilicus asks to wait.

@@ -100,10 +100,9 @@ func (d dialect) Answer(r *http.Response, body []byte) (*oauthz.Token, error) {
 	if in.refresh {
 		return nil, remote.Refusal("is a refresh token")
 	}
-	t.Tenant = in.Org
-	if t.Issuer == "" {
-		t.Issuer = d.issuer
-	}
+	// No iss is documented. One that came all the same would be one that no
+	// revocation here names.
+	t.Tenant, t.Issuer = in.Org, d.issuer
 	if t.SessionID == "" {
 		t.SessionID = in.Session
 	}

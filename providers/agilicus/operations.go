@@ -61,19 +61,32 @@ type RevokeOptions struct {
 }
 
 // Revoke revokes token. It fails with a *[remote.OperationError].
+//
+// With a [Config].Revoker, token is also revoked here, by its hash: also if
+// Agilicus fails, and if ctx is over. An error is then that of Agilicus, one that
+// matches [remote.ErrNotRecorded], or both joined; call it again until there is
+// none. Nothing is recorded of what is not sent because it is no JWT.
+//
+// What is recorded is this one string, as this Client introspects it. The tokens
+// that go with AllSessions are accepted until the end of the cache's TTL, and so
+// is, while Agilicus fails, the same token in another spelling, of which every
+// JWT has some. To refuse those at once, have the list revoke the Issuer with the
+// Subject, or with the ID, of what [Client.Introspect] returned.
 func (c *Client) Revoke(ctx context.Context, token oauthz.Secret, options RevokeOptions) error {
 	const operation = "revoke"
 	if !isJWT(string(token)) {
 		return failed(operation, 0, errNotJWT)
 	}
-	_, err := c.api.do(ctx, call{
-		operation: operation, method: http.MethodPost, path: "revoke", want: http.StatusNoContent,
-		in: struct {
-			Token       string `json:"token"`
-			AllSessions bool   `json:"all_sessions,omitempty"`
-		}{string(token), options.AllSessions},
-	})
-	return err
+	return c.api.recorder.Revoke(ctx, operation, func(ctx context.Context) error {
+		_, err := c.api.do(ctx, call{
+			operation: operation, method: http.MethodPost, path: "revoke", want: http.StatusNoContent,
+			in: struct {
+				Token       string `json:"token"`
+				AllSessions bool   `json:"all_sessions,omitempty"`
+			}{string(token), options.AllSessions},
+		})
+		return err
+	}, c.api.recorder.OfToken(string(token), c.api.keep))
 }
 
 // CreateTokenRequest describes a token to be issued. Subject, Org, Audiences and

@@ -45,6 +45,11 @@ type Config struct {
 	// must be set, for Gusto does not say to which one a token was issued: a
 	// token that a user gave to another application is then good for this API.
 	InsecureAnyClient bool
+	// Revoker is told what Revoke and DisconnectAppIntegration revoke, before Gusto
+	// is asked and whatever it answers: a Guard that has the same list in its
+	// Revocations then refuses it at once, whatever a cache remembers. Default:
+	// none, and tokens are accepted until the end of the cache's TTL.
+	Revoker oauthz.Revoker
 	// HTTPClient dials. Redirects are not followed, whatever it says. Default:
 	// one with http.DefaultTransport, which also means its proxy settings.
 	HTTPClient *http.Client
@@ -61,8 +66,9 @@ const (
 
 // Client asks Gusto. It is an [oauthz.Introspector], and safe for concurrent use.
 type Client struct {
-	cfg          Config        // but for ClientSecret
+	cfg          Config        // but for ClientSecret and Revoker
 	secret       func() string // which fmt would print, as it does all that is in an unexported field
+	recorder     func() *remote.Recorder
 	introspector *remote.Introspector
 	http         *fetch.Client
 }
@@ -74,10 +80,14 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	secret := string(cfg.ClientSecret)
-	cfg.ClientSecret = ""
-	c := &Client{cfg: cfg, secret: func() string { return secret }, http: fetch.New(fetch.Config{
-		HTTPClient: cfg.HTTPClient, MaxBytes: maxAnswerBytes, Timeout: timeout, Concurrency: concurrency,
-	})}
+	recorder := cfg.recorder()
+	cfg.ClientSecret, cfg.Revoker = "", nil
+	c := &Client{
+		cfg: cfg, secret: func() string { return secret }, recorder: func() *remote.Recorder { return recorder },
+		http: fetch.New(fetch.Config{
+			HTTPClient: cfg.HTTPClient, MaxBytes: maxAnswerBytes, Timeout: timeout, Concurrency: concurrency,
+		}),
+	}
 	introspector, err := remote.New(context.Background(), remote.Config{ // with an Endpoint, it starts nothing
 		Endpoint: cfg.BaseURL + tokenInfoPath, Issuer: cfg.BaseURL, Dialect: dialect{c}, Recognize: recognize,
 		InsecureAnyAudience: true, HTTPClient: cfg.HTTPClient, Now: cfg.Now,
@@ -103,6 +113,11 @@ func (cfg Config) withDefaults() Config {
 	return cfg
 }
 
+// recorder has the Issuer that the introspector has.
+func (cfg *Config) recorder() *remote.Recorder {
+	return &remote.Recorder{Vendor: "gusto", Issuer: cfg.BaseURL, Revoker: cfg.Revoker, Now: cfg.Now}
+}
+
 func (cfg *Config) check() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("gusto: config: "+format, args...)) }
@@ -123,6 +138,9 @@ func (cfg *Config) check() error {
 	if !cfg.InsecureAnyClient {
 		wrong("InsecureAnyClient must be set: Gusto does not say which application a token was issued to, " +
 			"so that those of all other applications are accepted too")
+	}
+	if err := cfg.recorder().Check(); err != nil {
+		wrong("Revoker %w", err)
 	}
 	return errors.Join(errs...)
 }

@@ -12,6 +12,15 @@
 // good for this API too, and nothing in the answer could tell. An API that is in
 // doubt compares [oauthz.Token.Tenant] with the companies that it knows.
 //
+// A cache goes on accepting a token that was revoked until its TTL is over. Give
+// [Config].Revoker the list that the Guard has in its Revocations, and Revoke and
+// DisconnectAppIntegration end that too, on all instances that share the list and
+// name the same BaseURL:
+//
+//	var list oauthz.Revocations // or one that instances share
+//	client, err := gusto.New(gusto.Config{…, Revoker: &list})
+//	guard, err := oauthz.New(oauthz.Config{Introspector: cached, Revocations: []oauthz.RevocationList{&list}})
+//
 // All operations but Introspect fail with a *[remote.OperationError], which
 // errors.As finds: it says what failed, which status the answer had, and how long
 // Gusto asks to wait.

@@ -62,6 +62,12 @@ func (c *Client) TokenInfo(ctx context.Context, token string) (*TokenInfo, error
 // ClientSecret, and the token must be one of that application. Gusto says the
 // same of a token that it does not know. It fails with a *[remote.OperationError],
 // which matches [remote.ErrNoCredential] if the Config has no client.
+//
+// With a [Config].Revoker, the token is also revoked here, by its hash, until no
+// verdict on it can be left: also if Gusto fails, and if ctx is over. An error is
+// then that of Gusto, one that matches [remote.ErrNotRecorded], or both joined;
+// call it again until there is none. Nothing is recorded of what is not sent to
+// Gusto because it is no token, or because there is no client.
 func (c *Client) Revoke(ctx context.Context, token string) error {
 	if err := c.needClient(opRevoke); err != nil {
 		return err
@@ -69,6 +75,12 @@ func (c *Client) Revoke(ctx context.Context, token string) error {
 	if err := checkToken(opRevoke, token); err != nil {
 		return err
 	}
+	return c.recorder().Revoke(ctx, opRevoke, func(ctx context.Context) error {
+		return c.revoke(ctx, token)
+	}, c.recorder().OfToken(token, keepToken))
+}
+
+func (c *Client) revoke(ctx context.Context, token string) error {
 	answer, err := c.call(ctx, opRevoke, http.MethodPost, "/oauth/revoke", "", map[string]string{
 		"client_id": c.cfg.ClientID, "client_secret": c.secret(), "token": token,
 	})
@@ -131,6 +143,14 @@ func (c *Client) Refresh(ctx context.Context, refreshToken oauthz.Secret) (*Auth
 // tokens of the company's users for the application die, of which a server that
 // they are presented to learns nothing but by asking again. It fails with a
 // *[remote.OperationError].
+//
+// With a [Config].Revoker, all tokens whose Tenant is Company/companyID are also
+// revoked here for two hours, which is how long an access token lives; errors are
+// as for Revoke. That Gusto fails changes nothing here, not even if it does not
+// know the company; if it goes on failing, tokens are accepted again after that
+// time. Since Gusto does not say when a token was issued, tokens that a company
+// has from connecting again within the two hours (and the [oauthz.MaxLeeway] that
+// an entry is kept longer) are refused until then, too.
 func (c *Client) DisconnectAppIntegration(ctx context.Context, systemToken oauthz.Secret, companyID string) error {
 	if err := checkToken(opDisconnect, string(systemToken)); err != nil {
 		return err
@@ -138,6 +158,12 @@ func (c *Client) DisconnectAppIntegration(ctx context.Context, systemToken oauth
 	if companyID == "" || companyID == "." || companyID == ".." { // which no escaping keeps from meaning another path
 		return failed(opDisconnect, 0, errors.New("the company id is empty or is no id"))
 	}
+	return c.recorder().Revoke(ctx, opDisconnect, func(ctx context.Context) error {
+		return c.disconnect(ctx, systemToken, companyID)
+	}, c.ofCompany(companyID)...)
+}
+
+func (c *Client) disconnect(ctx context.Context, systemToken oauthz.Secret, companyID string) error {
 	path := "/v1/companies/" + url.PathEscape(companyID) + "/disconnect_app_integration"
 	answer, err := c.call(ctx, opDisconnect, http.MethodPost, path, string(systemToken), nil)
 	if err != nil {
@@ -147,6 +173,34 @@ func (c *Client) DisconnectAppIntegration(ctx context.Context, systemToken oauth
 		return c.refused(opDisconnect, answer)
 	}
 	return nil
+}
+
+// How long a revocation is kept. A token that Gusto failed to revoke may be asked
+// about, and remembered, as long as it lives, and the verdict stands for as long
+// again (see Answer). A company is either disconnected, and then all that is
+// remembered ends within one lifetime, or it goes on to get new tokens.
+const (
+	keepToken   = 2 * lifetime
+	keepCompany = lifetime
+)
+
+// ofCompany revokes by the id as it was given, for that may come from a Tenant,
+// and in lower case, as Gusto writes a UUID (RFC 9562 §4) that others do not.
+func (c *Client) ofCompany(id string) []oauthz.Revocation {
+	ids := []string{id}
+	if lower := strings.ToLower(id); lower != id {
+		ids = append(ids, lower)
+	}
+	now := c.cfg.Now()
+	revs := make([]oauthz.Revocation, len(ids))
+	for i, id := range ids {
+		company := Entity{Type: "Company", UUID: id}
+		revs[i] = oauthz.Revocation{
+			Match:       map[string]any{"iss": c.recorder().Issuer, oauthz.MatchTenant: company.String()},
+			IssuedUntil: now, Expires: now.Add(keepCompany),
+		}
+	}
+	return revs
 }
 
 func (c *Client) needClient(operation string) error {

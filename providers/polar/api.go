@@ -41,12 +41,17 @@ type api struct {
 	basic, tokenAuth remote.ClientAuth
 	client           *fetch.Client
 	now              func() time.Time
+	recorder         *remote.Recorder
+	keep             time.Duration // what is recorded; 0: for ever
 }
 
 func newAPI(base *url.URL, basic, tokenAuth remote.ClientAuth, cfg *Config) *api {
-	return &api{base: base, basic: basic, tokenAuth: tokenAuth, now: cfg.Now, client: fetch.New(fetch.Config{
-		HTTPClient: cfg.HTTPClient, MaxBytes: maxAnswerBytes, Timeout: timeout, Concurrency: maxConcurrent,
-	})}
+	return &api{
+		base: base, basic: basic, tokenAuth: tokenAuth, now: cfg.Now, recorder: cfg.recorder(), keep: cfg.MaxTokenLifetime,
+		client: fetch.New(fetch.Config{
+			HTTPClient: cfg.HTTPClient, MaxBytes: maxAnswerBytes, Timeout: timeout, Concurrency: maxConcurrent,
+		}),
+	}
 }
 
 func (a *api) endpoint(name string) string { return a.base.JoinPath("v1", "oauth2", name).String() }

@@ -29,6 +29,10 @@
 //     the claim organizations, where an empty array stands for all of them.
 //     Tenant is therefore empty.
 //
+// A cache goes on accepting a token that was revoked until its TTL is over. Give
+// [Config].Revoker the list that the Guard has in its Revocations, and
+// [Client.Revoke] ends that too, on all instances that share the list.
+//
 // All operations but Introspect fail with a *[remote.OperationError], which
 // errors.As finds: it says what failed, which status the answer had, and how long
 // Polar asks to wait.

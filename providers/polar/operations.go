@@ -133,6 +133,14 @@ const (
 // Revoke revokes an access or a refresh token (RFC 7009). A token that Polar does
 // not know, or that has been revoked, is no error; one of another client is
 // (status 400). It fails with a *[remote.OperationError].
+//
+// With a [Config].Revoker, an access token is also revoked here, by its hash: also
+// if Polar fails, and if ctx is over. An error is then that of Polar, one that
+// matches [remote.ErrNotRecorded], or both joined; call it again until there is
+// none. Of a refresh token nothing is recorded, for none is accepted here; the
+// access token that dies with it is, until the end of the cache's TTL: revoke that
+// one, with NoHint, to end both at once. Nothing is recorded either of what is not
+// sent to Polar because of its form or its hint.
 func (c *Client) Revoke(ctx context.Context, token oauthz.Secret, hint Hint) error {
 	const operation = "revoke"
 	if !isAccessToken(string(token)) && !isRefreshToken(string(token)) {
@@ -146,6 +154,14 @@ func (c *Client) Revoke(ctx context.Context, token oauthz.Secret, hint Hint) err
 	default: // Polar would answer 401, as if to our credentials
 		return failed(operation, 0, errors.New("hint is none that Polar knows"))
 	}
+	ask := func(ctx context.Context) error { return c.revoke(ctx, operation, form) }
+	if !isAccessToken(string(token)) { // an entry that nothing matches
+		return ask(ctx)
+	}
+	return c.api.recorder.Revoke(ctx, operation, ask, c.api.recorder.OfToken(string(token), c.api.keep))
+}
+
+func (c *Client) revoke(ctx context.Context, operation string, form url.Values) error {
 	body, err := c.api.post(ctx, operation, c.api.basic, form)
 	if err != nil {
 		return err

@@ -46,6 +46,16 @@ type Config struct {
 	TokenAuthMethod string
 	// BaseURL is where Polar is: https, or http on loopback. Default Production.
 	BaseURL string
+	// Revoker is told of the access token that Revoke revokes, before Polar is asked
+	// and whatever it answers: a Guard that has the same list in its Revocations
+	// then refuses the token at once, whatever a cache remembers. Default: none, and
+	// the token is accepted until the end of the cache's TTL.
+	Revoker oauthz.Revoker
+	// MaxTokenLifetime is the longest that an access token of ClientID lives. What
+	// Revoker is told is kept that long; with less than the truth, a token that
+	// Polar failed to revoke is accepted again. Default: for ever, for Polar
+	// documents no bound (in its examples, a token lives 10 days).
+	MaxTokenLifetime time.Duration
 	// HTTPClient dials. Redirects are not followed, whatever it says. Default: one
 	// with http.DefaultTransport.
 	HTTPClient *http.Client
@@ -94,6 +104,10 @@ func New(cfg Config) (*Client, error) {
 	return &Client{introspector: introspector, api: a}, nil
 }
 
+func (cfg *Config) recorder() *remote.Recorder {
+	return &remote.Recorder{Vendor: "polar", Issuer: Issuer, Revoker: cfg.Revoker, Now: cfg.Now}
+}
+
 func (cfg *Config) check() (*url.URL, error) {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("polar: config: "+format, args...)) }
@@ -109,6 +123,15 @@ func (cfg *Config) check() (*url.URL, error) {
 	}
 	if cfg.TokenAuthMethod != ClientSecretPost && cfg.TokenAuthMethod != ClientSecretBasic {
 		wrong("TokenAuthMethod: want %s or %s", ClientSecretPost, ClientSecretBasic)
+	}
+	if err := cfg.recorder().Check(); err != nil {
+		wrong("Revoker %w", err)
+	}
+	if cfg.MaxTokenLifetime < 0 {
+		wrong("MaxTokenLifetime is negative")
+	}
+	if cfg.MaxTokenLifetime != 0 && cfg.Revoker == nil {
+		wrong("MaxTokenLifetime without Revoker")
 	}
 	return base, errors.Join(errs...)
 }
