@@ -102,8 +102,8 @@ func mix(a, b uint64) uint64 {
 }
 
 // hash is of the key that a record is found by.
-func (x *index) hash(s *shape, issuer string, values []matchValue) uint32 {
-	h := mix(s.hash, maphash.String(x.seed, issuer))
+func (x *index) hash(s *shape, issuer uint64, values []matchValue) uint32 {
+	h := mix(s.hash, issuer)
 	for i := range values {
 		h = mix(h+uint64(values[i].kind), maphash.String(x.seed, values[i].text))
 	}
@@ -117,26 +117,71 @@ func (x *index) record(place uint32) record {
 }
 
 // revoked says whether a record matches t.
+//
+// It reads the first slots of several shapes at once, when it knows all the
+// hashes: slots lie anywhere in memory, and so the processor waits for all of
+// them together.
 func (x *index) revoked(t *Token, now func() time.Time) bool {
-	shapes := *x.shapes.Load()
-	for id := range shapes {
-		if x.shapeRevokes(id, &shapes[id], t, now) {
-			return true
+	const together = 4
+	shapes, table := *x.shapes.Load(), x.table.Load()
+	issuer := maphash.String(x.seed, t.Issuer)
+	for first := 0; first < len(shapes); first += together {
+		some := shapes[first:min(first+together, len(shapes))]
+		var looks [together]look
+		for i := range some {
+			looks[i] = x.look(&some[i], issuer, t)
+		}
+		for i := range some {
+			looks[i].slot = table.slots[table.home(looks[i].hash)].Load()
+		}
+		for i := range some {
+			if looks[i].found(table) && x.shapeRevokes(first+i, &some[i], issuer, t, now) {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-func (x *index) shapeRevokes(id int, s *shape, t *Token, now func() time.Time) bool {
+// look is the first look for a token in a shape.
+type look struct {
+	hash uint32
+	slot uint64 // the first for that hash
+	none bool   // the token has not all claims of the shape
+	many bool   // one of them is an array: there are other hashes
+}
+
+func (x *index) look(s *shape, issuer uint64, t *Token) look {
 	var few [4]matchValue
-	values := few[:0]
-	var lists [][]matchValue // of the claims that are arrays
+	values, lists, ok := s.values(t, few[:0])
+	return look{hash: x.hash(s, issuer, values), none: !ok, many: lists != nil}
+}
+
+// found says whether it is worth the while to look closer.
+func (l *look) found(table *table) bool {
+	if l.none || l.many {
+		return l.many
+	}
+	if l.slot == 0 {
+		return false
+	}
+	for i := table.home(l.hash); ; i = table.next(i) {
+		slot := table.slots[i].Load()
+		if slot == 0 || uint32(slot>>32) == l.hash {
+			return slot != 0
+		}
+	}
+}
+
+// values appends to some those of the claims of s, if t has all of them. Of
+// claims that are arrays, lists has the further elements.
+func (s *shape) values(t *Token, some []matchValue) (values []matchValue, lists [][]matchValue, ok bool) {
 	for i, name := range s.names {
 		first, more, ok := t.matchable(name)
 		if !ok {
-			return false
+			return nil, nil, false
 		}
-		values = append(values, first)
+		some = append(some, first)
 		if more != nil {
 			if lists == nil {
 				lists = make([][]matchValue, len(s.names))
@@ -144,11 +189,19 @@ func (x *index) shapeRevokes(id int, s *shape, t *Token, now func() time.Time) b
 			lists[i] = more
 		}
 	}
+	return some, lists, true
+}
+
+func (x *index) shapeRevokes(id int, s *shape, issuer uint64, t *Token, now func() time.Time) bool {
+	values, lists, ok := s.values(t, nil)
+	if !ok {
+		return false
+	}
 	k := key{id, t.Issuer, values}
 	if lists == nil {
-		return x.find(x.hash(s, t.Issuer, values), &k, t, now)
+		return x.find(x.hash(s, issuer, values), &k, t, now)
 	}
-	return x.anyRevokes(s, &k, lists, t, now)
+	return x.anyRevokes(s, issuer, &k, lists, t, now)
 }
 
 // find looks the key up.
@@ -175,7 +228,7 @@ func (x *index) find(hash uint32, k *key, t *Token, now func() time.Time) bool {
 // through instead: the product of two lists may be far larger than either.
 const maxProbes = 1024
 
-func (x *index) anyRevokes(s *shape, k *key, lists [][]matchValue, t *Token, now func() time.Time) bool {
+func (x *index) anyRevokes(s *shape, issuer uint64, k *key, lists [][]matchValue, t *Token, now func() time.Time) bool {
 	probes := 1
 	for _, more := range lists {
 		probes = min(probes*(len(more)+1), maxProbes+1)
@@ -183,21 +236,21 @@ func (x *index) anyRevokes(s *shape, k *key, lists [][]matchValue, t *Token, now
 	if probes > maxProbes {
 		return x.scan(k, lists, t, now)
 	}
-	return x.probe(s, k, lists, 0, t, now)
+	return x.probe(s, issuer, k, lists, 0, t, now)
 }
 
 // probe looks up every way to choose the values from the i-th on.
-func (x *index) probe(s *shape, k *key, lists [][]matchValue, i int, t *Token, now func() time.Time) bool {
+func (x *index) probe(s *shape, issuer uint64, k *key, lists [][]matchValue, i int, t *Token, now func() time.Time) bool {
 	if i == len(lists) {
-		return x.find(x.hash(s, k.issuer, k.values), k, t, now)
+		return x.find(x.hash(s, issuer, k.values), k, t, now)
 	}
 	first := k.values[i]
 	defer func() { k.values[i] = first }()
-	if x.probe(s, k, lists, i+1, t, now) {
+	if x.probe(s, issuer, k, lists, i+1, t, now) {
 		return true
 	}
 	for _, k.values[i] = range lists[i] {
-		if x.probe(s, k, lists, i+1, t, now) {
+		if x.probe(s, issuer, k, lists, i+1, t, now) {
 			return true
 		}
 	}

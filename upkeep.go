@@ -1,11 +1,14 @@
 package oauthz
 
-import "time"
+import (
+	"hash/maphash"
+	"time"
+)
 
 // add adds a revocation, if none covers it. There must be room for it.
 func (x *index) add(m *matcher, t term, reason string) {
 	id, issuer := x.shapeID(m.names), x.issuerID(m.issuer)
-	hash := x.hash(&(*x.shapes.Load())[id], m.issuer, m.values)
+	hash := x.hash(&(*x.shapes.Load())[id], maphash.String(x.seed, m.issuer), m.values)
 	slots, covered := x.covered(hash, &key{id, m.issuer, m.values}, t)
 	if covered {
 		return
