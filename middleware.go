@@ -1,6 +1,7 @@
 package oauthz
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 )
@@ -24,6 +24,9 @@ type Config struct {
 	// Revocations are asked about every request, after the introspector and
 	// whatever a cache remembers. A list that cannot tell is a 503.
 	Revocations []RevocationList
+	// RevocationTimeout is how long each list may take, after which it cannot
+	// tell. Default 1 s; negative: as long as it likes.
+	RevocationTimeout time.Duration
 	// Confirmers check to whom a token is bound (cnf, RFC 7800). A token with a
 	// cnf member that nobody checks is refused.
 	Confirmers []Confirmer
@@ -88,7 +91,7 @@ type Decision struct {
 // Guard protects handlers. It is immutable, and safe for concurrent use.
 type Guard struct {
 	introspector        Introspector
-	revocations         []RevocationList
+	revocations         []boundList
 	confirmers          map[string]Confirmer
 	realm               string
 	resourceMetadataURL string
@@ -111,7 +114,7 @@ var errNilToken = errors.New("oauthz: introspector returned neither a token nor 
 func New(cfg Config) (*Guard, error) {
 	g := &Guard{
 		introspector:        cfg.Introspector,
-		revocations:         slices.Clone(cfg.Revocations),
+		revocations:         boundLists(cfg.Revocations, cmp.Or(cfg.RevocationTimeout, defaultRevocationTimeout)),
 		realm:               cfg.Realm,
 		resourceMetadataURL: cfg.ResourceMetadataURL,
 		allowPreflight:      cfg.AllowPreflight,

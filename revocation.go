@@ -40,9 +40,22 @@ type Revocation struct {
 	At     time.Time
 }
 
+// Check says what is wrong with rev, which no list takes then: a Match that has
+// no iss or a value that cannot be compared, what is not UTF-8, more than 64 KiB.
+func (rev Revocation) Check() error {
+	if _, err := rev.matcher(); err != nil {
+		return fmt.Errorf("oauthz: revocation: %w", err)
+	}
+	return nil
+}
+
 // RevocationList says whether a token is revoked. It must be safe for
 // concurrent use, and only reads t. An error means that it cannot tell, and the
 // request is answered with 503.
+//
+// It must return when ctx is done, which is soon: see
+// [Config.RevocationTimeout]. A list that answers from memory has a method
+// NeverWaits() too, and is asked without a timer.
 type RevocationList interface {
 	Revoked(ctx context.Context, t *Token) (bool, error)
 }
@@ -53,7 +66,8 @@ type Revoker interface {
 }
 
 // CheckRevoked asks lists about every token that next lets through: for uses
-// without a [Guard], which has [Config.Revocations]. It is not [Cacheable].
+// without a [Guard], which has [Config.Revocations]. Each list may take a second.
+// It is not [Cacheable].
 func CheckRevoked(next Introspector, lists ...RevocationList) (Introspector, error) {
 	if isNil(next) {
 		return nil, errors.New("oauthz: CheckRevoked: introspector is nil")
@@ -66,12 +80,65 @@ func CheckRevoked(next Introspector, lists ...RevocationList) (Introspector, err
 			return nil, fmt.Errorf("oauthz: CheckRevoked: list %d is nil", i)
 		}
 	}
-	return &revocationCheck{next, slices.Clone(lists)}, nil
+	return &revocationCheck{next, boundLists(lists, defaultRevocationTimeout)}, nil
+}
+
+// defaultRevocationTimeout is how long a list may take.
+const defaultRevocationTimeout = time.Second
+
+// boundList is a list and how long it may take; 0: as long as it likes.
+type boundList struct {
+	RevocationList
+	timeout time.Duration
+}
+
+func boundLists(lists []RevocationList, timeout time.Duration) []boundList {
+	out := make([]boundList, len(lists))
+	for i, l := range lists {
+		out[i] = boundList{l, max(timeout, 0)}
+		if _, ok := l.(interface{ NeverWaits() }); ok {
+			out[i].timeout = 0
+		}
+	}
+	return out
+}
+
+func (l boundList) ask(ctx context.Context, t *Token) (bool, error) {
+	if l.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, l.timeout)
+		defer cancel()
+	}
+	return l.Revoked(ctx, t)
+}
+
+// InsecureFailOpen returns a list that takes it that a token is not revoked when
+// list cannot tell: while it cannot, revoked tokens are accepted. Each time,
+// report, which is required, is told the error; it must be safe for concurrent use.
+func InsecureFailOpen(list RevocationList, report func(context.Context, error)) (RevocationList, error) {
+	if isNil(list) || report == nil {
+		return nil, errors.New("oauthz: InsecureFailOpen: the list or the report is nil")
+	}
+	return failOpen{list, report}, nil
+}
+
+type failOpen struct {
+	list   RevocationList
+	report func(context.Context, error)
+}
+
+func (l failOpen) Revoked(ctx context.Context, t *Token) (bool, error) {
+	revoked, err := l.list.Revoked(ctx, t)
+	if err != nil {
+		l.report(ctx, err)
+		return false, nil
+	}
+	return revoked, nil
 }
 
 type revocationCheck struct {
 	next  Introspector
-	lists []RevocationList
+	lists []boundList
 }
 
 func (c *revocationCheck) Introspect(ctx context.Context, token string) (*Token, error) {
@@ -102,9 +169,9 @@ func Cacheable(in Introspector) bool {
 }
 
 // askLists returns nil, ErrRevoked, or a fault whatever a list's error wraps.
-func askLists(ctx context.Context, lists []RevocationList, t *Token) error {
+func askLists(ctx context.Context, lists []boundList, t *Token) error {
 	for _, l := range lists {
-		revoked, err := l.Revoked(ctx, t)
+		revoked, err := l.ask(ctx, t)
 		if err != nil {
 			return unavailable(err)
 		}

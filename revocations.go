@@ -89,6 +89,9 @@ func (r *Revocations) Revoked(_ context.Context, t *Token) (bool, error) {
 	return x != nil && x.revoked(t, now), nil
 }
 
+// NeverWaits is for the [Guard]: asking needs no timer.
+func (*Revocations) NeverWaits() {}
+
 func (r *Revocations) now() time.Time {
 	if r.Now != nil {
 		return r.Now()

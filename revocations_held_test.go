@@ -234,6 +234,7 @@ func TestRevocationsThatCannotBeHeld(t *testing.T) {
 		assert.EqualError(t, new(oauthz.Revocations).Revoke(t.Context(), tt.rev), "oauthz: revocation 0: "+tt.want)
 		_, err := tt.rev.MarshalJSON()
 		assert.EqualError(t, err, "oauthz: revocation: "+tt.want)
+		assert.EqualError(t, tt.rev.Check(), "oauthz: revocation: "+tt.want)
 	}
 	// The longest that is taken is found, also behind others that fill the chunks of memory unevenly.
 	var list oauthz.Revocations
