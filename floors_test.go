@@ -48,6 +48,7 @@ var floorPlan = []room{
 	{path: "remote", may: []string{".", "internal/strictjson", "internal/fetch", "internal/jose"}},
 	{path: "cache", may: []string{"."}, others: []string{"github.com/maypok86/otter/v2"}},
 	{path: "revlog", may: []string{"."}},
+	{path: "revlog/logtest", may: []string{".", "revlog"}},
 	{path: "endpoint", may: []string{".", "internal/strictjson", "internal/fetch", "internal/jose"}},
 	// 4
 	{path: "providers/gusto", may: []string{".", "internal/strictjson", "internal/fetch", "remote"}},

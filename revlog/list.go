@@ -1,0 +1,339 @@
+package revlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/oauthz/oauthz"
+)
+
+// Config says how a [List] follows its log. The zero value is usable.
+type Config struct {
+	_ struct{}
+
+	// MaxLag is how long the list goes on without knowing that it has everything
+	// that is in the log; after that it cannot tell whether a token is revoked.
+	// Default 30 s.
+	MaxLag time.Duration
+	// Poll is how long one Read waits for more. What is revoked is seen at once,
+	// however long it is; it bounds how old the knowledge may be that there is
+	// nothing more, and must be less than half of MaxLag. Default 1 s.
+	Poll time.Duration
+	// Timeout is how long one Read, beyond Poll, and one Append may take. It
+	// must not be more than MaxLag. Default 5 s.
+	Timeout time.Duration
+	// Report is told each time that the log could not be read. It must not
+	// block. Default: nobody is.
+	Report func(error)
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+}
+
+const (
+	defaultMaxLag  = 30 * time.Second
+	defaultPoll    = time.Second
+	defaultTimeout = 5 * time.Second
+	minBackoff     = 20 * time.Millisecond
+	maxBackoff     = time.Second
+)
+
+// The reasons for which a List cannot tell, beside an error of its log.
+var (
+	ErrNotReady = errors.New("revlog: the list has not yet caught up with the log")
+	ErrLagging  = errors.New("revlog: the list has lost touch with the log for too long")
+	ErrClosed   = errors.New("revlog: the list is closed")
+)
+
+// List is a local replica of a log: an [oauthz.RevocationList] that answers from
+// memory, and an [oauthz.Revoker] that writes to the log. It is safe for
+// concurrent use.
+type List struct {
+	log   Log
+	cfg   Config
+	held  oauthz.Revocations
+	end   context.CancelFunc
+	done  chan struct{} // closed when nothing runs any more
+	ready chan struct{} // closed when it has caught up once
+	fresh atomic.Pointer[time.Time]
+	ended atomic.Bool
+
+	mu    sync.Mutex
+	fault error // why the log could not be read, until it can
+}
+
+var (
+	_ oauthz.RevocationList = (*List)(nil)
+	_ oauthz.Revoker        = (*List)(nil)
+)
+
+// Open makes a list that loads what log retains and then follows it, until ctx
+// or Close ends that. It does not wait: until the list has caught up once it
+// cannot tell about any token (see [List.Ready]). It fails only for a cfg that is
+// wrong.
+func Open(ctx context.Context, log Log, cfg Config) (*List, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.check(log); err != nil {
+		return nil, err
+	}
+	ctx, end := context.WithCancel(ctx)
+	l := &List{log: log, cfg: cfg, end: end, done: make(chan struct{}), ready: make(chan struct{})}
+	l.held.Now = cfg.Now
+	opened := cfg.Now()
+	l.fresh.Store(&opened)
+	go l.follow(ctx)
+	return l, nil
+}
+
+func (cfg Config) withDefaults() Config {
+	if cfg.MaxLag == 0 {
+		cfg.MaxLag = defaultMaxLag
+	}
+	if cfg.Poll == 0 {
+		cfg.Poll = min(defaultPoll, max(cfg.MaxLag/4, 1))
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = min(defaultTimeout, max(cfg.MaxLag, 1))
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return cfg
+}
+
+func (cfg *Config) check(log Log) error {
+	var errs []error
+	if v := reflect.ValueOf(log); log == nil || v.Kind() == reflect.Pointer && v.IsNil() {
+		errs = append(errs, errors.New("revlog: config: the log is nil"))
+	}
+	if cfg.MaxLag < 0 {
+		errs = append(errs, errors.New("revlog: config: MaxLag is negative: without a bound, an outage would accept revoked tokens for ever"))
+	}
+	if cfg.Poll < 0 || cfg.Poll > cfg.MaxLag/2 {
+		errs = append(errs, errors.New("revlog: config: Poll is negative, or more than half of MaxLag"))
+	}
+	if cfg.Timeout < 0 || cfg.Timeout > cfg.MaxLag {
+		errs = append(errs, errors.New("revlog: config: Timeout is negative, or more than MaxLag"))
+	}
+	return errors.Join(errs...)
+}
+
+// Revoked says whether t is revoked. What is known to be revoked is, also while
+// the list has lost touch with its log; for the rest it then cannot tell.
+func (l *List) Revoked(ctx context.Context, t *oauthz.Token) (bool, error) {
+	if l.ended.Load() {
+		return false, ErrClosed
+	}
+	if revoked, _ := l.held.Revoked(ctx, t); revoked {
+		return true, nil
+	}
+	return false, l.Health()
+}
+
+// NeverWaits is for the Guard: asking needs no timer.
+func (*List) NeverWaits() {}
+
+// Health returns nil if the list can tell whether a token is revoked: for the
+// health check of a server. Otherwise it wraps [ErrNotReady], [ErrLagging] or
+// [ErrClosed], and what the log said.
+func (l *List) Health() error {
+	if l.ended.Load() {
+		return ErrClosed
+	}
+	select {
+	case <-l.ready:
+	default:
+		return l.because(ErrNotReady)
+	}
+	if l.Lag() > l.cfg.MaxLag {
+		return l.because(ErrLagging)
+	}
+	return nil
+}
+
+func (l *List) because(err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fault == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, l.fault)
+}
+
+// Ready waits until the list has caught up with its log once.
+func (l *List) Ready(ctx context.Context) error {
+	select {
+	case <-l.ready:
+		return nil
+	case <-l.done:
+		return ErrClosed
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", l.because(ErrNotReady), ctx.Err())
+	}
+}
+
+// Lag returns how long ago the list last had everything that was in the log,
+// or was opened.
+func (l *List) Lag() time.Duration { return max(l.cfg.Now().Sub(*l.fresh.Load()), 0) }
+
+// Revoke writes revs to the log, and returns when they are durable there and
+// apply here. The other instances follow. A zero At becomes the time of the
+// call. After an error the log may have them all the same: revoke again.
+func (l *List) Revoke(ctx context.Context, revs ...oauthz.Revocation) error {
+	if l.ended.Load() {
+		return ErrClosed
+	}
+	stamped := make([]oauthz.Revocation, len(revs))
+	for i, rev := range revs {
+		if err := rev.Check(); err != nil {
+			return fmt.Errorf("revlog: entry %d: %w", i, err)
+		}
+		if rev.At.IsZero() {
+			rev.At = l.cfg.Now().UTC().Round(0)
+		}
+		stamped[i] = rev
+	}
+	if len(revs) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
+	defer cancel()
+	if err := l.log.Append(ctx, stamped...); err != nil {
+		return fmt.Errorf("revlog: append: %w", err)
+	}
+	return l.held.Revoke(ctx, stamped...)
+}
+
+// All returns the revocations that the list holds and q selects, as
+// [oauthz.Revocations.All] does.
+func (l *List) All(q oauthz.Query) (iter.Seq[oauthz.Revocation], error) { return l.held.All(q) }
+
+// Close ends the list. When it returns, nothing of it runs any more. The log
+// stays open, for it is the caller's.
+func (l *List) Close() error {
+	l.ended.Store(true)
+	l.end()
+	<-l.done
+	return nil
+}
+
+// follow reads the log until ctx ends.
+func (l *List) follow(ctx context.Context) {
+	defer close(l.done)
+	defer l.ended.Store(true)
+	f := follower{list: l, backoff: minBackoff}
+	for ctx.Err() == nil {
+		err := f.step(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		l.note(err)
+		if err == nil {
+			f.backoff = minBackoff
+		} else {
+			f.pause(ctx)
+		}
+	}
+}
+
+func (l *List) note(err error) {
+	l.mu.Lock()
+	l.fault = err
+	l.mu.Unlock()
+	if err != nil && l.cfg.Report != nil {
+		l.cfg.Report(err)
+	}
+}
+
+// follower is where a list is in its log.
+type follower struct {
+	list     *List
+	position string
+	wait     time.Duration // 0 until it has caught up: then there is nothing to wait for
+	backoff  time.Duration
+}
+
+// step reads once, and applies what it read.
+func (f *follower) step(ctx context.Context) error {
+	l := f.list
+	began := l.cfg.Now()
+	revs, next, err := f.read(ctx)
+	if errors.Is(err, ErrTruncated) {
+		if f.position == "" {
+			return err
+		}
+		// What it has still applies: all there is to do is to read it again.
+		f.position, f.wait = "", 0
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := l.apply(ctx, revs); err != nil {
+		return err // and read it again: to go on would be to leave it out
+	}
+	if len(revs) > 0 && next == f.position {
+		return errors.New("revlog: read: entries, but no new position")
+	}
+	f.position, f.wait = next, 0
+	if len(revs) == 0 {
+		f.wait = l.cfg.Poll
+		l.caughtUp(began)
+	}
+	return nil
+}
+
+// read reads once. A log that panics is one that cannot be read.
+func (f *follower) read(ctx context.Context) (revs []oauthz.Revocation, next string, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("revlog: read: panic of type %T", v)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, f.wait+f.list.cfg.Timeout)
+	defer cancel()
+	revs, next, err = f.list.log.Read(ctx, f.position, f.wait)
+	if err != nil && !errors.Is(err, ErrTruncated) {
+		err = fmt.Errorf("revlog: read: %w", err)
+	}
+	return revs, next, err
+}
+
+// apply holds each of revs that can be held.
+func (l *List) apply(ctx context.Context, revs []oauthz.Revocation) error {
+	if l.held.Revoke(ctx, revs...) == nil {
+		return nil
+	}
+	var errs []error
+	for _, rev := range revs {
+		errs = append(errs, l.held.Revoke(ctx, rev))
+	}
+	return errors.Join(errs...)
+}
+
+// caughtUp: the list has all that was in the log at a time.
+func (l *List) caughtUp(at time.Time) {
+	l.fresh.Store(&at)
+	select {
+	case <-l.ready:
+	default:
+		close(l.ready)
+	}
+}
+
+// pause waits after a failure, longer each time, and not in step with others.
+func (f *follower) pause(ctx context.Context) {
+	timer := time.NewTimer(f.backoff/2 + rand.N(f.backoff/2))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	f.backoff = min(2*f.backoff, maxBackoff)
+}

@@ -1,0 +1,346 @@
+// Package logtest is the suite that every [revlog.Log] must pass: order, resumption,
+// concurrent writers, duplicates, expiry, cancelled contexts, and a store that
+// is killed while it is written to.
+package logtest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/revlog"
+)
+
+// Store is an empty record that logs share.
+type Store struct {
+	// Open returns a log on the record: each time another client, if the store has
+	// clients.
+	Open func(t testing.TB) revlog.Log
+	// Kill ends the store without a warning, as SIGKILL does, and Start starts it
+	// again with the same data at the same place. Nil for a store that lives in
+	// the process: then nothing is killed, and the log has such a test of its own.
+	Kill, Start func(t testing.TB)
+}
+
+// issuer is that of all revocations here.
+const issuer = "https://login.example.com"
+
+// patience is how long what should happen at once may take on a slow machine.
+const patience = time.Minute
+
+// Run runs the suite. newStore is called for each test of it.
+func Run(t *testing.T, newStore func(t *testing.T) Store) {
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, store Store)
+	}{
+		{"Empty", testEmpty},
+		{"Order", testOrder},
+		{"Exact", testExact},
+		{"Resume", testResume},
+		{"Wait", testWait},
+		{"AllOrNone", testAllOrNone},
+		{"Duplicates", testDuplicates},
+		{"Expiry", testExpiry},
+		{"Cancelled", testCancelled},
+		{"BogusPosition", testBogusPosition},
+		{"ConcurrentWriters", testConcurrentWriters},
+		{"Kill", testKill},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, newStore(t)) })
+	}
+}
+
+// numbered is the i-th revocation.
+func numbered(i int) oauthz.Revocation {
+	return oauthz.Revocation{
+		Match:   map[string]any{"iss": issuer, "jti": fmt.Sprintf("%08d", i)},
+		Expires: time.Now().Add(time.Hour).UTC().Round(0),
+	}
+}
+
+func number(t testing.TB, rev oauthz.Revocation) int {
+	t.Helper()
+	var i int
+	if _, err := fmt.Sscanf(fmt.Sprint(rev.Match["jti"]), "%d", &i); err != nil {
+		t.Fatalf("an entry that nobody wrote: %v", rev.Match)
+	}
+	return i
+}
+
+func must(t testing.TB, doing string, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("%s: %v", doing, err)
+	}
+}
+
+// rest reads from a position until there is nothing more.
+func rest(t testing.TB, log revlog.Log, position string) (revs []oauthz.Revocation, next string) {
+	t.Helper()
+	for {
+		some, next, err := log.Read(t.Context(), position, 0)
+		must(t, "read", err)
+		if len(some) == 0 {
+			return revs, next
+		}
+		if next == position {
+			t.Fatal("entries, but no new position")
+		}
+		revs, position = append(revs, some...), next
+	}
+}
+
+func wantNumbers(t testing.TB, revs []oauthz.Revocation, want ...int) {
+	t.Helper()
+	var got []int
+	for _, rev := range revs {
+		got = append(got, number(t, rev))
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("got entries %v, want %v", got, want)
+	}
+}
+
+func testEmpty(t *testing.T, store Store) {
+	log := store.Open(t)
+	revs, position := rest(t, log, "")
+	wantNumbers(t, revs)
+	revs, position = rest(t, log, position)
+	wantNumbers(t, revs)
+	must(t, "append nothing", log.Append(t.Context()))
+	must(t, "append", log.Append(t.Context(), numbered(1)))
+	revs, _ = rest(t, log, position)
+	wantNumbers(t, revs, 1)
+}
+
+func testOrder(t *testing.T, store Store) {
+	log := store.Open(t)
+	var want []int
+	for i := 0; i < 3000; {
+		var batch []oauthz.Revocation
+		for range 1 + i%700 {
+			batch, want, i = append(batch, numbered(i)), append(want, i), i+1
+		}
+		must(t, "append", log.Append(t.Context(), batch...))
+	}
+	revs, _ := rest(t, store.Open(t), "")
+	wantNumbers(t, revs, want...)
+}
+
+// testExact: what is read is what was written, to the last digit and nanosecond.
+func testExact(t *testing.T, store Store) {
+	log := store.Open(t)
+	at := time.Date(2026, 11, 22, 1, 2, 3, 456789012, time.FixedZone("", 3600))
+	written := []oauthz.Revocation{
+		{Match: map[string]any{"iss": issuer, "n": json.Number("9007199254740993"), "s": "7", "b": true, "e": 1.5e300}, Expires: time.Now().Add(time.Hour)},
+		{Match: map[string]any{"iss": issuer, "sub": "ü \x00 \" ' \\ \u2028 😀"}, IssuedUntil: at, At: at, Expires: time.Now().Add(time.Hour), Reason: "a\nreason"},
+	}
+	must(t, "append", log.Append(t.Context(), written...))
+	read, _ := rest(t, log, "")
+	if got, want := asJSON(t, read), asJSON(t, written); got != want {
+		t.Fatalf("read\n%s\nwant\n%s", got, want)
+	}
+}
+
+func asJSON(t testing.TB, revs []oauthz.Revocation) string {
+	t.Helper()
+	doc, err := json.MarshalIndent(revs, "", " ")
+	must(t, "marshal", err)
+	return string(doc)
+}
+
+func testResume(t *testing.T, store Store) {
+	log := store.Open(t)
+	must(t, "append", log.Append(t.Context(), numbered(1), numbered(2)))
+	revs, position := rest(t, log, "")
+	wantNumbers(t, revs, 1, 2)
+	must(t, "append", log.Append(t.Context(), numbered(3)))
+	must(t, "append", log.Append(t.Context(), numbered(4)))
+	other := store.Open(t)
+	revs, last := rest(t, other, position)
+	wantNumbers(t, revs, 3, 4)
+	revs, _ = rest(t, other, last)
+	wantNumbers(t, revs)
+	revs, _ = rest(t, other, position) // a position can be read from again
+	wantNumbers(t, revs, 3, 4)
+}
+
+// testWait: a reader that waits is woken by what another client appends.
+func testWait(t *testing.T, store Store) {
+	reader, writer := store.Open(t), store.Open(t)
+	_, position := rest(t, reader, "")
+	for i := range 20 {
+		type result struct {
+			revs []oauthz.Revocation
+			next string
+			err  error
+		}
+		got := make(chan result, 1)
+		go func() {
+			revs, next, err := reader.Read(t.Context(), position, patience)
+			got <- result{revs, next, err}
+		}()
+		must(t, "append", writer.Append(t.Context(), numbered(i)))
+		select {
+		case r := <-got:
+			must(t, "read", r.err)
+			wantNumbers(t, r.revs, i)
+			position = r.next
+		case <-time.After(patience / 2):
+			t.Fatal("the reader was not woken")
+		}
+	}
+	revs, _, err := reader.Read(t.Context(), position, 10*time.Millisecond)
+	must(t, "read", err)
+	wantNumbers(t, revs)
+}
+
+func testAllOrNone(t *testing.T, store Store) {
+	log := store.Open(t)
+	bad := oauthz.Revocation{Match: map[string]any{"jti": "no issuer"}, Expires: time.Now().Add(time.Hour)}
+	if err := log.Append(t.Context(), numbered(1), bad, numbered(2)); err == nil {
+		t.Fatal("a revocation that no list takes was appended")
+	}
+	revs, _ := rest(t, log, "")
+	wantNumbers(t, revs)
+}
+
+// testDuplicates: the same revocation again, and a replay of everything, change nothing for a list.
+func testDuplicates(t *testing.T, store Store) {
+	log := store.Open(t)
+	list := open(t, log)
+	for range 3 {
+		must(t, "revoke", list.Revoke(t.Context(), numbered(1), numbered(1)))
+		must(t, "append", log.Append(t.Context(), numbered(2)))
+	}
+	other := open(t, store.Open(t))
+	for _, l := range []*revlog.List{list, other} {
+		awaitRevoked(t, l, 1, 2)
+		if revoked, err := l.Revoked(t.Context(), token(3)); revoked || err != nil {
+			t.Fatalf("a token that nobody revoked: %v, %v", revoked, err)
+		}
+	}
+}
+
+// testExpiry: no entry that can still match is lost. One that the log cannot promise to keep so long is an error.
+func testExpiry(t *testing.T, store Store) {
+	log := store.Open(t)
+	var kept []int
+	for i, expires := range []time.Time{
+		{}, // never
+		time.Now().AddDate(100, 0, 0),
+		time.Now().Add(time.Hour),
+		time.Now().Add(-oauthz.MaxLeeway / 2), // over for a token, but for the leeway
+	} {
+		rev := numbered(i)
+		rev.Expires = expires
+		if err := log.Append(t.Context(), rev); err == nil {
+			kept = append(kept, i)
+		}
+	}
+	if !slices.Contains(kept, 2) || !slices.Contains(kept, 3) {
+		t.Fatal("an ordinary revocation was refused")
+	}
+	over := numbered(99)
+	over.Expires = time.Now().Add(-time.Hour)
+	must(t, "append what is over", log.Append(t.Context(), over))
+	for i := range 2000 { // for a log that trims as it goes
+		must(t, "append", log.Append(t.Context(), numbered(100+i)))
+	}
+	revs, _ := rest(t, store.Open(t), "")
+	held := map[int]bool{}
+	for _, rev := range revs {
+		held[number(t, rev)] = true
+	}
+	for _, i := range kept {
+		if !held[i] {
+			t.Errorf("entry %d was acknowledged and is gone", i)
+		}
+	}
+}
+
+func testCancelled(t *testing.T, store Store) {
+	log := store.Open(t)
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := log.Append(cancelled, numbered(1)); !errors.Is(err, context.Canceled) {
+		t.Fatalf("append with a cancelled context: %v", err)
+	}
+	revs, position := rest(t, log, "")
+	wantNumbers(t, revs)
+	ctx, cancel := context.WithCancel(t.Context())
+	returned := make(chan error, 1)
+	go func() {
+		_, _, err := log.Read(ctx, position, time.Hour)
+		returned <- err
+	}()
+	cancel()
+	select {
+	case err := <-returned:
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("read with a cancelled context: %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("a cancelled read goes on")
+	}
+	must(t, "append after that", log.Append(t.Context(), numbered(2)))
+	revs, _ = rest(t, log, position)
+	wantNumbers(t, revs, 2)
+}
+
+// testBogusPosition: a position that is none is an error, never an empty log.
+func testBogusPosition(t *testing.T, store Store) {
+	log := store.Open(t)
+	must(t, "append", log.Append(t.Context(), numbered(1)))
+	for _, position := range []string{"bogus", "-1", "999999999999999999999999", "1-1-1", "'; --"} {
+		revs, _, err := log.Read(t.Context(), position, 0)
+		if err == nil && len(revs) == 0 {
+			t.Errorf("position %q reads as one at the end", position)
+		}
+	}
+}
+
+// testConcurrentWriters: a reader that follows sees each entry once, in whatever order writers finish.
+func testConcurrentWriters(t *testing.T, store Store) {
+	const writers, each = 8, 100
+	var wg sync.WaitGroup
+	for w := range writers {
+		log := store.Open(t)
+		wg.Go(func() {
+			for i := range each {
+				if err := log.Append(t.Context(), numbered(w*each+i)); err != nil {
+					t.Errorf("append: %v", err)
+				}
+			}
+		})
+	}
+	reader := store.Open(t)
+	seen, last := map[int]bool{}, map[int]int{}
+	position := ""
+	for deadline := time.Now().Add(patience); len(seen) < writers*each; {
+		if time.Now().After(deadline) || t.Failed() {
+			t.Fatalf("the reader saw %d of %d entries", len(seen), writers*each)
+		}
+		revs, next, err := reader.Read(t.Context(), position, 50*time.Millisecond)
+		must(t, "read", err)
+		position = next
+		for _, rev := range revs {
+			i := number(t, rev)
+			if seen[i] {
+				t.Fatalf("entry %d came twice", i)
+			}
+			if before, ok := last[i/each]; ok && before > i {
+				t.Fatalf("entry %d of one writer came before %d", before, i)
+			}
+			seen[i], last[i/each] = true, i
+		}
+	}
+	wg.Wait()
+}
