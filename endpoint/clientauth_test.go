@@ -71,6 +71,7 @@ func TestClientSecret(t *testing.T) {
 		{"assertion", credentialed(assertion), invalidClient},
 
 		{"basic as it stands", credentialed("", basic("orders api", secret)), badCredentials},
+		{"basic, an id as it stands", credentialed("", basic("100%", url.QueryEscape(secret))), badCredentials},
 		{"basic, not UTF-8", credentialed("", basic("%ff", "x")), badCredentials},
 		{"basic and post", credentialed(goodPost, goodBasic), badCredentials},
 		{"basic and a secret", credentialed("&client_secret=wrong", goodBasic), badCredentials},
@@ -91,6 +92,24 @@ func TestClientSecret(t *testing.T) {
 			assert.Equal(t, want, serve(t, introspection(t, endpoint.IntrospectionConfig{Introspector: in}), tt.request()))
 			assert.Equal(t, tt.want == good, len(in.tokens) == 1, "the introspector is asked for clients only")
 		})
+	}
+}
+
+// A check need not know that an empty secret, or the secret of nobody, is none.
+func TestClientSecretIsNeverEmpty(t *testing.T) {
+	t.Parallel()
+	for name, request := range map[string]func() *http.Request{
+		"basic, no secret": credentialed("", basic("c", "")),
+		"basic, no id":     credentialed("", basic("", "s")),
+		"basic, neither":   credentialed("", basic("", "")),
+		"post, no secret":  credentialed("&client_id=c&client_secret="),
+		"post, no id":      credentialed("&client_id=&client_secret=s"),
+	} {
+		auth := endpoint.ClientSecret(func(context.Context, string, oauthz.Secret) error {
+			t.Error("the check is asked")
+			return nil
+		})
+		assert.Equal(t, invalidClient, serve(t, introspection(t, endpoint.IntrospectionConfig{Auth: auth}), request()), name)
 	}
 }
 
@@ -195,6 +214,9 @@ func TestBearer(t *testing.T) {
 			assert.Equal(t, tt.want, serve(t, h, tt.request()))
 			assert.Equal(t, tt.want == inactive, len(in.tokens) == 1)
 			assert.Equal(t, tt.want != inactive, len(heard.errs) == 1, "reported once")
+			for _, err := range heard.errs {
+				assert.NotContains(t, err.Error(), "endpoint: status 503", "what the Guard refuses is no fault of ours")
+			}
 		})
 	}
 }

@@ -126,6 +126,36 @@ func TestSigningConfigurations(t *testing.T) {
 	}
 }
 
+func TestRevocationsConfigurations(t *testing.T) {
+	t.Parallel()
+	var nilList *oauthz.Revocations
+	good := endpoint.RevocationsConfig{Guard: administrators(t), Requirement: oauthz.Require("x"), Revoker: &recorder{}, Lister: &lister{}}
+	for _, tt := range []struct {
+		name   string
+		change func(*endpoint.RevocationsConfig)
+		want   []string
+	}{
+		{"good", func(*endpoint.RevocationsConfig) {}, nil},
+		{"zero", func(c *endpoint.RevocationsConfig) { *c = endpoint.RevocationsConfig{} }, []string{"the Guard is nil", "Revoker is required", "Lister is required"}},
+		{"nil inside", func(c *endpoint.RevocationsConfig) { c.Revoker, c.Lister = nilList, nilList }, []string{"Revoker is required", "Lister is required"}},
+		{"public", func(c *endpoint.RevocationsConfig) { c.Requirement = oauthz.Public() }, []string{"the Requirement lets callers without a token through"}},
+		{"anonymous", func(c *endpoint.RevocationsConfig) { c.Requirement = c.Requirement.OrAnonymous() }, []string{"the Requirement lets callers without a token through"}},
+		{"anybody", func(c *endpoint.RevocationsConfig) { c.Requirement = oauthz.All() }, []string{"the Requirement is met by any valid token: require a scope or a claim"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := good
+			tt.change(&cfg)
+			_, err := endpoint.Revocations(cfg)
+			for i := range tt.want {
+				tt.want[i] = "endpoint: revocations: config: " + tt.want[i]
+			}
+			assert.Equal(t, tt.want, lines(err))
+			assert.Equal(t, "endpoint.RevocationsConfig", fmt.Sprintf("%+v", cfg))
+		})
+	}
+}
+
 // What is configured is copied: the caller's slice and struct are its own again.
 func TestConfigurationIsCopied(t *testing.T) {
 	t.Parallel()
@@ -166,6 +196,11 @@ func TestReport(t *testing.T) {
 	serve(t, h, asksSigned("panic", ""))
 	require.Len(t, heard.errs, 2)
 	assert.Regexp(t, `^endpoint: status 500: panic: string at .*endpoint_test\.\S*known\S*:\d+$`, heard.errs[1].Error())
+
+	h = introspection(t, endpoint.IntrospectionConfig{Introspector: says(nil, (*oauthz.Error)(nil)), Report: heard.add})
+	serve(t, h, postToken())
+	require.Len(t, heard.errs, 3)
+	assert.EqualError(t, heard.errs[2], "endpoint: status 500: the introspector returned a nil *Error")
 
 	h = introspection(t, endpoint.IntrospectionConfig{Introspector: known(), Report: func(context.Context, error) { panic("canary") }})
 	assert.Equal(t, ourMistake, serve(t, h, asksSigned("fault", "")))

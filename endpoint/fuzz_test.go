@@ -2,6 +2,7 @@ package endpoint_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -116,6 +117,42 @@ func FuzzAccept(f *testing.F) {
 			require.Equal(t, "application/json", w.Header().Get("Content-Type"))
 			require.NotEqual(t, signedType, accept)
 		}
+	})
+}
+
+// FuzzRevocations: what is recorded is all that was sent, in order, and says the
+// same when it is written again; else nothing is.
+func FuzzRevocations(f *testing.F) {
+	for _, seed := range []string{`[]`, `[{"match":{"iss":"i","n":1e2}}]`, `[{"match":{"iss":"i"}},{}]`, `[{"match":{"iss":"i"},"at":"2026-11-21T12:00:00+01:00"}],"x":[]`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		revoker := &recorder{}
+		h := administration(t, revoker, &lister{})
+		send := func(body string) int {
+			w := httptest.NewRecorder()
+			r := asAdmin(http.MethodPost, "", body+" ")
+			h.ServeHTTP(w, r)
+			_, _ = io.Copy(io.Discard, w.Result().Body)
+			return w.Code
+		}
+		status := send(body)
+		require.Equal(t, status == 204, len(revoker.revs) > 0, "%d", status)
+		if status != 204 {
+			require.Contains(t, []int{400, 413}, status)
+			return
+		}
+		var sent []any
+		require.NoError(t, json.Unmarshal([]byte(body), &sent))
+		require.Len(t, revoker.revs, len(sent))
+		first := revoker.revs
+		again, err := json.Marshal(first)
+		require.NoError(t, err)
+		revoker.revs = nil
+		require.Equal(t, 204, send(string(again)))
+		written, err := json.Marshal(revoker.revs)
+		require.NoError(t, err)
+		require.Equal(t, string(again), string(written))
 	})
 }
 

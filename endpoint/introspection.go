@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/oauthz/oauthz"
@@ -87,7 +86,7 @@ func Introspection(cfg IntrospectionConfig) (http.Handler, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	judge, err := newJudge(cfg.Introspector, slices.Clone(cfg.Revocations), cfg.Now)
+	judge, err := newJudge(cfg.Introspector, cfg.Revocations, cfg.Now)
 	if err != nil {
 		return nil, err
 	}

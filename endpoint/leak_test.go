@@ -20,7 +20,9 @@ const canary = "canary-7f3a"
 
 // canaryRequests hold it wherever a client can put it.
 func canaryRequests() map[string]*http.Request {
-	form := func(body string, authorization ...string) *http.Request { return credentialed(body, authorization...)() }
+	form := func(body string, authorization ...string) *http.Request {
+		return credentialed(body, authorization...)()
+	}
 	query := form("&x="+canary, basic(canary, canary))
 	query.URL.RawQuery = "token=" + canary + "&" + canary
 	odd := form("&x=1", basic(canary, canary))

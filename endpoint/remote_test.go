@@ -300,6 +300,8 @@ func TestAccept(t *testing.T) {
 		{[]string{signedType + ";q=0.000"}, false},
 		{[]string{signedType + ";q=nan"}, false},
 		{[]string{signedType + ";q=1e3"}, false},
+		{[]string{signedType + ";q=1e-1"}, false},
+		{[]string{signedType + ";q=+1"}, false},
 		{[]string{signedType + ";q=1.1"}, false},
 		{[]string{signedType + ";q=-1"}, false},
 		{[]string{signedType + ";q=."}, false},

@@ -48,7 +48,9 @@ var requestTests = []struct {
 	{"parameter that nobody knows", func() *http.Request { return withBody("token=opaque&more=x") }, good, []string{"opaque"}},
 	{"IN-25 encoded", func() *http.Request { return post(url.Values{"token": {`a&b=c+d%2"`}}) }, good, []string{`a&b=c+d%2"`}},
 	{"longest token", func() *http.Request { return withBody("token=" + strings.Repeat("a", oauthz.MaxTokenBytes)) }, good, []string{strings.Repeat("a", oauthz.MaxTokenBytes)}},
-	{"query is not read", func() *http.Request { return with(func(r *http.Request) { r.URL.RawQuery = "token=other&token=again" }) }, good, []string{"opaque"}},
+	{"query is not read", func() *http.Request {
+		return with(func(r *http.Request) { r.URL.RawQuery = "token=other&token=again" })
+	}, good, []string{"opaque"}},
 
 	{"GET", func() *http.Request { return with(func(r *http.Request) { r.Method = http.MethodGet }) }, notPost, nil},
 	{"PUT", func() *http.Request { return with(func(r *http.Request) { r.Method = http.MethodPut }) }, notPost, nil},

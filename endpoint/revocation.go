@@ -113,7 +113,7 @@ func (v *revocation) decide(w http.ResponseWriter, r *http.Request) (reply, erro
 
 // revocations are what to record, or why this token is not revoked here.
 func (v *revocation) revocations(t *oauthz.Token, q question) ([]oauthz.Revocation, error) {
-	if t.ClientID == "" || t.ClientID != q.clientID {
+	if t.ClientID != q.clientID { // which is never empty: a token of nobody is nobody's to revoke
 		return nil, notYours()
 	}
 	matches := matchesOf(t, q.token)

@@ -216,7 +216,6 @@ func highS(t *testing.T, token string) string {
 	return signed + "." + base64.RawURLEncoding.EncodeToString(raw)
 }
 
-
 // Nobody but the client gets to say that: a Revoker is not asked for others.
 func TestRevocationOfUnauthenticated(t *testing.T) {
 	t.Parallel()
