@@ -162,19 +162,6 @@ func checkProtection(guard *oauthz.Guard, req oauthz.Requirement) error {
 	}
 }
 
-// checkAuth says what is wrong with auth.
-func checkAuth(auth ClientAuth) error {
-	if isNil(auth) {
-		return errors.New("Auth is required")
-	}
-	if own, ok := auth.(*clientAuth); ok {
-		if err := own.check(); err != nil {
-			return fmt.Errorf("Auth: %w", err)
-		}
-	}
-	return nil
-}
-
 // authenticate returns the client that sent r, or how it is refused.
 func authenticate(auth ClientAuth, r *http.Request, form url.Values) (clientID string, err error) {
 	clientID, err = auth.Authenticate(r.Context(), r, form)
@@ -194,7 +181,7 @@ func authenticate(auth ClientAuth, r *http.Request, form url.Values) (clientID s
 	case err != nil:
 		return "", unavailable(err)
 	case clientID == "":
-		return "", serverError(errors.New("Auth returned neither a client nor an error"))
+		return "", serverError(errors.New("the client authentication returned neither a client nor an error"))
 	case form.Has("client_id") && form.Get("client_id") != clientID:
 		return "", badRequest("The parameter client_id names another client")
 	}

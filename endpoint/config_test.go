@@ -58,7 +58,7 @@ func TestConfigurations(t *testing.T) {
 			"endpoint: introspection: config: Revocations[2] is nil",
 			"endpoint: introspection: config: Auth is required",
 			"endpoint: introspection: config: Signing: Issuer: want an https URL without a query",
-			"Key and Algorithm: there is none, or they do not fit each other",
+			"endpoint: introspection: config: Signing: the Key is missing, or does not sign with the Algorithm",
 		}},
 		{"revocation, zero", revocation(endpoint.RevocationConfig{}), []string{
 			"endpoint: revocation: config: Introspector is required", "endpoint: revocation: config: Revoker is required",
@@ -87,8 +87,8 @@ func TestConfigurations(t *testing.T) {
 func TestSigningConfigurations(t *testing.T) {
 	t.Parallel()
 	ec := ecKey(t, elliptic.P256())
-	const misfit = "Key and Algorithm: there is none, or they do not fit each other"
-	const useless = "Key is none that can sign"
+	const misfit = "the Key is missing, or does not sign with the Algorithm"
+	const useless = "the Key is none that can sign"
 	for _, tt := range []struct {
 		name   string
 		issuer string
@@ -110,7 +110,7 @@ func TestSigningConfigurations(t *testing.T) {
 		{"nil Ed25519", "https://as.example", ed25519.PrivateKey(nil), "EdDSA", useless},
 		{"zero EC", "https://as.example", &ecdsa.PrivateKey{}, "ES256", useless},
 		{"zero RSA", "https://as.example", &rsa.PrivateKey{}, "RS256", useless},
-		{"small RSA", "https://as.example", rsaKey(t, 1024), "RS256", "Key: want an RSA key of 2048 bits or more"},
+		{"small RSA", "https://as.example", rsaKey(t, 1024), "RS256", "the Key has less than 2048 bits"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -3,7 +3,6 @@ package endpoint
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -52,27 +51,18 @@ func (IntrospectionConfig) Format(f fmt.State, _ rune) {
 }
 
 func (cfg *IntrospectionConfig) check() error {
-	var errs []error
-	wrong := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("endpoint: introspection: config: "+format, args...))
-	}
-	if isNil(cfg.Introspector) {
-		wrong("Introspector is required")
-	}
+	m := mistakes{in: "introspection"}
+	m.require("Introspector", cfg.Introspector)
 	for i, l := range cfg.Revocations {
 		if isNil(l) {
-			wrong("Revocations[%d] is nil", i)
+			m.add("Revocations[%d] is nil", i)
 		}
 	}
-	if err := checkAuth(cfg.Auth); err != nil {
-		wrong("%w", err)
-	}
+	m.requireAuth(cfg.Auth)
 	if cfg.Signing != nil {
-		if err := cfg.Signing.check(); err != nil {
-			wrong("Signing: %w", err)
-		}
+		cfg.Signing.check(&m)
 	}
-	return errors.Join(errs...)
+	return m.join()
 }
 
 // Introspection makes the endpoint of RFC 7662, or says everything that is wrong

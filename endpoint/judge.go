@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"reflect"
 	"strings"
 	"time"
 
@@ -153,18 +152,4 @@ func isRefresh(t *oauthz.Token) bool {
 		}
 	}
 	return false
-}
-
-// isNil also finds the nil pointer or function inside an interface, which would
-// otherwise fail at the first request.
-func isNil(v any) bool {
-	if v == nil {
-		return true
-	}
-	switch rv := reflect.ValueOf(v); rv.Kind() {
-	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
-		return rv.IsNil()
-	default:
-		return false
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -133,4 +134,10 @@ func TestPanics(t *testing.T) {
 		Introspector: claims(t, `{"iss":"i","jti":"7","client_id":"`+client+`"}`), Revoker: failingRevoker(func() error { panic(canary) }),
 	})
 	assert.Equal(t, ourMistake, serve(t, h, postToken()))
+}
+
+type panickingLister struct{}
+
+func (panickingLister) All(oauthz.Query) (iter.Seq[oauthz.Revocation], error) {
+	return func(func(oauthz.Revocation) bool) { panic("canary") }, nil
 }

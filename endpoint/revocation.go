@@ -36,20 +36,11 @@ func (RevocationConfig) Format(f fmt.State, _ rune) {
 }
 
 func (cfg *RevocationConfig) check() error {
-	var errs []error
-	wrong := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("endpoint: revocation: config: "+format, args...))
-	}
-	if isNil(cfg.Introspector) {
-		wrong("Introspector is required")
-	}
-	if isNil(cfg.Revoker) {
-		wrong("Revoker is required")
-	}
-	if err := checkAuth(cfg.Auth); err != nil {
-		wrong("%w", err)
-	}
-	return errors.Join(errs...)
+	m := mistakes{in: "revocation"}
+	m.require("Introspector", cfg.Introspector)
+	m.require("Revoker", cfg.Revoker)
+	m.requireAuth(cfg.Auth)
+	return m.join()
 }
 
 // reasonRevokedByClient is the Reason of what is recorded.

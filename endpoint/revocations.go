@@ -3,7 +3,6 @@ package endpoint
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -47,20 +46,13 @@ func (RevocationsConfig) Format(f fmt.State, _ rune) {
 }
 
 func (cfg *RevocationsConfig) check() error {
-	var errs []error
-	wrong := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("endpoint: revocations: config: "+format, args...))
-	}
+	m := mistakes{in: "revocations"}
 	if err := checkProtection(cfg.Guard, cfg.Requirement); err != nil {
-		wrong("%w", err)
+		m.add("%w", err)
 	}
-	if isNil(cfg.Revoker) {
-		wrong("Revoker is required")
-	}
-	if isNil(cfg.Lister) {
-		wrong("Lister is required")
-	}
-	return errors.Join(errs...)
+	m.require("Revoker", cfg.Revoker)
+	m.require("Lister", cfg.Lister)
+	return m.join()
 }
 
 // Revocations makes a handler for administrators, or says everything that is

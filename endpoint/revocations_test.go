@@ -211,12 +211,6 @@ func TestRevocationsListed(t *testing.T) {
 	}
 }
 
-type panickingLister struct{}
-
-func (panickingLister) All(oauthz.Query) (iter.Seq[oauthz.Revocation], error) {
-	return func(func(oauthz.Revocation) bool) { panic("canary") }, nil
-}
-
 func TestRevocationsMethods(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions} {
@@ -297,7 +291,7 @@ func assertRevocations(t testing.TB, want, got []oauthz.Revocation) {
 	assert.Equal(t, want, got)
 }
 
-// A form of another site cannot have this type without asking first (Fetch, "CORS-safelisted request-header").
+// A form of another site cannot have this type (Fetch, "CORS-safelisted request-header").
 func TestRevocationsContentType(t *testing.T) {
 	t.Parallel()
 	const body = `[{"match":{"iss":"i"}}]`

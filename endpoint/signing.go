@@ -40,15 +40,13 @@ const (
 	minRSABits      = 2048                                  // RFC 7518 §3.3
 )
 
-func (s *Signing) check() error {
-	var errs []error
+func (s *Signing) check(m *mistakes) {
 	if _, err := fetch.CheckBaseURL(s.Issuer); err != nil {
-		errs = append(errs, errors.New("Issuer: want an https URL without a query"))
+		m.add("Signing: Issuer: want an https URL without a query")
 	}
 	if _, err := s.method(); err != nil {
-		errs = append(errs, err)
+		m.add("Signing: %w", err)
 	}
-	return errors.Join(errs...)
 }
 
 // method is how Key signs. A key that was never filled panics when it is asked
@@ -56,14 +54,14 @@ func (s *Signing) check() error {
 func (s *Signing) method() (sign func([]byte) ([]byte, error), err error) {
 	defer func() {
 		if recover() != nil {
-			sign, err = nil, errors.New("Key is none that can sign")
+			sign, err = nil, errors.New("the Key is none that can sign")
 		}
 	}()
 	if sign, err = jose.Signer(s.Algorithm, s.Key); err != nil {
-		return nil, errors.New("Key and Algorithm: there is none, or they do not fit each other")
+		return nil, errors.New("the Key is missing, or does not sign with the Algorithm")
 	}
 	if public, ok := s.Key.Public().(*rsa.PublicKey); ok && public.N.BitLen() < minRSABits {
-		return nil, fmt.Errorf("Key: want an RSA key of %d bits or more", minRSABits)
+		return nil, fmt.Errorf("the Key has less than %d bits", minRSABits)
 	}
 	return sign, nil
 }
