@@ -4,9 +4,9 @@
 // tokens are revoked.
 //
 //	clients := endpoint.ClientSecret(func(ctx context.Context, clientID string, secret oauthz.Secret) error {
-//		hash, ok := hashes[clientID]
-//		sum := sha256.Sum256([]byte(secret))
-//		if !ok || subtle.ConstantTimeCompare(hash[:], sum[:]) != 1 {
+//		want, known := hashes[clientID]
+//		got := sha256.Sum256([]byte(secret))
+//		if subtle.ConstantTimeCompare(want[:], got[:]) != 1 || !known {
 //			return endpoint.ErrInvalidClient
 //		}
 //		return nil
