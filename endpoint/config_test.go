@@ -177,6 +177,11 @@ func TestFaultsAreLogged(t *testing.T) { // not parallel: the logger is the proc
 	require.NoError(t, err)
 	serve(t, h, postRaw(""))
 	serve(t, h, asksSigned("", ""))
+	guarded, err := endpoint.Introspection(endpoint.IntrospectionConfig{
+		Introspector: known(), Auth: endpoint.Bearer(administrators(t), oauthz.Require("x")),
+	})
+	require.NoError(t, err)
+	serve(t, guarded, postRaw("token=active"))
 	assert.Empty(t, logged.String())
 	serve(t, h, asksSigned("fault", ""))
 	assert.Contains(t, logged.String(), `level=WARN msg="oauthz: an endpoint failed" error="endpoint: status 503:`)
