@@ -19,7 +19,8 @@ type IntrospectionConfig struct {
 	// Introspector judges the tokens that are asked about. Required.
 	Introspector oauthz.Introspector
 	// Revocations are asked about every token, after the introspector and
-	// whatever a cache remembers. A list that cannot tell is a 503. Default: none.
+	// whatever a cache remembers. A list that cannot tell, or not within a second
+	// (see [oauthz.CheckRevoked]), is a 503. Default: none.
 	Revocations []oauthz.RevocationList
 	// Auth authenticates whoever asks. Required.
 	Auth ClientAuth
