@@ -12,13 +12,16 @@ import (
 	"time"
 )
 
-// installed is where installOIDCProvider put the server, for TestMain to remove.
-var installed string
+// installed are the folders that install made, for TestMain to remove.
+var installed struct {
+	sync.Mutex
+	folders []string
+}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if installed != "" {
-		os.RemoveAll(installed)
+	for _, folder := range installed.folders {
+		os.RemoveAll(folder)
 	}
 	os.Exit(code)
 }
@@ -42,23 +45,28 @@ func unavailable(t *testing.T, err error) {
 	t.Skip(err)
 }
 
-// installOIDCProvider installs the server once for the whole test binary, outside the source tree.
-var installOIDCProvider = sync.OnceValues(func() (string, error) {
+// installOIDCProvider installs the server once for the whole test binary.
+var installOIDCProvider = sync.OnceValues(func() (string, error) { return install("oidcprovider", "server.mjs") })
+
+// install copies a program and its locked packages out of the source tree, and installs these.
+func install(name, program string) (string, error) {
 	if err := checkNode(); err != nil {
 		return "", err
 	}
-	folder, err := os.MkdirTemp("", "oauthz-oidcprovider-")
+	folder, err := os.MkdirTemp("", "oauthz-"+name+"-")
 	if err != nil {
 		return "", err
 	}
-	installed = folder
-	for _, name := range []string{".npmrc", "package.json", "package-lock.json", "server.mjs"} {
-		if err := copyFile(filepath.Join(folder, name), filepath.Join("oidcprovider", name)); err != nil {
+	installed.Lock()
+	installed.folders = append(installed.folders, folder)
+	installed.Unlock()
+	for _, file := range []string{".npmrc", "package.json", "package-lock.json", program} {
+		if err := copyFile(filepath.Join(folder, file), filepath.Join(name, file)); err != nil {
 			return "", err
 		}
 	}
 	return folder, npmCI(folder)
-})
+}
 
 // checkNode reports a Node that is missing or older than the 20.12 that oidc-provider 9 needs (it calls crypto.hash).
 func checkNode() error {

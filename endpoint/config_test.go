@@ -1,0 +1,233 @@
+package endpoint_test
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/endpoint"
+)
+
+// lines are the messages of a joined error.
+func lines(err error) []string {
+	if err == nil {
+		return nil
+	}
+	return strings.Split(err.Error(), "\n")
+}
+
+func TestConfigurations(t *testing.T) {
+	t.Parallel()
+	var nilFunc oauthz.IntrospectorFunc
+	var nilList *oauthz.Revocations
+	var nilAuth endpoint.ClientAuthFunc
+	guard, err := oauthz.New(oauthz.Config{Introspector: claims(t, `{}`)})
+	require.NoError(t, err)
+	introspection := func(cfg endpoint.IntrospectionConfig) error { _, err := endpoint.Introspection(cfg); return err }
+	revocation := func(cfg endpoint.RevocationConfig) error { _, err := endpoint.Revocation(cfg); return err }
+	auth := func(a endpoint.ClientAuth) error {
+		return introspection(endpoint.IntrospectionConfig{Introspector: claims(t, `{}`), Auth: a})
+	}
+	const anybody = "endpoint: introspection: config: Auth: the Requirement is met by any valid token: require a scope or a claim"
+	const nobody = "endpoint: introspection: config: Auth: the Requirement lets callers without a token through"
+	for _, tt := range []struct {
+		name string
+		err  error
+		want []string
+	}{
+		{"introspection, zero", introspection(endpoint.IntrospectionConfig{}), []string{
+			"endpoint: introspection: config: Introspector is required", "endpoint: introspection: config: Auth is required",
+		}},
+		{"introspection, nil inside", introspection(endpoint.IntrospectionConfig{
+			Introspector: nilFunc, Revocations: []oauthz.RevocationList{&oauthz.Revocations{}, nil, nilList}, Auth: nilAuth, Signing: &endpoint.Signing{},
+		}), []string{
+			"endpoint: introspection: config: Introspector is required",
+			"endpoint: introspection: config: Revocations[1] is nil",
+			"endpoint: introspection: config: Revocations[2] is nil",
+			"endpoint: introspection: config: Auth is required",
+			"endpoint: introspection: config: Signing: Issuer: want an https URL without a query",
+			"endpoint: introspection: config: Signing: the Key is missing, or does not sign with the Algorithm",
+		}},
+		{"revocation, zero", revocation(endpoint.RevocationConfig{}), []string{
+			"endpoint: revocation: config: Introspector is required", "endpoint: revocation: config: Revoker is required",
+			"endpoint: revocation: config: Auth is required",
+		}},
+		{"revocation, nil inside", revocation(endpoint.RevocationConfig{Introspector: nilFunc, Revoker: nilList, Auth: clients()}), []string{
+			"endpoint: revocation: config: Introspector is required", "endpoint: revocation: config: Revoker is required",
+		}},
+		{"no check of secrets", auth(endpoint.ClientSecret(nil)), []string{"endpoint: introspection: config: Auth: the check of ClientSecret is nil"}},
+		{"no guard", auth(endpoint.Bearer(nil, oauthz.Require("x"))), []string{"endpoint: introspection: config: Auth: the Guard is nil"}},
+		{"public", auth(endpoint.Bearer(guard, oauthz.Public())), []string{nobody}},
+		{"anonymous", auth(endpoint.Bearer(guard, oauthz.Require("x").OrAnonymous())), []string{nobody}},
+		{"anonymous within", auth(endpoint.Bearer(guard, oauthz.Any(oauthz.Require("x"), oauthz.Public()))), []string{nobody}},
+		{"zero requirement", auth(endpoint.Bearer(guard, oauthz.Requirement{})), []string{anybody}},
+		{"any valid token", auth(endpoint.Bearer(guard, oauthz.Any(oauthz.Require("x"), oauthz.Require()))), []string{anybody}},
+		{"scope", auth(endpoint.Bearer(guard, oauthz.Require("x"))), nil},
+		{"claim", auth(endpoint.Bearer(guard, oauthz.RequireClaim("x", "y"))), nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, tt.want, lines(tt.err))
+		})
+	}
+}
+
+func TestSigningConfigurations(t *testing.T) {
+	t.Parallel()
+	ec := ecKey(t, elliptic.P256())
+	const misfit = "the Key is missing, or does not sign with the Algorithm"
+	const useless = "the Key is none that can sign"
+	for _, tt := range []struct {
+		name   string
+		issuer string
+		key    crypto.Signer
+		alg    string
+		want   string
+	}{
+		{"good", "https://as.example", ec, "ES256", ""},
+		{"good, loopback", "http://127.0.0.1:1", ec, "ES256", ""},
+		{"http", "http://as.example", ec, "ES256", "Issuer: want an https URL without a query"},
+		{"query", "https://as.example?x", ec, "ES256", "Issuer: want an https URL without a query"},
+		{"no algorithm", "https://as.example", ec, "", misfit},
+		{"none", "https://as.example", ec, "none", misfit},
+		{"HS256", "https://as.example", ec, "HS256", misfit},
+		{"another curve", "https://as.example", ec, "ES384", misfit},
+		{"another kind", "https://as.example", ec, "RS256", misfit},
+		{"no key", "https://as.example", nil, "ES256", misfit},
+		{"nil EC", "https://as.example", (*ecdsa.PrivateKey)(nil), "ES256", misfit},
+		{"nil Ed25519", "https://as.example", ed25519.PrivateKey(nil), "EdDSA", useless},
+		{"zero EC", "https://as.example", &ecdsa.PrivateKey{}, "ES256", useless},
+		{"zero RSA", "https://as.example", &rsa.PrivateKey{}, "RS256", useless},
+		{"small RSA", "https://as.example", rsaKey(t, 1024), "RS256", "the Key has less than 2048 bits"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := endpoint.Introspection(endpoint.IntrospectionConfig{
+				Introspector: known(), Auth: clients(), Signing: &endpoint.Signing{Issuer: tt.issuer, Key: tt.key, Algorithm: tt.alg},
+			})
+			if tt.want == "" {
+				assert.NoError(t, err)
+				return
+			}
+			assert.EqualError(t, err, "endpoint: introspection: config: Signing: "+tt.want)
+		})
+	}
+}
+
+func TestRevocationsConfigurations(t *testing.T) {
+	t.Parallel()
+	var nilList *oauthz.Revocations
+	good := endpoint.RevocationsConfig{Guard: administrators(t), Requirement: oauthz.Require("x"), Revoker: &recorder{}, Lister: &lister{}}
+	for _, tt := range []struct {
+		name   string
+		change func(*endpoint.RevocationsConfig)
+		want   []string
+	}{
+		{"good", func(*endpoint.RevocationsConfig) {}, nil},
+		{"zero", func(c *endpoint.RevocationsConfig) { *c = endpoint.RevocationsConfig{} }, []string{"the Guard is nil", "Revoker is required", "Lister is required"}},
+		{"nil inside", func(c *endpoint.RevocationsConfig) { c.Revoker, c.Lister = nilList, nilList }, []string{"Revoker is required", "Lister is required"}},
+		{"public", func(c *endpoint.RevocationsConfig) { c.Requirement = oauthz.Public() }, []string{"the Requirement lets callers without a token through"}},
+		{"anonymous", func(c *endpoint.RevocationsConfig) { c.Requirement = c.Requirement.OrAnonymous() }, []string{"the Requirement lets callers without a token through"}},
+		{"anybody", func(c *endpoint.RevocationsConfig) { c.Requirement = oauthz.All() }, []string{"the Requirement is met by any valid token: require a scope or a claim"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := good
+			tt.change(&cfg)
+			_, err := endpoint.Revocations(cfg)
+			for i := range tt.want {
+				tt.want[i] = "endpoint: revocations: config: " + tt.want[i]
+			}
+			assert.Equal(t, tt.want, lines(err))
+			assert.Equal(t, "endpoint.RevocationsConfig", fmt.Sprintf("%+v", cfg))
+		})
+	}
+}
+
+// What is configured is copied: the caller's slice and struct are its own again.
+func TestConfigurationIsCopied(t *testing.T) {
+	t.Parallel()
+	lists := []oauthz.RevocationList{listSays{}}
+	cfg := endpoint.IntrospectionConfig{Introspector: known(), Revocations: lists, Signing: signedConfig(edKey(t)).Signing}
+	h := introspection(t, cfg)
+	lists[0] = nil
+	*cfg.Signing = endpoint.Signing{}
+	assert.Equal(t, "Content-Type: "+signedType, serve(t, h, asksSigned("active", signedType)).header)
+}
+
+// A fault is logged where nobody asks to be told, and what is the client's doing is not.
+func TestFaultsAreLogged(t *testing.T) { // not parallel: the logger is the process's
+	var logged bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, nil)))
+	defer slog.SetDefault(before)
+	h, err := endpoint.Introspection(endpoint.IntrospectionConfig{Introspector: known(), Auth: clients()})
+	require.NoError(t, err)
+	serve(t, h, postRaw(""))
+	serve(t, h, asksSigned("", ""))
+	guarded, err := endpoint.Introspection(endpoint.IntrospectionConfig{
+		Introspector: known(), Auth: endpoint.Bearer(administrators(t), oauthz.Require("x")),
+	})
+	require.NoError(t, err)
+	serve(t, guarded, postRaw("token=active"))
+	assert.Empty(t, logged.String())
+	serve(t, h, asksSigned("fault", ""))
+	assert.Contains(t, logged.String(), `level=WARN msg="oauthz: an endpoint failed" error="endpoint: status 503:`)
+}
+
+// Report is told once of what is not answered, and its panic is told like any other.
+func TestReport(t *testing.T) {
+	t.Parallel()
+	heard := &reports{}
+	h := introspection(t, endpoint.IntrospectionConfig{Introspector: known(), Report: heard.add})
+	serve(t, h, asksSigned("active", ""))
+	serve(t, h, asksSigned("unknown", ""))
+	assert.Empty(t, heard.errs)
+	serve(t, h, postRaw("token=active"))
+	require.Len(t, heard.errs, 1)
+	assert.ErrorIs(t, heard.errs[0], endpoint.ErrInvalidClient)
+	serve(t, h, asksSigned("panic", ""))
+	require.Len(t, heard.errs, 2)
+	assert.Regexp(t, `^endpoint: status 500: panic: string at .*endpoint_test\.\S*known\S*:\d+$`, heard.errs[1].Error())
+
+	h = introspection(t, endpoint.IntrospectionConfig{Introspector: says(nil, (*oauthz.Error)(nil)), Report: heard.add})
+	serve(t, h, postToken())
+	require.Len(t, heard.errs, 3)
+	assert.EqualError(t, heard.errs[2], "endpoint: status 500: the introspector returned a nil *Error")
+
+	h = introspection(t, endpoint.IntrospectionConfig{Introspector: known(), Report: func(context.Context, error) { panic("canary") }})
+	assert.Equal(t, ourMistake, serve(t, h, asksSigned("fault", "")))
+}
+
+// Package fmt prints no secret that a configuration holds.
+func TestConfigurationsDoNotPrint(t *testing.T) {
+	t.Parallel()
+	signing := endpoint.Signing{Key: edKey(t), KeyID: canary}
+	introspection := endpoint.IntrospectionConfig{Introspector: holder{canary}, Signing: &signing}
+	revocation := endpoint.RevocationConfig{Introspector: holder{canary}}
+	h, err := endpoint.Revocation(endpoint.RevocationConfig{Introspector: holder{canary}, Revoker: &recorder{}, Auth: clients()})
+	require.NoError(t, err)
+	for _, v := range []any{signing, &signing, introspection, &introspection, revocation, &revocation, h, []any{introspection, h}} {
+		printed := fmt.Sprintf("%v %+v %#v %s %d %x", v, v, v, v, v, v)
+		assert.NotContains(t, printed, canary)
+		assert.NotContains(t, printed, fmt.Sprintf("%x", canary))
+		assert.NotContains(t, printed, fmt.Sprintf("%d", signing.Key)[1:20])
+	}
+}
+
+// holder is an introspector that holds a secret.
+type holder struct{ secret string }
+
+func (holder) Introspect(context.Context, string) (*oauthz.Token, error) { return nil, nil }

@@ -1,0 +1,84 @@
+package endpoint_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/endpoint"
+	"github.com/oauthz/oauthz/localjwt"
+	"github.com/oauthz/oauthz/oauthztest"
+)
+
+// A service that verifies JWTs tells others, who cannot, what they say, and lets clients revoke their own.
+func Example() {
+	as := oauthztest.NewServer(oauthztest.Config{})
+	defer as.Close()
+	verifier, err := localjwt.New(context.Background(), localjwt.Config{Issuer: as.Issuer(), Audience: []string{"https://api.example"}})
+	if err != nil {
+		panic(err)
+	}
+	revoked := &oauthz.Revocations{}
+
+	// First, who may ask: here those whose secret has the hash that we keep. It is long and random; a password would
+	// need a slow hash.
+	hashes := map[string][32]byte{"billing": sha256.Sum256([]byte("correct horse battery staple"))}
+	clients := endpoint.ClientSecret(func(_ context.Context, clientID string, secret oauthz.Secret) error {
+		want, known := hashes[clientID]
+		got := sha256.Sum256([]byte(secret))
+		if subtle.ConstantTimeCompare(want[:], got[:]) != 1 || !known {
+			return endpoint.ErrInvalidClient
+		}
+		return nil
+	})
+
+	// Next, what they may ask.
+	introspection, err := endpoint.Introspection(endpoint.IntrospectionConfig{
+		Introspector: verifier,
+		Revocations:  []oauthz.RevocationList{revoked},
+		Auth:         clients,
+		Entitled: func(_ context.Context, _ string, _ *oauthz.Token, members map[string]any) (bool, error) {
+			for name := range members { // what nobody needs is told to nobody
+				switch name {
+				case "sub", "scope":
+				default:
+					delete(members, name)
+				}
+			}
+			return true, nil
+		},
+	})
+	if err != nil {
+		panic(err)
+	}
+	revocation, err := endpoint.Revocation(endpoint.RevocationConfig{Introspector: verifier, Revoker: revoked, Auth: clients})
+	if err != nil {
+		panic(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/introspect", introspection)
+	mux.Handle("/revoke", revocation)
+
+	// Finally, a client asks, revokes, and asks again.
+	token := as.Mint(oauthztest.Claims{"client_id": "billing", "scope": "invoices:read"})
+	for _, path := range []string{"/introspect", "/revoke", "/introspect"} {
+		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(url.Values{"token": {token}}.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.SetBasicAuth("billing", url.QueryEscape("correct horse battery staple"))
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		body, _ := io.ReadAll(w.Body)
+		fmt.Println(strings.TrimSpace(fmt.Sprintf("%s %d %s", path, w.Code, body)))
+	}
+	// Output:
+	// /introspect 200 {"active":true,"scope":"invoices:read","sub":"user-1","token_type":"Bearer"}
+	// /revoke 200
+	// /introspect 200 {"active":false}
+}

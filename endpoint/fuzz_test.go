@@ -1,0 +1,179 @@
+package endpoint_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/endpoint"
+)
+
+// FuzzRequest: whatever is sent, the answer is one of those that there are; what
+// the client authentication and the introspector see is what the body says, by
+// a reading that shares no code with it, and never what the query says.
+func FuzzRequest(f *testing.F) {
+	f.Add("token=opaque", "application/x-www-form-urlencoded", "token=q", "Basic YTpi")
+	f.Add("token=a%2Bb+c&token_type_hint=x&client_id=a&client_secret=b", "application/x-www-form-urlencoded;charset=utf-8", "", "")
+	f.Add("token=a&token=b", "application/x-www-form-urlencoded", "", "Basic YTpi")
+	f.Add("token=\xff", "application/x-www-form-urlencoded", "", "Basic YSUzQTpi")
+	f.Add("token=;&=&&", "application/x-www-form-urlencoded", "token", "Bearer x")
+	f.Add(`{"token":"a"}`, "application/json", "", "Basic YTpi")
+	f.Fuzz(func(t *testing.T, body, contentType, query, authorization string) {
+		var id, token string
+		var secret oauthz.Secret
+		h, err := endpoint.Introspection(endpoint.IntrospectionConfig{
+			Report: func(context.Context, error) {},
+			Auth: endpoint.ClientSecret(func(_ context.Context, i string, s oauthz.Secret) error {
+				id, secret = i, s
+				return nil
+			}),
+			Introspector: oauthz.IntrospectorFunc(func(_ context.Context, asked string) (*oauthz.Token, error) {
+				token = asked
+				return nil, oauthz.ErrInvalidToken
+			}),
+		})
+		require.NoError(t, err)
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+		r.URL.RawQuery = query
+		r.Header["Content-Type"] = []string{contentType}
+		if authorization != "" {
+			r.Header["Authorization"] = []string{authorization}
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		require.Contains(t, []int{200, 400, 401, 413}, w.Code)
+		answer, err := io.ReadAll(w.Result().Body)
+		require.NoError(t, err)
+		require.Equal(t, w.Code == 200, string(answer) == `{"active":false}`)
+
+		said, wellFormed := pairs(body)
+		if id != "" || token != "" {
+			require.True(t, wellFormed, "%q", body)
+			require.NotEmpty(t, secret)
+		}
+		if id != "" && authorization == "" {
+			require.Equal(t, said["client_id"], id)
+			require.Equal(t, said["client_secret"], string(secret))
+		}
+		if token != "" {
+			require.NotEmpty(t, id, "asked for somebody who is not authenticated")
+			require.Equal(t, said["token"], token)
+			require.LessOrEqual(t, len(token), oauthz.MaxTokenBytes)
+			require.Empty(t, strings.Trim(token, visible))
+		}
+	})
+}
+
+const visible = "!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
+
+// pairs reads a form as RFC 6749 appendix B has it, in the plainest way; false
+// if it cannot be read, or if it says something twice.
+func pairs(body string) (map[string]string, bool) {
+	out := map[string]string{}
+	for _, pair := range strings.Split(body, "&") {
+		if pair == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		for _, half := range []*string{&name, &value} {
+			decoded, err := url.PathUnescape(strings.ReplaceAll(*half, "+", "%20"))
+			if err != nil || strings.Contains(*half, ";") || !utf8.ValidString(decoded) {
+				return nil, false
+			}
+			*half = decoded
+		}
+		if _, twice := out[name]; twice {
+			return nil, false
+		}
+		out[name] = value
+	}
+	return out, true
+}
+
+// FuzzAccept: what is signed was asked for by name, and no client that names nothing gets it.
+func FuzzAccept(f *testing.F) {
+	for _, seed := range []string{"", "*/*", signedType, signedType + ";q=0", "application/json;q=0.5," + signedType + ";q=0.7", `a/b;c="d,e", ` + signedType} {
+		f.Add(seed)
+	}
+	h := introspection(f, signedConfig(edKey(f)))
+	f.Fuzz(func(t *testing.T, accept string) {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, asksSigned("active", accept))
+		require.Equal(t, 200, w.Code)
+		if w.Header().Get("Content-Type") == signedType {
+			require.Contains(t, strings.ToLower(accept), signedType)
+		} else {
+			require.Equal(t, "application/json", w.Header().Get("Content-Type"))
+			require.NotEqual(t, signedType, accept)
+		}
+	})
+}
+
+// FuzzRevocations: what is recorded is all that was sent, in order, and says the
+// same when it is written again; else nothing is.
+func FuzzRevocations(f *testing.F) {
+	for _, seed := range []string{`[]`, `[{"match":{"iss":"i","n":1e2}}]`, `[{"match":{"iss":"i"}},{}]`, `[{"match":{"iss":"i"},"at":"2026-11-21T12:00:00+01:00"}],"x":[]`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		revoker := &recorder{}
+		h := administration(t, revoker, &lister{})
+		send := func(body string) int {
+			w := httptest.NewRecorder()
+			r := asAdmin(http.MethodPost, "", body+" ")
+			h.ServeHTTP(w, r)
+			_, _ = io.Copy(io.Discard, w.Result().Body)
+			return w.Code
+		}
+		status := send(body)
+		require.Equal(t, status == 204, len(revoker.revs) > 0, "%d", status)
+		if status != 204 {
+			require.Contains(t, []int{400, 413}, status)
+			return
+		}
+		var sent []any
+		require.NoError(t, json.Unmarshal([]byte(body), &sent))
+		require.Len(t, revoker.revs, len(sent))
+		first := revoker.revs
+		again, err := json.Marshal(first)
+		require.NoError(t, err)
+		revoker.revs = nil
+		require.Equal(t, 204, send(string(again)))
+		written, err := json.Marshal(revoker.revs)
+		require.NoError(t, err)
+		require.Equal(t, string(again), string(written))
+	})
+}
+
+// The handlers are safe for concurrent use, and no answer crosses to another request.
+func TestConcurrently(t *testing.T) {
+	t.Parallel()
+	revoked := &oauthz.Revocations{Now: atNoon}
+	in := oauthz.IntrospectorFunc(func(_ context.Context, token string) (*oauthz.Token, error) {
+		return oauthz.ParseToken([]byte(`{"iss":"i","jti":"` + token + `","client_id":"` + client + `"}`))
+	})
+	introspect := introspection(t, endpoint.IntrospectionConfig{Introspector: in, Revocations: []oauthz.RevocationList{revoked}})
+	revoke := revocation(t, endpoint.RevocationConfig{Introspector: in, Revoker: revoked})
+	var all sync.WaitGroup
+	for i := range 32 {
+		all.Go(func() {
+			id := string(rune('a'+i%26)) + strings.Repeat("x", i)
+			form := url.Values{"token": {id}}
+			assert.Equal(t, active(`{"active":true,"client_id":"`+client+`","iss":"i","jti":"`+id+`","token_type":"Bearer"}`), serve(t, introspect, post(form)))
+			assert.Equal(t, done, serve(t, revoke, post(form)))
+			assert.Equal(t, inactive, serve(t, introspect, post(form)))
+		})
+	}
+	all.Wait()
+}

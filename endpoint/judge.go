@@ -1,0 +1,155 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/internal/strictjson"
+)
+
+// question is a request about a token, of a client that is authenticated.
+type question struct {
+	clientID string
+	token    string
+}
+
+// ask reads a question. The client comes first: who is none learns nothing, not
+// even what is missing.
+func ask(auth ClientAuth, w http.ResponseWriter, r *http.Request) (question, error) {
+	form, err := readForm(w, r)
+	if err != nil {
+		return question{}, err
+	}
+	for name, values := range form { // RFC 6749 §3.2: as if it were omitted
+		if values[0] == "" {
+			delete(form, name)
+		}
+	}
+	token := form.Get("token") // before Auth has the form
+	clientID, err := authenticate(auth, r, form)
+	if err != nil {
+		return question{}, err
+	}
+	if token == "" {
+		return question{}, badRequest("The parameter token is missing")
+	}
+	// token_type_hint is no more than a hint (RFC 7662 §2.1, RFC 7009 §2.1): one
+	// introspector knows all tokens that there are.
+	return question{clientID, token}, nil
+}
+
+// judge says whether a token is active, as a Guard would.
+type judge struct {
+	introspector oauthz.Introspector
+	now          func() time.Time
+}
+
+func newJudge(in oauthz.Introspector, lists []oauthz.RevocationList, now func() time.Time) (judge, error) {
+	in = verdicts(in)
+	if len(lists) > 0 {
+		var err error
+		if in, err = oauthz.CheckRevoked(in, lists...); err != nil {
+			return judge{}, err
+		}
+	}
+	return judge{in, clock(now)}, nil
+}
+
+func clock(now func() time.Time) func() time.Time {
+	if now == nil {
+		return time.Now
+	}
+	return now
+}
+
+// verdicts is next without the answer that is none.
+func verdicts(next oauthz.Introspector) oauthz.Introspector {
+	return oauthz.IntrospectorFunc(func(ctx context.Context, token string) (*oauthz.Token, error) {
+		t, err := next.Introspect(ctx, token)
+		if t == nil && err == nil {
+			return nil, &oauthz.Error{
+				Status: http.StatusInternalServerError, Code: codeServerError,
+				Err: errors.New("the introspector returned neither a token nor an error"),
+			}
+		}
+		return t, err
+	})
+}
+
+// judge returns the token if it is good, and nil if it is not: an error is a
+// fault. What cannot be a token at all is as unknown as any other string, and
+// unknown tokens are no error (RFC 7662 §2.2, RFC 7009 §2.2).
+func (j *judge) judge(ctx context.Context, token string) (*oauthz.Token, error) {
+	if !isToken(token) {
+		return nil, nil
+	}
+	t, err := j.introspector.Introspect(ctx, token)
+	if err != nil {
+		return nil, faultOf(err)
+	}
+	if expired(t, j.now()) {
+		return nil, nil
+	}
+	return t, nil
+}
+
+// faultOf returns nil if err is a refusal.
+func faultOf(err error) error {
+	var e *oauthz.Error
+	switch {
+	case errors.As(err, &e):
+		return faultOfError(e, err)
+	case errors.Is(err, oauthz.ErrInvalidToken), errors.Is(err, oauthz.ErrUnrecognized):
+		return nil
+	default:
+		return unavailable(err)
+	}
+}
+
+// faultOfError goes by the status, as a Guard does: it is how an introspector
+// says exactly what to answer.
+func faultOfError(e *oauthz.Error, err error) error {
+	if e == nil {
+		return serverError(errors.New("the introspector returned a nil *Error"))
+	}
+	switch e.Status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+		return nil
+	case http.StatusServiceUnavailable:
+		return unavailable(err)
+	default:
+		return serverError(err)
+	}
+}
+
+// expired is what a Guard checks of every token: exp, and the leeway that the
+// introspector granted, up to MaxLeeway.
+func expired(t *oauthz.Token, now time.Time) bool {
+	if t.ExpiresAt.IsZero() {
+		return false
+	}
+	end := t.ExpiresAt
+	if until, _ := t.Validity(); until.After(end) {
+		end = until
+		if latest := t.ExpiresAt.Add(oauthz.MaxLeeway); end.After(latest) {
+			end = latest
+		}
+	}
+	return !now.Before(end)
+}
+
+// isRefresh finds what servers say of refresh tokens, which most of them
+// introspect as active: one is never an access token.
+func isRefresh(t *oauthz.Token) bool {
+	for _, name := range []string{"token_type", "token_use", "typ"} {
+		value, _ := t.Claim(name)
+		if kind, _ := strictjson.String(string(value)); strings.Contains(strings.ToLower(kind), "refresh") {
+			return true
+		}
+	}
+	return false
+}

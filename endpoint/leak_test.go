@@ -1,0 +1,143 @@
+package endpoint_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/endpoint"
+)
+
+// canary is within every token, secret and cause that must not be seen.
+const canary = "canary-7f3a"
+
+// canaryRequests hold it wherever a client can put it.
+func canaryRequests() map[string]*http.Request {
+	form := func(body string, authorization ...string) *http.Request {
+		return credentialed(body, authorization...)()
+	}
+	query := form("&x="+canary, basic(canary, canary))
+	query.URL.RawQuery = "token=" + canary + "&" + canary
+	odd := form("&x=1", basic(canary, canary))
+	odd.Header.Set("Content-Type", "application/"+canary)
+	method := form("", basic(canary, canary))
+	method.Method = canary
+	accept := form("", basic(canary, canary))
+	accept.Header.Set("Accept", signedType+";q="+canary)
+	token := postRaw("token=" + canary)
+	token.Header.Set("Authorization", basic(canary, canary))
+	return map[string]*http.Request{
+		"token":            token,
+		"basic":            form("&x="+canary, basic(canary, canary)),
+		"post":             form("&client_id=" + canary + "&client_secret=" + canary),
+		"both":             form("&client_id="+canary+"&client_secret="+canary, basic(canary, canary)),
+		"bearer":           form("", "Bearer "+canary),
+		"no scheme":        form("", canary),
+		"not encoded":      form("", basic(canary, canary+"%zz")),
+		"malformed":        form("&%zz"+canary+"="+canary, basic(canary, canary)),
+		"repeated":         form("&"+canary+"=1&"+canary+"="+canary, basic(canary, canary)),
+		"too large":        form("&x="+strings.Repeat(canary, 10000), basic(canary, canary)),
+		"query":            query,
+		"content type":     odd,
+		"method":           method,
+		"accept":           accept,
+		"another client":   form("&client_id="+canary+"2", basic(canary, canary)),
+		"no token":         postRaw("x=" + canary),
+		"token type hints": form("&token_type_hint="+canary, basic(canary, canary)),
+	}
+}
+
+// canaryError has it in its text, as an error of somebody else's client may.
+var canaryError = &url.Error{Op: "Post", URL: "https://" + canary, Err: errors.New(canary)}
+
+// RS-06: no byte of a token or a secret is in an answer or in what is reported;
+// and no byte of a cause is in an answer, whoever fails and however.
+func TestNothingLeaks(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func() error{
+		"good":      func() error { return nil },
+		"refused":   func() error { return oauthz.ErrInvalidToken },
+		"fault":     func() error { return canaryError },
+		"a status":  func() error { return &oauthz.Error{Status: 503, Code: canary, Description: canary, Err: canaryError} },
+		"no status": func() error { return &oauthz.Error{Status: 7, Code: canary, Err: canaryError} },
+		"panic":     func() error { panic(canary) },
+		"panic with an error": func() error {
+			panic(fmt.Errorf("token %s", canary))
+		},
+	} {
+		for where, cfg := range failing(t, fail) {
+			for what, r := range canaryRequests() {
+				heard := &reports{}
+				cfg.Report = heard.add
+				got := serve(t, introspection(t, cfg), r)
+				assert.NotContains(t, fmt.Sprint(got), canary, "%s, %s, %s", name, where, what)
+				for _, err := range heard.errs {
+					if !errors.Is(err, canaryError) { // a cause is told as it is
+						assert.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), canary, "%s, %s, %s", name, where, what)
+					}
+				}
+			}
+			for what, r := range canaryRequests() {
+				revoke := endpoint.RevocationConfig{Introspector: cfg.Introspector, Auth: cfg.Auth, Revoker: failingRevoker(fail)}
+				got := serve(t, revocation(t, revoke), r)
+				assert.NotContains(t, fmt.Sprint(got), canary, "%s, %s, %s", name, where, what)
+			}
+		}
+	}
+}
+
+// failing is configurations in each of which one hook fails.
+func failing(t *testing.T, fail func() error) map[string]endpoint.IntrospectionConfig {
+	takesAll := endpoint.ClientAuthFunc(func(context.Context, *http.Request, url.Values) (string, error) { return "c", nil })
+	good := claims(t, `{"iss":"i","client_id":"c","jti":"7"}`)
+	return map[string]endpoint.IntrospectionConfig{
+		"introspector": {Auth: takesAll, Introspector: oauthz.IntrospectorFunc(func(context.Context, string) (*oauthz.Token, error) {
+			return parse(t, `{}`), fail()
+		})},
+		"check": {Introspector: good, Auth: endpoint.ClientSecret(func(context.Context, string, oauthz.Secret) error { return fail() })},
+		"auth": {Introspector: good, Auth: endpoint.ClientAuthFunc(func(context.Context, *http.Request, url.Values) (string, error) {
+			return "c", fail()
+		})},
+		"entitled": {Introspector: good, Auth: takesAll, Entitled: func(context.Context, string, *oauthz.Token, map[string]any) (bool, error) {
+			return true, fail()
+		}},
+		"list": {Introspector: good, Auth: takesAll, Revocations: []oauthz.RevocationList{failingList(fail)}},
+	}
+}
+
+type failingList func() error
+
+func (f failingList) Revoked(context.Context, *oauthz.Token) (bool, error) { return false, f() }
+
+type failingRevoker func() error
+
+func (f failingRevoker) Revoke(context.Context, ...oauthz.Revocation) error { return f() }
+
+// A hook that panics is our mistake, whichever it is.
+func TestPanics(t *testing.T) {
+	t.Parallel()
+	for where, cfg := range failing(t, func() error { panic(canary) }) {
+		t.Run(where, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, ourMistake, serve(t, introspection(t, cfg), postToken()))
+		})
+	}
+	h := revocation(t, endpoint.RevocationConfig{
+		Introspector: claims(t, `{"iss":"i","jti":"7","client_id":"`+client+`"}`), Revoker: failingRevoker(func() error { panic(canary) }),
+	})
+	assert.Equal(t, ourMistake, serve(t, h, postToken()))
+}
+
+type panickingLister struct{}
+
+func (panickingLister) All(oauthz.Query) (iter.Seq[oauthz.Revocation], error) {
+	return func(func(oauthz.Revocation) bool) { panic("canary") }, nil
+}

@@ -1,0 +1,49 @@
+package endpoint
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+)
+
+// mistakes are all that is wrong with a configuration.
+type mistakes struct {
+	in   string // which
+	errs []error
+}
+
+func (m *mistakes) add(format string, args ...any) {
+	m.errs = append(m.errs, fmt.Errorf("endpoint: "+m.in+": config: "+format, args...))
+}
+
+func (m *mistakes) require(field string, value any) {
+	if isNil(value) {
+		m.add("%s is required", field)
+	}
+}
+
+// requireAuth also checks what this package made itself.
+func (m *mistakes) requireAuth(auth ClientAuth) {
+	m.require("Auth", auth)
+	if own, ok := auth.(*clientAuth); ok {
+		if err := own.check(); err != nil {
+			m.add("Auth: %w", err)
+		}
+	}
+}
+
+func (m *mistakes) join() error { return errors.Join(m.errs...) }
+
+// isNil also finds the nil pointer or function inside an interface, which would
+// otherwise fail at the first request.
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	switch rv := reflect.ValueOf(v); rv.Kind() {
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
+		return rv.IsNil()
+	default:
+		return false
+	}
+}

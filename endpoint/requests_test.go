@@ -1,0 +1,145 @@
+package endpoint_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/endpoint"
+)
+
+// with changes a good request.
+func with(change func(r *http.Request)) *http.Request {
+	r := postToken()
+	change(r)
+	return r
+}
+
+func withBody(body string) *http.Request {
+	return with(func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(body)) })
+}
+
+func withType(types ...string) *http.Request {
+	return with(func(r *http.Request) { r.Header["Content-Type"] = types })
+}
+
+// good stands for the answer to a request that is in order.
+var good = answer{}
+
+// requestTests are the rules that both endpoints have for requests.
+var requestTests = []struct {
+	name    string
+	request func() *http.Request
+	want    answer
+	asked   []string // what the introspector is asked
+}{
+	{"good", postToken, good, []string{"opaque"}},
+	{"charset", func() *http.Request { return withType("Application/X-WWW-Form-URLEncoded; charset=UTF-8") }, good, []string{"opaque"}},
+	{"hint", func() *http.Request { return withBody("token=opaque&token_type_hint=refresh_token") }, good, []string{"opaque"}},
+	{"hint that nobody knows", func() *http.Request { return withBody("token=opaque&token_type_hint=%00") }, good, []string{"opaque"}},
+	{"parameter that nobody knows", func() *http.Request { return withBody("token=opaque&more=x") }, good, []string{"opaque"}},
+	{"IN-25 encoded", func() *http.Request { return post(url.Values{"token": {`a&b=c+d%2"`}}) }, good, []string{`a&b=c+d%2"`}},
+	{"longest token", func() *http.Request { return withBody("token=" + strings.Repeat("a", oauthz.MaxTokenBytes)) }, good, []string{strings.Repeat("a", oauthz.MaxTokenBytes)}},
+	{"query is not read", func() *http.Request {
+		return with(func(r *http.Request) { r.URL.RawQuery = "token=other&token=again" })
+	}, good, []string{"opaque"}},
+
+	{"GET", func() *http.Request { return with(func(r *http.Request) { r.Method = http.MethodGet }) }, notPost, nil},
+	{"PUT", func() *http.Request { return with(func(r *http.Request) { r.Method = http.MethodPut }) }, notPost, nil},
+	{"OPTIONS", func() *http.Request { return with(func(r *http.Request) { r.Method = http.MethodOptions }) }, notPost, nil},
+	{"lower-case post", func() *http.Request { return with(func(r *http.Request) { r.Method = "post" }) }, notPost, nil},
+	{"no content type", func() *http.Request { return withType() }, notAForm, nil},
+	{"two content types", func() *http.Request { return withType("application/x-www-form-urlencoded", "application/json") }, notAForm, nil},
+	{"JSON", func() *http.Request { return withType("application/json") }, notAForm, nil},
+	{"multipart", func() *http.Request { return withType("multipart/form-data; boundary=x") }, notAForm, nil},
+	{"content type that cannot be read", func() *http.Request { return withType("application/x-www-form-urlencoded; =") }, notAForm, nil},
+	{"bad percent", func() *http.Request { return withBody("token=opaque&x=%zz") }, malformed, nil},
+	{"semicolon", func() *http.Request { return withBody("token=opaque;x=1") }, malformed, nil},
+	{"not UTF-8", func() *http.Request { return withBody("token=opaque&x=%ff") }, malformed, nil},
+	{"name not UTF-8", func() *http.Request { return withBody("token=opaque&%ff=x") }, malformed, nil},
+	{"body breaks off", func() *http.Request {
+		return with(func(r *http.Request) { r.Body = io.NopCloser(iotest.ErrReader(errors.New("canary"))) })
+	}, bad("The body cannot be read"), nil},
+	{"body too large", func() *http.Request { return withBody("token=opaque&x=" + strings.Repeat("a", 64<<10)) }, answer{
+		413, isJSON, `{"error":"invalid_request","error_description":"The body is too large"}`,
+	}, nil},
+	{"token twice", func() *http.Request { return withBody("token=opaque&token=opaque") }, repeated, nil},
+	{"token twice, by another spelling", func() *http.Request { return withBody("token=opaque&%74oken=other") }, repeated, nil},
+	{"another parameter twice", func() *http.Request { return withBody("token=opaque&x=1&x=") }, repeated, nil},
+	{"no token", func() *http.Request { return withBody("") }, noToken, nil},
+	{"empty token", func() *http.Request { return withBody("token=") }, noToken, nil},
+	{"token in the query", func() *http.Request {
+		return with(func(r *http.Request) { r.Body, r.URL.RawQuery = http.NoBody, "token=opaque" })
+	}, noToken, nil},
+	{"Token", func() *http.Request { return withBody("Token=opaque") }, noToken, nil},
+}
+
+// RFC 7662 §2.1 and RFC 7009 §2.1.
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	for _, tt := range requestTests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			for name, serveWith := range map[string]func(oauthz.Introspector) http.Handler{
+				"introspection": func(in oauthz.Introspector) http.Handler {
+					return introspection(t, endpoint.IntrospectionConfig{Introspector: in})
+				},
+				"revocation": func(in oauthz.Introspector) http.Handler {
+					return revocation(t, endpoint.RevocationConfig{Introspector: in, Revoker: &recorder{}})
+				},
+			} {
+				in := &asked{next: says(nil, oauthz.ErrInvalidToken)}
+				want := tt.want
+				if want == good {
+					want = map[string]answer{"introspection": inactive, "revocation": done}[name]
+				}
+				assert.Equal(t, want, serve(t, serveWith(in), tt.request()), name)
+				assert.Equal(t, tt.asked, in.tokens, name)
+			}
+		})
+	}
+}
+
+// What cannot be a token is like one that there is not (RFC 7662 §2.2, RFC 7009
+// §2.2), and nobody is asked about it: IN-26.
+func TestStringsThatAreNoToken(t *testing.T) {
+	t.Parallel()
+	for name, token := range map[string]string{
+		"space": "a b", "control": "a\nb", "not ASCII": "tökén", "NUL": "a\x00", "too long": strings.Repeat("a", oauthz.MaxTokenBytes+1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in, revoker := &asked{next: claims(t, `{"iss":"i","jti":"1","client_id":"orders api:1"}`)}, &recorder{}
+			form := url.Values{"token": {token}}
+			assert.Equal(t, inactive, serve(t, introspection(t, endpoint.IntrospectionConfig{Introspector: in}), post(form)))
+			assert.Equal(t, done, serve(t, revocation(t, endpoint.RevocationConfig{Introspector: in, Revoker: revoker}), post(form)))
+			assert.Empty(t, in.tokens)
+			assert.Empty(t, revoker.revs)
+		})
+	}
+}
+
+// Over a connection, too: a Content-Length that is too small or too large is
+// net/http's to refuse, and what it lets through is a form.
+func TestOverHTTP(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(introspection(t, endpoint.IntrospectionConfig{}))
+	t.Cleanup(server.Close)
+	r := postToken()
+	r.RequestURI = ""
+	r.URL, _ = url.Parse(server.URL)
+	got, err := server.Client().Do(r)
+	if assert.NoError(t, err) {
+		body, _ := io.ReadAll(got.Body)
+		_ = got.Body.Close()
+		assert.Equal(t, `{"active":true,"sub":"alice","token_type":"Bearer"}`, string(body))
+	}
+}

@@ -1,0 +1,176 @@
+package endpoint
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/oauthz/oauthz"
+)
+
+// RevocationConfig is what [Revocation] is made of. Introspector, Revoker and
+// Auth are required.
+type RevocationConfig struct {
+	_ struct{}
+
+	// Introspector judges the tokens that are to be revoked. Required.
+	Introspector oauthz.Introspector
+	// Revoker records the revocations. Required.
+	Revoker oauthz.Revoker
+	// Auth authenticates the client that revokes. Required.
+	Auth ClientAuth
+	// Report is as in [IntrospectionConfig].
+	Report func(context.Context, error)
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+}
+
+// Format writes the name of the type: package fmt would print what the hooks hold.
+func (RevocationConfig) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "endpoint.RevocationConfig")
+}
+
+func (cfg *RevocationConfig) check() error {
+	m := mistakes{in: "revocation"}
+	m.require("Introspector", cfg.Introspector)
+	m.require("Revoker", cfg.Revoker)
+	m.requireAuth(cfg.Auth)
+	return m.join()
+}
+
+// reasonRevokedByClient is the Reason of what is recorded.
+const reasonRevokedByClient = "revoked by its client (RFC 7009)"
+
+// Revocation makes the endpoint of RFC 7009, or says everything that is wrong
+// with cfg: a client posts one of its own access tokens, and it is recorded with
+// the Revoker. 200 means that it is recorded, or that there is no such token
+// (§2.2); a 503, that it may work still (§2.2.1).
+//
+// It revokes access tokens. A refresh token is for the authorization server to
+// revoke, and is answered with unsupported_token_type where it is known for one.
+// A token that the introspector refuses is taken for dead: that includes one
+// that is not valid yet.
+//
+// What is recorded is what the token says of itself: iss and jti, or else iss,
+// sub, client_id and iat, which also meets what the same client got for the same
+// user in the same second. A token that a server was asked about is also, or
+// instead, recorded by its hash: see [oauthz.MatchTokenHash].
+func Revocation(cfg RevocationConfig) (http.Handler, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	judge, err := newJudge(cfg.Introspector, nil, cfg.Now)
+	if err != nil {
+		return nil, err
+	}
+	r := &revocation{judge: judge, auth: cfg.Auth, revoker: cfg.Revoker}
+	h := &handler{methods: []string{http.MethodPost}, decide: r.decide, report: reporter(cfg.Report)}
+	return http.HandlerFunc(h.serve), nil
+}
+
+type revocation struct {
+	judge   judge
+	auth    ClientAuth
+	revoker oauthz.Revoker
+}
+
+func (v *revocation) decide(w http.ResponseWriter, r *http.Request) (reply, error) {
+	q, err := ask(v.auth, w, r)
+	if err != nil {
+		return reply{}, err
+	}
+	done := reply{status: http.StatusOK} // whose body clients ignore (RFC 7009 §2.2)
+	t, err := v.judge.judge(r.Context(), q.token)
+	if err != nil {
+		return reply{}, err
+	}
+	if t == nil {
+		return done, nil
+	}
+	revs, err := v.revocations(t, q)
+	if err != nil {
+		return reply{}, err
+	}
+	if err := v.revoker.Revoke(r.Context(), revs...); err != nil {
+		return reply{}, unavailable(err)
+	}
+	return done, nil
+}
+
+// revocations are what to record, or why this token is not revoked here.
+func (v *revocation) revocations(t *oauthz.Token, q question) ([]oauthz.Revocation, error) {
+	if t.ClientID != q.clientID { // which is never empty: a token of nobody is nobody's to revoke
+		return nil, notYours()
+	}
+	matches := matchesOf(t, q.token)
+	if t.Issuer == "" || len(matches) == 0 || isRefresh(t) {
+		return nil, unsupported()
+	}
+	now := v.judge.now()
+	revs := make([]oauthz.Revocation, len(matches))
+	for i, match := range matches {
+		revs[i] = oauthz.Revocation{Match: match, Expires: t.ExpiresAt, Reason: reasonRevokedByClient, At: now}
+	}
+	return revs, nil
+}
+
+// matchesOf says how t is named in a list: by every name that it has for good,
+// so that no other spelling of it is left over.
+//
+// A JWT has other spellings: every ES256 signature has a twin that verifies too.
+// What is signed is the same in both, so a JWT is always named by its claims, be
+// it verified here, where it has no hash, or by the server that was asked. An
+// opaque token has the one spelling that the server knows it by, while its jti
+// may be invented anew at each introspection: it is named by its hash alone.
+func matchesOf(t *oauthz.Token, token string) []map[string]any {
+	var matches []map[string]any
+	hash, hashed := t.Claim(oauthz.MatchTokenHash)
+	if hashed {
+		matches = append(matches, map[string]any{"iss": t.Issuer, oauthz.MatchTokenHash: text(hash)})
+	}
+	if hashed && strings.Count(token, ".") < 2 {
+		return matches
+	}
+	if t.ID != "" {
+		return append(matches, map[string]any{"iss": t.Issuer, "jti": t.ID})
+	}
+	iat, ok := t.Claim("iat")
+	if !ok {
+		return matches
+	}
+	match := map[string]any{"iss": t.Issuer, "client_id": t.ClientID, "iat": json.Number(iat)} // exact to the last digit
+	if t.Subject != "" {
+		match["sub"] = t.Subject
+	}
+	return append(matches, match)
+}
+
+func text(raw json.RawMessage) (s string) {
+	_ = json.Unmarshal(raw, &s) // of Token.Claim, it is a string
+	return s
+}
+
+// notYours: RFC 7009 §2.1 refuses the request of a client that the token was not
+// issued to, and leaves to RFC 6749 §5.2 how it is told. No code there is meant
+// for it. It is not invalid_client, for the client is who it says, and trying
+// other credentials would not help; nor invalid_grant, which is of the grants of
+// the token endpoint. What is left says it best: this client is not authorized.
+func notYours() *failure {
+	return &failure{
+		status: http.StatusBadRequest, code: codeUnauthorizedClient, err: errors.New("the token was issued to another client"),
+	}
+}
+
+// unsupported: nothing that a list could know the token by, or no access token
+// (RFC 7009 §2.2.1). It is not 200: the token would go on working.
+func unsupported() *failure {
+	return &failure{
+		status: http.StatusBadRequest, code: codeUnsupportedTokenType,
+		err: errors.New("the token has no iss, or neither a jti nor an iat, or is a refresh token"),
+	}
+}

@@ -1,0 +1,207 @@
+package endpoint
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"time"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/internal/strictjson"
+)
+
+// Lister lists revocations, the oldest first. [oauthz.Revocations] is one. It
+// must be safe for concurrent use. An error means that it cannot tell: 503.
+type Lister interface {
+	All(q oauthz.Query) (iter.Seq[oauthz.Revocation], error)
+}
+
+// RevocationsConfig is what [Revocations] is made of. Guard, Requirement,
+// Revoker and Lister are required.
+type RevocationsConfig struct {
+	_ struct{}
+
+	// Guard judges the token of the caller, and writes what it refuses. Required.
+	Guard *oauthz.Guard
+	// Requirement is what the caller's token must meet. Whoever meets it may
+	// revoke every token that there is: one that any valid token meets is a
+	// mistake. Required.
+	Requirement oauthz.Requirement
+	// Revoker records the revocations. Required.
+	Revoker oauthz.Revoker
+	// Lister lists them. Required.
+	Lister Lister
+	// Report is as in [IntrospectionConfig].
+	Report func(context.Context, error)
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+}
+
+// Format writes the name of the type: package fmt would print what the hooks hold.
+func (RevocationsConfig) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "endpoint.RevocationsConfig")
+}
+
+func (cfg *RevocationsConfig) check() error {
+	m := mistakes{in: "revocations"}
+	if err := checkProtection(cfg.Guard, cfg.Requirement); err != nil {
+		m.add("%w", err)
+	}
+	m.require("Revoker", cfg.Revoker)
+	m.require("Lister", cfg.Lister)
+	return m.join()
+}
+
+// Revocations makes a handler for administrators, or says everything that is
+// wrong with cfg.
+//
+// GET answers {"revocations":[…],"more":false}: at most limit of them (default
+// 100, up to 1000), the oldest first, and whether there are more. The parameters
+// of the query narrow it down: match, a JSON object of claims that a revocation
+// must name ({"iss":"https://as.example","sub":"alice"}; 7 is not "7"), and
+// times of RFC 3339 for ranges from (inclusive) and to (exclusive): expires_from,
+// expires_to, issued_from, issued_to, revoked_from, revoked_to. See
+// [oauthz.Query]. A parameter that is not known is an error: what was meant to
+// narrow must not show everything.
+//
+// POST records a JSON array of revocations ([oauthz.Revocation.MarshalJSON]), of
+// up to 1 MiB: all of them and 204, or none. One without at is revoked now. The
+// content type must be application/json, which no form of another site can have.
+func Revocations(cfg RevocationsConfig) (http.Handler, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	cfg.Now = clock(cfg.Now)
+	a := &administration{cfg}
+	h := &handler{
+		methods: []string{http.MethodGet, http.MethodHead, http.MethodPost}, decide: a.decide, report: reporter(cfg.Report),
+	}
+	return http.HandlerFunc(h.serve), nil
+}
+
+type administration struct{ cfg RevocationsConfig }
+
+func (a *administration) decide(w http.ResponseWriter, r *http.Request) (reply, error) {
+	authorized, err := a.cfg.Guard.Authorize(r, a.cfg.Requirement)
+	if err != nil {
+		return reply{}, &guardRefusal{a.cfg.Guard, err}
+	}
+	if r.Method == http.MethodPost {
+		return a.revoke(w, authorized)
+	}
+	return a.list(authorized)
+}
+
+func (a *administration) list(r *http.Request) (reply, error) {
+	q, err := readQuery(r.URL.RawQuery)
+	if err != nil {
+		return reply{}, err
+	}
+	limit := q.Limit
+	q.Limit++ // to know whether there are more
+	all, err := a.cfg.Lister.All(q)
+	if err != nil {
+		return reply{}, unavailable(err)
+	}
+	var out struct {
+		Revocations []oauthz.Revocation `json:"revocations"`
+		More        bool                `json:"more"`
+	}
+	out.Revocations = []oauthz.Revocation{} // an empty list is no null
+	for rev := range all {
+		if len(out.Revocations) == limit {
+			out.More = true
+			break
+		}
+		out.Revocations = append(out.Revocations, rev)
+	}
+	return jsonReply(out)
+}
+
+func (a *administration) revoke(w http.ResponseWriter, r *http.Request) (reply, error) {
+	revs, err := readRevocations(w, r)
+	if err != nil {
+		return reply{}, err
+	}
+	now := a.cfg.Now()
+	for i := range revs {
+		if revs[i].At.IsZero() {
+			revs[i].At = now
+		}
+	}
+	if err := a.cfg.Revoker.Revoke(r.Context(), revs...); err != nil {
+		return reply{}, unavailable(err)
+	}
+	return reply{status: http.StatusNoContent}, nil
+}
+
+// maxRevocations bounds a body: several thousand revocations.
+const maxRevocations = 1 << 20
+
+// readRevocations reads all of them before one is recorded.
+func readRevocations(w http.ResponseWriter, r *http.Request) ([]oauthz.Revocation, error) {
+	if !hasMediaType(r, mediaJSON) {
+		f := badRequest("The body must be application/json")
+		f.status = http.StatusUnsupportedMediaType
+		return nil, f
+	}
+	body, err := readBody(w, r, maxRevocations)
+	if err != nil {
+		return nil, err
+	}
+	elements, err := arrayOf(string(body))
+	if err != nil {
+		return nil, badRequest("The body is not a JSON array")
+	}
+	if len(elements) == 0 {
+		return nil, badRequest("There is nothing to revoke")
+	}
+	revs := make([]oauthz.Revocation, len(elements))
+	for i, e := range elements {
+		if err := revs[i].UnmarshalJSON([]byte(e)); err != nil {
+			f := badRequest(fmt.Sprintf("Revocation %d of the array, counted from 0, is not valid; none was recorded", i))
+			f.err = fmt.Errorf("revocation %d: %w", i, err)
+			return nil, f
+		}
+	}
+	return revs, nil
+}
+
+// arrayOf checks a whole document that must be an array: package strictjson
+// checks whole objects, and this makes it one.
+func arrayOf(doc string) ([]string, error) {
+	members, err := strictjson.Object(`{"array":` + doc + `}`)
+	if err != nil {
+		return nil, err
+	}
+	if len(members) != 1 { // doc went on after its first value
+		return nil, strictjson.ErrSyntax
+	}
+	return strictjson.Array(members[0].Value)
+}
+
+// matchOf reads what a revocation must name. Numbers stay exact.
+func matchOf(doc string) (map[string]any, error) {
+	members, err := strictjson.Object(doc)
+	if err != nil {
+		return nil, err
+	}
+	match := make(map[string]any, len(members))
+	for _, m := range members {
+		switch s, err := strictjson.String(m.Value); {
+		case err == nil:
+			match[m.Name] = s
+		case m.Value == "true" || m.Value == "false":
+			match[m.Name] = m.Value == "true"
+		default:
+			if _, err := strictjson.Number(m.Value); err != nil {
+				return nil, err
+			}
+			match[m.Name] = json.Number(m.Value)
+		}
+	}
+	return match, nil
+}

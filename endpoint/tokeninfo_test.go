@@ -1,0 +1,57 @@
+package endpoint_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/endpoint"
+)
+
+func TestTokenInfo(t *testing.T) {
+	t.Parallel()
+	full := parse(t, `{"iss":"i","sub":"alice","aud":["a","b"],"exp":2,"nbf":1,"iat":1,"jti":"id","client_id":"c","sid":"s","username":"A","scope":"read write","acr":"gold","auth_time":1,"cnf":{"jkt":"k"},"secret":"x"}`)
+	full.Tenant = "acme"
+	none := answer{401, isJSON + "\nWww-Authenticate: Bearer realm=\"api\"", `{}`}
+	for _, tt := range []struct {
+		name   string
+		method string
+		token  *oauthz.Token
+		want   answer
+	}{
+		{"all", http.MethodGet, full, active(`{"acr":"gold","aud":["a","b"],"auth_time":1,"client_id":"c","cnf":{"jkt":"k"},"exp":2,"iat":1,"iss":"i","scope":"read write","sub":"alice","tenant":"acme","username":"A"}`)},
+		{"little", http.MethodGet, parse(t, `{"sub":"alice"}`), active(`{"sub":"alice"}`)},
+		{"nothing", http.MethodGet, parse(t, `{}`), active(`{}`)},
+		{"HEAD", http.MethodHead, full, active(``)},
+		{"no token", http.MethodGet, nil, none},
+		{"no token, HEAD", http.MethodHead, nil, answer{none.status, none.header, ""}},
+		{"POST", http.MethodPost, full, answer{405, "Allow: GET, HEAD\n" + isJSON, `{"error":"invalid_request"}`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := httptest.NewRequest(tt.method, "/", nil)
+			r = r.WithContext(oauthz.WithToken(r.Context(), tt.token))
+			assert.Equal(t, tt.want, serve(t, endpoint.TokenInfo(), r))
+		})
+	}
+}
+
+// Mounted without a Guard it believes nobody, and behind one only whom the Guard believes.
+func TestTokenInfoBehindAGuard(t *testing.T) {
+	t.Parallel()
+	guard, err := oauthz.New(oauthz.Config{Introspector: claims(t, `{"sub":"alice","scope":"read"}`)})
+	require.NoError(t, err)
+	request := func() *http.Request {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Authorization", "Bearer opaque")
+		return r
+	}
+	assert.Equal(t, 401, serve(t, endpoint.TokenInfo(), request()).status)
+	assert.Equal(t, active(`{"scope":"read","sub":"alice"}`), serve(t, guard.Protect(oauthz.Require())(endpoint.TokenInfo()), request()))
+	open := guard.Protect(oauthz.Require().OrAnonymous())(endpoint.TokenInfo())
+	assert.Equal(t, 401, serve(t, open, httptest.NewRequest(http.MethodGet, "/", nil)).status)
+}
