@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/maphash"
+	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -115,32 +117,71 @@ func plainMap(b *bearer) (plain map[[16]byte]int64, keys [][3][16]byte) {
 	return plain, keys
 }
 
-// BenchmarkRevokedWhileAdding is the same with 8 goroutines, while another adds entries.
+// BenchmarkRevokedWhileAdding is the same with 8 goroutines, while another adds entries as fast as it can: the map needs
+// a lock then, and its readers wait for it.
 func BenchmarkRevokedWhileAdding(b *testing.B) {
 	values := newBearer().values
-	list := filled(b, benchRevocations)
-	stop, done := make(chan struct{}), make(chan int)
-	go func() {
-		added := 0
-		defer func() { done <- added }()
-		for ; ; added++ {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			rev := oauthz.Revocation{Match: map[string]any{"iss": "https://login.example.com", "jti": benchValue(benchRevocations + added)}}
+	b.Run("by=oauthz", func(b *testing.B) {
+		list := filled(b, benchRevocations)
+		add := func(i int) {
+			rev := oauthz.Revocation{Match: map[string]any{"iss": "https://login.example.com", "jti": benchValue(8*benchRevocations + i)}}
 			_ = list.Revoke(context.Background(), rev)
 		}
+		inParallel(b, add, func() func(i int) bool {
+			bearer := &bearer{oauthz.Token{Issuer: "https://login.example.com"}, values}
+			return func(i int) bool {
+				revoked, _ := list.Revoked(context.Background(), bearer.next(i))
+				return revoked
+			}
+		})
+	})
+	b.Run("by=map", func(b *testing.B) {
+		plain, keys := plainMap(newBearer())
+		var mu sync.RWMutex
+		now := time.Now().Unix()
+		add := func(i int) {
+			var key [16]byte
+			binary.LittleEndian.PutUint64(key[:], uint64(i))
+			mu.Lock()
+			plain[key] = now
+			mu.Unlock()
+		}
+		inParallel(b, add, func() func(i int) bool {
+			return func(i int) bool {
+				mu.RLock()
+				defer mu.RUnlock()
+				revoked := false
+				for shape := range benchShapes {
+					revoked = revoked || plain[keys[i&(benchTokens-1)][shape]] > now
+				}
+				return revoked
+			}
+		})
+	})
+}
+
+// inParallel measures look-ups in 8 goroutines while one adds.
+func inParallel(b *testing.B, add func(i int), newLookup func() func(i int) bool) {
+	stop, done := make(chan struct{}), make(chan int)
+	go func() {
+		for added := 0; ; added++ {
+			select {
+			case <-stop:
+				done <- added
+				return
+			default:
+				add(added)
+			}
+		}
 	}()
-	b.SetParallelism(4)
+	b.SetParallelism(max(8/runtime.GOMAXPROCS(0), 1))
 	b.ReportAllocs()
 	b.ResetTimer()
 	var start atomic.Int64
 	b.RunParallel(func(pb *testing.PB) {
-		bearer := &bearer{oauthz.Token{Issuer: "https://login.example.com"}, values}
+		lookup := newLookup()
 		for i := int(start.Add(7919)); pb.Next(); i++ {
-			if revoked, _ := list.Revoked(context.Background(), bearer.next(i)); revoked {
+			if lookup(i) {
 				b.Error("revoked")
 			}
 		}
