@@ -42,6 +42,8 @@
 // Introspectors: [github.com/oauthz/oauthz/localjwt] verifies JWTs here, with
 // the keys that the issuer publishes; [github.com/oauthz/oauthz/remote] asks the
 // authorization server about opaque tokens; [github.com/oauthz/oauthz/cache]
-// remembers what either said. Tests of handlers use
+// remembers what either said. [github.com/oauthz/oauthz/revlog] refuses revoked
+// tokens on every instance, and [github.com/oauthz/oauthz/endpoint] lets others
+// ask this server, or revoke. Tests of handlers use
 // [github.com/oauthz/oauthz/oauthztest].
 package oauthz

@@ -15,6 +15,7 @@ import (
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/cache"
 	"github.com/oauthz/oauthz/remote"
+	"github.com/oauthz/oauthz/revlog"
 )
 
 // TestREADMECompiles: the program of the README is that of examples/minimal, and
@@ -31,7 +32,7 @@ func TestREADMECompiles(t *testing.T) {
 	require.True(t, found)
 
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	require.Len(t, blocks, 3)
+	require.Len(t, blocks, 4)
 	assert.Equal(t, "package main\n"+program, blocks[0][1])
 	for _, block := range blocks[1:] {
 		for line := range strings.Lines(block[1]) {
@@ -76,6 +77,35 @@ func readmeOpaque(ctx context.Context, secret oauthz.Secret) (*oauthz.Guard, err
 	}
 	guard, err := oauthz.New(oauthz.Config{Introspector: remembering})
 	return guard, err
+}
+
+// readmeRevocation is "Revocation".
+func readmeRevocation(ctx context.Context, log revlog.Log, introspector oauthz.Introspector, now time.Time) (*oauthz.Guard, error) {
+	list, err := revlog.Open(ctx, log, revlog.Config{})
+	if err != nil {
+		return nil, err
+	}
+	guard, err := oauthz.New(oauthz.Config{
+		Introspector: introspector,
+		Revocations:  []oauthz.RevocationList{list},
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = list.Revoke(ctx, oauthz.Revocation{
+		Match:       map[string]any{"iss": "https://login.example.com", "sub": "alice"},
+		IssuedUntil: now,
+		Expires:     now.Add(24 * time.Hour),
+	})
+	return guard, err
+}
+
+func TestREADMERevocation(t *testing.T) {
+	t.Parallel()
+	alice := knows(`{"iss":"https://login.example.com","sub":"alice","iat":1000}`)
+	guard, err := readmeRevocation(t.Context(), &revlog.Memory{}, alice, time.Now())
+	require.NoError(t, err)
+	badToken.check(t, serve(t, guard, oauthz.Require(), withGoodToken()))
 }
 
 func TestREADMESnippets(t *testing.T) {
