@@ -168,7 +168,7 @@ func (a *attempt) checkToken() *Error {
 	a.where = "Now hook"
 	now := a.guard.now()
 	a.where = "Guard"
-	if a.token.expired(now) {
+	if a.token.Expired(now) {
 		return refusal(ErrExpired)
 	}
 	return a.req.check(a.token, now)

@@ -289,8 +289,9 @@ func (t *Token) Validity() (until time.Time, live bool) {
 	return until, t.live == nil || t.live()
 }
 
-// expired says whether the token is over, whatever an introspector said.
-func (t *Token) expired(now time.Time) bool {
+// Expired says whether the token is over, whatever an introspector said. It grants
+// what [Token.WithValidity] or [Token.WithLeeway] did, up to [MaxLeeway].
+func (t *Token) Expired(now time.Time) bool {
 	if t.ExpiresAt.IsZero() {
 		return false
 	}

@@ -91,7 +91,7 @@ func (j *judge) judge(ctx context.Context, token string) (*oauthz.Token, error) 
 	if err != nil {
 		return nil, faultOf(err)
 	}
-	if expired(t, j.now()) {
+	if t.Expired(j.now()) {
 		return nil, nil
 	}
 	return t, nil
@@ -124,22 +124,6 @@ func faultOfError(e *oauthz.Error, err error) error {
 	default:
 		return serverError(err)
 	}
-}
-
-// expired is what a Guard checks of every token: exp, and the leeway that the
-// introspector granted, up to MaxLeeway.
-func expired(t *oauthz.Token, now time.Time) bool {
-	if t.ExpiresAt.IsZero() {
-		return false
-	}
-	end := t.ExpiresAt
-	if until, _ := t.Validity(); until.After(end) {
-		end = until
-		if latest := t.ExpiresAt.Add(oauthz.MaxLeeway); end.After(latest) {
-			end = latest
-		}
-	}
-	return !now.Before(end)
 }
 
 // isRefresh finds what servers say of refresh tokens, which most of them
