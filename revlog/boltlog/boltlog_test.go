@@ -1,0 +1,329 @@
+package boltlog_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/revlog"
+	"github.com/oauthz/oauthz/revlog/boltlog"
+)
+
+// awaitRevoked waits until a list refuses a token.
+func awaitRevoked(t testing.TB, list *revlog.List, i int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		revoked, _ := list.Revoked(t.Context(), token(i))
+		return revoked
+	}, patience, time.Millisecond, "revocation %d is missing", i)
+}
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	path := fileIn(t)
+	db := openFile(t, path)
+	unsafe := openFile(t, fileIn(t))
+	unsafe.NoSync = true
+	const long = "boltlog: config: Bucket is longer than 32768 bytes"
+	for _, tt := range []struct {
+		name string
+		db   *bolt.DB
+		cfg  boltlog.Config
+		want string
+	}{
+		{name: "nil", want: "boltlog: config: the database is nil"},
+		{name: "NoSync", db: unsafe, want: "boltlog: config: the database has NoSync set: nothing would be durable"},
+		{name: "long name", db: db, cfg: boltlog.Config{Bucket: strings.Repeat("b", 32769)}, want: long},
+		{name: "all at once", cfg: boltlog.Config{Bucket: strings.Repeat("b", 32769)}, want: "boltlog: config: the database is nil\n" + long},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			log, err := boltlog.New(tt.db, tt.cfg)
+			assert.Nil(t, log)
+			assert.EqualError(t, err, tt.want)
+		})
+	}
+}
+
+func TestReadOnlyIsRefused(t *testing.T) {
+	t.Parallel()
+	path := fileIn(t)
+	db, err := bolt.Open(path, 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	db, err = bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: patience})
+	require.NoError(t, err)
+	defer db.Close()
+	_, err = boltlog.New(db, boltlog.Config{})
+	assert.EqualError(t, err, "boltlog: config: the database is open for reading only")
+}
+
+// A database whose NoSync is set later refuses from then on.
+func TestNoSyncLater(t *testing.T) {
+	t.Parallel()
+	db := openFile(t, fileIn(t))
+	log := newLog(t, db, boltlog.Config{})
+	db.NoSync = true
+	assert.EqualError(t, log.Append(t.Context(), numbered(1)),
+		"boltlog: append: the database has NoSync set: nothing would be durable")
+	db.NoSync = false
+	appendTo(t, log, 2)
+	revs, _ := rest(t, log, "")
+	assert.Equal(t, []string{"2"}, ids(revs))
+}
+
+func TestClosedDatabase(t *testing.T) {
+	t.Parallel()
+	db := openFile(t, fileIn(t))
+	log := newLog(t, db, boltlog.Config{})
+	require.NoError(t, db.Close())
+	_, err := boltlog.New(db, boltlog.Config{})
+	assert.EqualError(t, err, "boltlog: open: database not open")
+	assert.EqualError(t, log.Append(t.Context(), numbered(1)), "boltlog: append: database not open")
+	_, _, err = log.Read(t.Context(), "", 0)
+	assert.EqualError(t, err, "boltlog: read: database not open")
+}
+
+// Two buckets of a file are two logs. A bucket of somebody else is not taken.
+func TestBuckets(t *testing.T) {
+	t.Parallel()
+	db := openFile(t, fileIn(t))
+	one, two := newLog(t, db, boltlog.Config{Bucket: "one"}), newLog(t, db, boltlog.Config{Bucket: "two"})
+	appendTo(t, one, 1)
+	revs, position := rest(t, one, "")
+	assert.Equal(t, []string{"1"}, ids(revs))
+	revs, _ = rest(t, two, "")
+	assert.Empty(t, revs)
+	_, _, err := two.Read(t.Context(), position, 0)
+	assert.ErrorIs(t, err, revlog.ErrTruncated)
+
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+		theirs, err := tx.CreateBucket([]byte("theirs"))
+		if err != nil {
+			return err
+		}
+		return theirs.Put([]byte("entries"), []byte("canary"))
+	}))
+	_, err = boltlog.New(db, boltlog.Config{Bucket: "theirs"})
+	assert.EqualError(t, err, "boltlog: open: incompatible value")
+
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("one")) }))
+	assert.EqualError(t, one.Append(t.Context(), numbered(2)), "boltlog: append: the bucket is gone")
+	_, _, err = one.Read(t.Context(), "", 0)
+	assert.EqualError(t, err, "boltlog: read: the bucket is gone")
+}
+
+// A second Log on the same bucket: its readers are told within their wait, and positions are good for both.
+func TestTwoLogs(t *testing.T) {
+	t.Parallel()
+	db := openFile(t, fileIn(t))
+	one := newLog(t, db, boltlog.Config{})
+	appendTo(t, one, 1)
+	_, position := rest(t, one, "")
+	two := newLog(t, db, boltlog.Config{})
+	list := openList(t, two, revlog.Config{Poll: 50 * time.Millisecond})
+	appendTo(t, one, 2)
+	awaitRevoked(t, list, 2)
+	require.NoError(t, list.Revoke(t.Context(), numbered(3)))
+	revs, position := rest(t, one, position)
+	assert.Equal(t, []string{"2", "3"}, ids(revs))
+	appendTo(t, two, 4)
+	revs, _, err := one.Read(t.Context(), position, 50*time.Millisecond)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"4"}, ids(revs))
+}
+
+// A position is good after the file was closed and opened, and not in another file, nor in an older copy, however much
+// was written to that since.
+func TestReplacedFile(t *testing.T) {
+	t.Parallel()
+	path, backup, other := fileIn(t), fileIn(t), fileIn(t)
+	var early, late string
+	using(t, path, func(log *boltlog.Log) { appendTo(t, log, 1, 2); _, early = rest(t, log, "") })
+	copyFile(t, path, backup)
+	using(t, path, func(log *boltlog.Log) {
+		revs, _ := rest(t, log, early)
+		assert.Empty(t, revs)
+		appendTo(t, log, 3, 4)
+		revs, late = rest(t, log, early)
+		assert.Equal(t, []string{"3", "4"}, ids(revs))
+	})
+	using(t, path, func(log *boltlog.Log) {
+		revs, _ := rest(t, log, late)
+		assert.Empty(t, revs)
+	})
+	using(t, backup, func(log *boltlog.Log) {
+		_, _, err := log.Read(t.Context(), late, 0)
+		assert.ErrorIs(t, err, revlog.ErrTruncated, "an older copy")
+		appendTo(t, log, 5, 6, 7, 8)
+		_, _, err = log.Read(t.Context(), late, 0)
+		assert.ErrorIs(t, err, revlog.ErrTruncated, "an older copy that has outgrown the position")
+		revs, _ := rest(t, log, early) // which the copy has
+		assert.Equal(t, []string{"5", "6", "7", "8"}, ids(revs))
+	})
+	using(t, other, func(log *boltlog.Log) {
+		appendTo(t, log, 1, 2, 3, 4, 5)
+		_, _, err := log.Read(t.Context(), early, 0)
+		assert.EqualError(t, err, "boltlog: read: the position is not of this file: revlog: the log is truncated after the position")
+	})
+}
+
+// The same where nothing but the sequence tells: a copy that is written to in the opening of the position.
+func TestPositionBeyondTheEnd(t *testing.T) {
+	t.Parallel()
+	db := openFile(t, fileIn(t))
+	log := newLog(t, db, boltlog.Config{})
+	appendTo(t, log, 1, 2)
+	_, position := rest(t, log, "")
+	tamper(t, db, func(entries *bolt.Bucket) error {
+		if err := entries.Delete(key(2)); err != nil {
+			return err
+		}
+		return entries.SetSequence(1)
+	})
+	_, _, err := log.Read(t.Context(), position, 0)
+	assert.ErrorIs(t, err, revlog.ErrTruncated)
+}
+
+// Positions of the last thousand openings are good, and the file does not grow with each.
+func TestManyOpenings(t *testing.T) {
+	t.Parallel()
+	db := openFile(t, fileIn(t))
+	db.NoSync = true // for the openings that are only counted
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+		top, err := tx.CreateBucketIfNotExists([]byte(bucketName))
+		if err != nil {
+			return err
+		}
+		openings, err := top.CreateBucketIfNotExists([]byte("openings"))
+		for i := uint64(1); i <= 1000 && err == nil; i++ {
+			err = openings.Put(key(i), make([]byte, 24))
+		}
+		return err
+	}))
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte(bucketName)).Bucket([]byte("openings")).SetSequence(1000)
+	}))
+	db.NoSync = false
+	_, position := rest(t, newLog(t, db, boltlog.Config{}), "")
+	log := newLog(t, db, boltlog.Config{})
+	_, _, err := log.Read(t.Context(), position, 0)
+	require.NoError(t, err)
+	require.NoError(t, db.View(func(tx *bolt.Tx) error {
+		assert.Equal(t, 1000, tx.Bucket([]byte(bucketName)).Bucket([]byte("openings")).Stats().KeyN)
+		return nil
+	}))
+}
+
+// using opens a file, as a process does.
+func using(t *testing.T, path string, f func(*boltlog.Log)) {
+	t.Helper()
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: patience})
+	require.NoError(t, err)
+	f(newLog(t, db, boltlog.Config{}))
+	require.NoError(t, db.Close())
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	in, err := os.Open(from)
+	require.NoError(t, err)
+	defer in.Close()
+	out, err := os.Create(to)
+	require.NoError(t, err)
+	_, err = io.Copy(out, in)
+	require.NoError(t, err)
+	require.NoError(t, out.Close())
+}
+
+// A second process that opens the file waits for the first, as the package says.
+func TestFileIsLocked(t *testing.T) {
+	t.Parallel()
+	path := fileIn(t)
+	openFile(t, path)
+	_, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 10 * time.Millisecond})
+	assert.ErrorIs(t, err, bolt.ErrTimeout)
+}
+
+func TestLargeEntries(t *testing.T) {
+	t.Parallel()
+	log := newLog(t, openFile(t, fileIn(t)), boltlog.Config{})
+	var revs []oauthz.Revocation
+	for i := range 40 { // more than one Read returns
+		rev := numbered(i)
+		rev.Reason = strings.Repeat("\x01", 60_000)
+		revs = append(revs, rev)
+	}
+	require.NoError(t, log.Append(t.Context(), revs...))
+	first, _, err := log.Read(t.Context(), "", 0)
+	require.NoError(t, err)
+	assert.Less(t, len(first), 40)
+	all, _ := rest(t, log, "")
+	assert.Equal(t, ids(revs), ids(all))
+
+	revs[1].Expires = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+	assert.EqualError(t, log.Append(t.Context(), revs[0], revs[1]), "boltlog: append: entry 1: it has no form in JSON")
+}
+
+// The program's own transactions hold up bolt, but nobody beyond a context.
+func TestHeldUp(t *testing.T) {
+	t.Parallel()
+	db := openFile(t, fileIn(t))
+	log := newLog(t, db, boltlog.Config{})
+	tx, err := db.Begin(true)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	for i := range 3 {
+		assert.ErrorIs(t, log.Append(ctx, numbered(i)), context.DeadlineExceeded)
+	}
+	later := make(chan error, 1)
+	go func() { later <- log.Append(t.Context(), numbered(7)) }()
+	require.NoError(t, tx.Rollback())
+	require.NoError(t, <-later)
+	revs, _ := rest(t, log, "")
+	assert.Equal(t, []string{"7"}, ids(revs), "what was given up is not written")
+}
+
+func TestCancelledRead(t *testing.T) {
+	t.Parallel()
+	log := newLog(t, openFile(t, fileIn(t)), boltlog.Config{})
+	appendTo(t, log, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, err := log.Read(ctx, "", 0)
+	assert.EqualError(t, err, "boltlog: read: context canceled")
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.ErrorIs(t, log.Append(ctx, numbered(2)), context.Canceled)
+	assert.ErrorIs(t, log.Append(ctx), context.Canceled)
+	revs, _ := rest(t, log, "")
+	assert.Equal(t, []string{"1"}, ids(revs))
+}
+
+// Every reader that waits is woken by one Append, at once.
+func TestAllAreWoken(t *testing.T) {
+	t.Parallel()
+	log := newLog(t, openFile(t, fileIn(t)), boltlog.Config{})
+	_, position := rest(t, log, "")
+	const readers = 20
+	got := make(chan string, readers)
+	for range readers {
+		go func() {
+			revs, _, err := log.Read(t.Context(), position, time.Hour)
+			got <- fmt.Sprint(ids(revs), err)
+		}()
+	}
+	appendTo(t, log, 1)
+	for range readers {
+		assert.Equal(t, "[1] <nil>", <-got)
+	}
+}

@@ -1,0 +1,132 @@
+package boltlog
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/oauthz/oauthz"
+)
+
+// What one Read returns at most, so that no transaction lasts long.
+const (
+	maxBatch      = 512
+	maxBatchBytes = 1 << 20
+)
+
+// batch is what one look at the file found.
+type batch struct {
+	revs []oauthz.Revocation
+	next string
+	err  error
+}
+
+// Read returns what comes after a position. Entries before one that cannot be
+// read are returned first; then it is an error, which says its number.
+func (l *Log) Read(ctx context.Context, after string, wait time.Duration) (revs []oauthz.Revocation, next string, err error) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		grown := l.whenGrown() // before looking: what comes in between must wake
+		b := l.look(ctx, after)
+		if b.err != nil || len(b.revs) > 0 || wait <= 0 {
+			return b.revs, b.next, b.err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, "", fmt.Errorf("boltlog: read: %w", ctx.Err())
+		case <-timer.C:
+			wait = 0 // and look again: another Log may have written
+		case <-grown:
+		}
+	}
+}
+
+func (l *Log) whenGrown() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.grown
+}
+
+// look reads in a goroutine, which ends with the transaction, because bolt knows
+// no context: see enqueue. There are never more than maxReads of them.
+func (l *Log) look(ctx context.Context, after string) batch {
+	cancelled := func() batch { return batch{err: fmt.Errorf("boltlog: read: %w", ctx.Err())} }
+	if ctx.Err() != nil {
+		return cancelled()
+	}
+	select {
+	case l.reading <- struct{}{}:
+	case <-ctx.Done():
+		return cancelled()
+	}
+	found := make(chan batch, 1)
+	go func() {
+		defer func() { <-l.reading }()
+		found <- l.view(after)
+	}()
+	select {
+	case b := <-found:
+		return b
+	case <-ctx.Done():
+		return cancelled()
+	}
+}
+
+// view reads one batch. bolt panics on a file that is damaged.
+func (l *Log) view(after string) (b batch) {
+	defer func() {
+		if v := recover(); v != nil {
+			b = batch{err: fmt.Errorf("boltlog: read: panic of type %T", v)}
+		}
+	}()
+	err := l.db.View(func(tx *bolt.Tx) error {
+		s, err := storeIn(tx, l.bucket)
+		if err != nil {
+			return err
+		}
+		n, err := s.after(after)
+		if err != nil {
+			return err
+		}
+		if b.revs, n, err = s.batch(n); err != nil {
+			return err
+		}
+		b.next, err = s.position(n)
+		return err
+	})
+	if err != nil {
+		return batch{err: fmt.Errorf("boltlog: read: %w", err)}
+	}
+	return b
+}
+
+// batch returns entries after a number, and the number of the last of them; if
+// there are none, of the last that there ever was.
+func (s store) batch(after uint64) (revs []oauthz.Revocation, last uint64, err error) {
+	size := 0
+	cursor := s.entries.Cursor()
+	for key, record := cursor.Seek(keyOf(after + 1)); key != nil && len(revs) < maxBatch && size < maxBatchBytes; key, record = cursor.Next() {
+		n, err := numberOf(key)
+		if err != nil {
+			return nil, 0, err
+		}
+		if n > s.entries.Sequence() {
+			return nil, 0, errBehind
+		}
+		rev, err := decode(key, record)
+		if err != nil && len(revs) > 0 {
+			return revs, last, nil // the next Read begins with it
+		}
+		if err != nil {
+			return nil, 0, fmt.Errorf("entry %d: %w", n, err)
+		}
+		revs, last, size = append(revs, rev), n, size+len(record)
+	}
+	if len(revs) == 0 {
+		last = s.entries.Sequence()
+	}
+	return revs, last, nil
+}
