@@ -1,0 +1,53 @@
+// Package redislog is a [revlog.Log] on Redis Streams, for fleets: what one
+// instance revokes, the others refuse milliseconds later.
+//
+//	client := redis.NewClient(&redis.Options{Addr: "redis.internal:6379"})
+//	log, err := redislog.New(client, redislog.Config{})
+//	err = log.Check(ctx) // is the server configured to keep what it acknowledges?
+//	list, err := revlog.Open(ctx, log, revlog.Config{})
+//	guard, err := oauthz.New(oauthz.Config{Introspector: in, Revocations: []oauthz.RevocationList{list}})
+//	err = list.Revoke(ctx, oauthz.Revocation{Match: map[string]any{"iss": issuer, "sub": user}, IssuedUntil: now, Expires: now.Add(life)})
+//
+// # What Redis must guarantee
+//
+// Redis 6.2 or newer (tested with 7.0), one master, and this configuration, which
+// [Log.Check] looks at:
+//
+//   - appendonly yes and appendfsync always: otherwise a crash loses what was
+//     acknowledged, with everysec about a second of it, without it everything
+//     since the last dump.
+//   - maxmemory-policy noeviction: the allkeys policies may evict the stream, and
+//     with it every revocation at once. The keys must not be given a time to live.
+//
+// Replication of Redis is asynchronous: a failover may lose what was
+// acknowledged just before it, whatever appendfsync says. Readers notice, and
+// keep what they have; an instance that starts afterwards does not learn it.
+// [Config.Replicas] makes that less likely, and does not rule it out. Whoever
+// cannot accept it has no automatic failover, or uses revlog/pglog.
+//
+// If all data is lost (FLUSHALL, a lost disk) the instances that run keep what
+// they have, and those that start have nothing: the log cannot know that there
+// was more. Back up Redis as what it is: the record of who was shut out.
+//
+// # What is retained
+//
+// An entry stays until it can no longer match: [oauthz.MaxLeeway] after its
+// Expires, by the clock of Redis and by that of the instance that appends. Then
+// it is dropped while others are appended. An entry that is needed for longer
+// than [Config.Retention], or for ever, is kept apart in a second stream,
+// because entries are dropped from the head of a stream only: one that stays for
+// ever would hold up all behind it. In the second stream one that stays for ever
+// does hold them up: each costs Redis about its JSON and 30 bytes.
+//
+// # Format
+//
+// Entries of both streams have two fields: over, when it can no longer match in
+// milliseconds since 1970, empty for never; and rev, the JSON of an
+// [oauthz.Revocation]. An entry that is anything else stops every reader, for it
+// may be a revocation: the instances cannot tell, once they have lost touch for
+// too long, until it is removed by XDEL with the id that the error names.
+//
+// A user of Redis with limited rights needs the commands EVAL, EVALSHA, XREAD,
+// XADD, XRANGE, XTRIM, XINFO, EXISTS, TIME and INFO on both keys; and CONFIG GET
+// for Check, WAIT for [Config.Replicas].
+package redislog

@@ -1,0 +1,142 @@
+package redislog_test
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz/revlog/redislog"
+)
+
+// patience is how long what should happen at once may take on a slow machine.
+const patience = 30 * time.Second
+
+// A server is a redis-server on a port and in a folder of its own.
+type server struct {
+	addr, dir string
+	args      []string
+	command   *exec.Cmd
+	stdin     io.Closer
+	log       *logBuffer
+}
+
+// durable is how a server must be configured, and a test that needs it otherwise says so after it.
+var durable = []string{"--appendonly", "yes", "--appendfsync", "always", "--save", ""}
+
+// startServer runs a server until the end of the test.
+func startServer(t testing.TB, args ...string) *server {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		if os.Getenv("OAUTHZ_REQUIRE_SERVICES") == "1" {
+			t.Fatal("redis-server is missing: install redis (Debian: redis-server), 7.0 or newer")
+		}
+		t.Skip("redis-server is missing: install redis (Debian: redis-server), 7.0 or newer")
+	}
+	s := &server{addr: freeAddr(t), dir: t.TempDir(), args: append(append([]string(nil), durable...), args...)}
+	t.Cleanup(func() { s.kill(t) })
+	s.start(t)
+	return s
+}
+
+// freeAddr returns a loopback address that nobody listens on.
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	return l.Addr().String()
+}
+
+// watch runs a server until its own stdin ends, and then kills it. That happens also when the process of the tests is
+// killed, so no server outlives it.
+const watch = `"$@" & server=$!; read -r _; kill -9 $server; wait $server`
+
+// start starts the server, again with the data it had, and returns when it answers.
+func (s *server) start(t testing.TB) {
+	t.Helper()
+	_, port, err := net.SplitHostPort(s.addr)
+	require.NoError(t, err)
+	args := append([]string{"-c", watch, "sh", "redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", s.dir}, s.args...)
+	s.command, s.log = exec.Command("sh", args...), &logBuffer{}
+	s.command.Stdout, s.command.Stderr = s.log, s.log
+	s.stdin, err = s.command.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, s.command.Start())
+	client := redis.NewClient(&redis.Options{Addr: s.addr, MaxRetries: -1, DialerRetries: 1})
+	defer func() { _ = client.Close() }()
+	defer func() {
+		if t.Failed() {
+			t.Logf("redis-server says:\n%s", s.log)
+		}
+	}()
+	await(t, func() bool { return client.Ping(t.Context()).Err() == nil })
+}
+
+// kill kills the server with SIGKILL and waits until it is gone.
+func (s *server) kill(testing.TB) {
+	if s.stdin == nil {
+		return
+	}
+	_ = s.stdin.Close()
+	_ = s.command.Wait() // says that it was killed
+	s.stdin = nil
+}
+
+// client returns a client of its own to the server.
+func (s *server) client(t testing.TB) *redis.Client {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: s.addr})
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// open returns a log with a client of its own.
+func (s *server) open(t testing.TB, cfg redislog.Config) *redislog.Log {
+	t.Helper()
+	log, err := redislog.New(s.client(t), cfg)
+	require.NoError(t, err)
+	return log
+}
+
+// A logBuffer keeps what a server says, for a test that failed.
+type logBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
+
+// awaitWrites waits until the server takes commands for keys.
+func (s *server) awaitWrites(t testing.TB) {
+	t.Helper()
+	client := s.client(t)
+	await(t, func() bool { return client.Set(t.Context(), "any", 1, 0).Err() == nil })
+}
+
+// await waits until something is so.
+func await(t testing.TB, so func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); !so(); <-tick.C {
+		require.True(t, time.Now().Before(deadline), "it did not happen")
+	}
+}
