@@ -235,8 +235,8 @@ func (s *server) kill() {
 	if s.command == nil {
 		return
 	}
-	_ = s.watchdog.Process.Kill() // first: it must not kill whoever gets this process id next
-	_ = s.watchdog.Wait()         // says that it was killed
+	_ = s.watchdog.Process.Kill()                 // first: it must not kill whoever gets this process id next
+	_ = s.watchdog.Wait()                         // says that it was killed
 	_ = s.command.Process.Signal(syscall.SIGSTOP) // it starts no more, and cannot tell any to end properly
 	family := children(s.command.Process.Pid)
 	for _, pid := range family {
@@ -296,11 +296,4 @@ func (s *server) pool(t testing.TB, options ...string) *pgxpool.Pool {
 	must(t, "pool", err)
 	t.Cleanup(pool.Close)
 	return pool
-}
-
-func must(t testing.TB, doing string, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatalf("%s: %v", doing, err)
-	}
 }
