@@ -1,0 +1,87 @@
+package pglog
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/oauthz/oauthz/revlog"
+)
+
+// Config says where the log is. The zero value is usable.
+type Config struct {
+	_ struct{}
+	// Table is the name of the table, as it is, without quotes: one name, or a
+	// schema, a dot and a name. Default "oauthz_revocations".
+	Table string
+	// Batch is the most entries that one Read returns, each of up to 64 KiB. At
+	// most 100,000. Default 1,000.
+	Batch int
+}
+
+const (
+	defaultTable = "oauthz_revocations"
+	defaultBatch = 1_000
+	maxBatch     = 100_000
+	maxName      = 63 // bytes of an identifier; PostgreSQL cuts off the rest
+)
+
+// Log is a [revlog.Log] on a table. It is safe for concurrent use, by any number
+// of processes, and starts no goroutine: there is nothing to close.
+type Log struct {
+	pool  *pgxpool.Pool
+	table string // quoted
+	batch int
+	sql   statements
+}
+
+var _ revlog.Log = (*Log)(nil)
+
+// New returns the log on a table that [Log.CreateSchema], or a migration, has
+// created or will. It does not connect, and fails only for arguments that are
+// wrong. The pool stays the caller's.
+func New(pool *pgxpool.Pool, cfg Config) (*Log, error) {
+	if cfg.Table == "" {
+		cfg.Table = defaultTable
+	}
+	if cfg.Batch == 0 {
+		cfg.Batch = defaultBatch
+	}
+	name := pgx.Identifier(strings.Split(cfg.Table, "."))
+	if err := errors.Join(checkPool(pool), checkName(name), checkBatch(cfg.Batch)); err != nil {
+		return nil, err
+	}
+	table := name.Sanitize()
+	return &Log{pool: pool, table: table, batch: cfg.Batch, sql: newStatements(table)}, nil
+}
+
+func checkPool(pool *pgxpool.Pool) error {
+	if pool == nil {
+		return errors.New("pglog: config: the pool is nil")
+	}
+	return nil
+}
+
+func checkBatch(batch int) error {
+	if batch < 0 || batch > maxBatch {
+		return fmt.Errorf("pglog: config: Batch is not in 1 to %d", maxBatch)
+	}
+	return nil
+}
+
+func checkName(name pgx.Identifier) error {
+	if len(name) > 2 {
+		return errors.New("pglog: config: Table has more than one dot")
+	}
+	for _, part := range name {
+		// Sanitize would drop a NUL, and so name another table.
+		if part == "" || len(part) > maxName || !utf8.ValidString(part) || strings.ContainsRune(part, 0) {
+			return fmt.Errorf("pglog: config: Table is not made of names of 1 to %d bytes of UTF-8 without NUL", maxName)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,353 @@
+//go:build unix
+
+package pglog_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/oauthz/oauthz/revlog"
+	"github.com/oauthz/oauthz/revlog/pglog"
+)
+
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
+	pool, err := pgxpool.New(t.Context(), "postgres://nobody@127.0.0.1:1/none")
+	must(t, "pool", err)
+	t.Cleanup(pool.Close)
+	long := strings.Repeat("x", 64)
+	for _, tt := range []struct {
+		name string
+		pool *pgxpool.Pool
+		cfg  pglog.Config
+		want []string
+	}{
+		{"no pool", nil, pglog.Config{}, []string{"the pool is nil"}},
+		{"three names", pool, pglog.Config{Table: "a.b.c"}, []string{"more than one dot"}},
+		{"no schema", pool, pglog.Config{Table: ".a"}, []string{"1 to 63 bytes"}},
+		{"no table", pool, pglog.Config{Table: "a."}, []string{"1 to 63 bytes"}},
+		{"a long name", pool, pglog.Config{Table: long}, []string{"1 to 63 bytes"}},
+		{"a NUL", pool, pglog.Config{Table: "a\x00b"}, []string{"1 to 63 bytes"}},
+		{"no UTF-8", pool, pglog.Config{Table: "a\xff"}, []string{"1 to 63 bytes"}},
+		{"a negative batch", pool, pglog.Config{Batch: -1}, []string{"Batch"}},
+		{"a huge batch", pool, pglog.Config{Batch: 100_001}, []string{"Batch"}},
+		{"all", nil, pglog.Config{Table: "a.b.c", Batch: -1}, []string{"the pool is nil", "more than one dot", "Batch"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			log, err := pglog.New(tt.pool, tt.cfg)
+			if log != nil || err == nil {
+				t.Fatalf("got %v, %v", log, err)
+			}
+			for i, line := range strings.Split(err.Error(), "\n") {
+				if !strings.HasPrefix(line, "pglog: config: ") || i >= len(tt.want) || !strings.Contains(line, tt.want[i]) {
+					t.Errorf("got %q", line)
+				}
+			}
+		})
+	}
+}
+
+func TestTableNames(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	pool := s.pool(t)
+	for _, table := range []string{`Auth "z".Revocations`, `select`, `Ünicode "quoted"; DROP TABLE x; --`, `$1 'it''s' {table} %`, strings.Repeat("y", 63)} {
+		t.Run(table, func(t *testing.T) {
+			t.Parallel()
+			run(t, pool, `CREATE SCHEMA IF NOT EXISTS "Auth ""z"""`)
+			run(t, pool, `DROP TABLE IF EXISTS `+pgx.Identifier(strings.Split(table, ".")).Sanitize()) // of -count 2
+			log := openLog(t, s, table)
+			add(t, log, "a")
+			position := wantRest(t, log, "", "a")
+			done := appending(t, log, "b")
+			revs, _, err := log.Read(t.Context(), position, patience)
+			if err != nil || len(revs) != 1 {
+				t.Errorf("got %v, %v", names(revs), err)
+			}
+			must(t, "append", <-done)
+		})
+	}
+}
+
+// Two names of one table wake each other.
+func TestTheChannelIsTheTables(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	table := newTable()
+	log, same := openLog(t, s, table), openLog(t, s, "public."+table)
+	read := make(chan error, 1)
+	go func() {
+		revs, _, err := log.Read(t.Context(), "", patience)
+		if len(revs) == 0 {
+			err = errors.Join(err, errors.New("nothing"))
+		}
+		read <- err
+	}()
+	began := time.Now()
+	add(t, same, "a")
+	must(t, "read", <-read)
+	if took := time.Since(began); took > patience/2 {
+		t.Errorf("woken after %v", took)
+	}
+}
+
+func TestCreateSchemaAtOnce(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	table := newTable()
+	var wg sync.WaitGroup
+	for range 8 {
+		log, err := pglog.New(s.pool(t), pglog.Config{Table: table})
+		must(t, "new", err)
+		wg.Go(func() {
+			if err := log.CreateSchema(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	add(t, openLog(t, s, table), "a")
+}
+
+// A migration may create the table instead, and the application may have no right to.
+func TestSchemaByMigration(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	admin, table := s.pool(t), newTable()
+	role := "role_" + table
+	log, err := pglog.New(s.pool(t, "options=-c%20role%3D"+role), pglog.Config{Table: table})
+	must(t, "new", err)
+	run(t, admin, `CREATE ROLE `+role)
+	if err := log.CreateSchema(t.Context()); err == nil {
+		t.Fatal("a table was created without the right to")
+	}
+	run(t, admin, log.Schema())
+	run(t, admin, `GRANT SELECT, INSERT, DELETE ON `+table+` TO `+role)
+	must(t, "create schema", log.CreateSchema(t.Context()))
+	add(t, log, "a", "b")
+	wantRest(t, log, "", "a", "b")
+}
+
+func TestRetention(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	pool, table := s.pool(t), newTable()
+	log := logOn(t, pool, table)
+	var want []string
+	for _, tt := range []struct {
+		name    string
+		expires time.Time
+		kept    bool
+	}{
+		{"over since an hour", time.Now().Add(-time.Hour - time.Minute), false},
+		{"over since less", time.Now().Add(-time.Hour + time.Minute), true},
+		{"to come", time.Now().Add(time.Minute), true},
+		{"never", time.Time{}, true},
+	} {
+		rev := revocation(tt.name)
+		rev.Expires = tt.expires
+		must(t, "append", log.Append(t.Context(), rev, rev))
+		if tt.kept {
+			want = append(want, tt.name, tt.name)
+		}
+	}
+	first, begin, err := log.Read(t.Context(), "", 0)
+	must(t, "read", err)
+	if len(first) != 8 {
+		t.Fatalf("got %v: one of the newest hundred is gone", names(first))
+	}
+	for i := range 102 {
+		name := fmt.Sprint(i)
+		want = append(want, name)
+		add(t, log, name)
+	}
+	wantRest(t, log, "", want...)
+	wantRest(t, log, begin, want[len(want)-102:]...)
+}
+
+// RV-10: what cannot be read is an error, and everything before it is read.
+func TestGarbage(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	const canary = "canary"
+	for _, entry := range []string{
+		canary, "", "null", "{}", `[]`, `{"match":{"jti":"canary"}}`, `{"match":{"iss":"i"},"canary":1}`, `{"match":{"iss":"i"},"expires":"canary"}`,
+		`{"match":{"iss":"i"},"match":{"iss":"canary"}}`, "{\"match\":{\"iss\":\"canary\xff\"}}",
+	} {
+		t.Run(fmt.Sprintf("%q", entry), func(t *testing.T) {
+			t.Parallel()
+			pool, table := s.pool(t), newTable()
+			log := logOn(t, pool, table)
+			add(t, log, "before")
+			run(t, pool, `INSERT INTO `+table+` (id, entry) VALUES (2, $1)`, []byte(entry))
+			add(t, log, "after")
+			revs, position, err := log.Read(t.Context(), "", 0)
+			if err != nil || len(revs) != 1 {
+				t.Fatalf("got %v, %v", names(revs), err)
+			}
+			for _, wait := range []time.Duration{0, patience} {
+				revs, _, err = log.Read(t.Context(), position, wait)
+				if err == nil || len(revs) > 0 || !strings.HasPrefix(err.Error(), "pglog: read: entry 2: ") || strings.Contains(err.Error(), canary) {
+					t.Errorf("got %v, %v", names(revs), err)
+				}
+			}
+			run(t, pool, `DELETE FROM `+table+` WHERE id = 2`)
+			wantRest(t, log, position, "after")
+		})
+	}
+}
+
+// An append whose acknowledgment is lost is an error, although it may be there.
+func TestALostAcknowledgmentIsAnError(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	table := newTable()
+	other := openLog(t, s, table)
+	cfg, err := pgxpool.ParseConfig(s.url)
+	must(t, "config", err)
+	dial := cfg.ConnConfig.DialFunc
+	cfg.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		return deaf{conn}, err
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	must(t, "pool", err)
+	t.Cleanup(pool.Close)
+	log, err := pglog.New(pool, pglog.Config{Table: table})
+	must(t, "new", err)
+	if err := log.Append(t.Context(), revocation("a")); err == nil {
+		t.Error("acknowledged by nobody")
+	}
+	eventually(t, "it was not committed", func() bool {
+		revs, _, err := other.Read(t.Context(), "", 0)
+		return err == nil && len(revs) == 1
+	})
+}
+
+// deaf is a connection that breaks when the server says that it has committed.
+type deaf struct{ net.Conn }
+
+func (c deaf) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if bytes.Contains(b[:n], []byte("COMMIT\x00")) {
+		_ = c.Close() // it is broken
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// How the database, or the pool, is set up weakens nothing.
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	pool := s.pool(t)
+	for _, tt := range []struct{ name, option, setting, want string }{
+		{"not durable", "synchronous_commit=off", "synchronous_commit", "on"},
+		{"durable here", "synchronous_commit=local", "synchronous_commit", "local"},
+		{"durable and applied", "synchronous_commit=remote_apply", "synchronous_commit", "remote_apply"},
+		{"serializable", "default_transaction_isolation=serializable", "transaction_isolation", "read committed"},
+		{"read only", "default_transaction_read_only=on", "transaction_read_only", "off"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			table := newTable()
+			logOn(t, pool, table)
+			run(t, pool, `CREATE FUNCTION `+table+`_note() RETURNS trigger LANGUAGE plpgsql AS
+				$$ BEGIN NEW.entry = convert_to(current_setting('`+tt.setting+`'), 'UTF8'); RETURN NEW; END $$`)
+			run(t, pool, `CREATE TRIGGER note BEFORE INSERT ON `+table+` FOR EACH ROW EXECUTE FUNCTION `+table+`_note()`)
+			add(t, openLog(t, s, table, tt.option), "a")
+			if got := query[string](t, pool, `SELECT convert_from(entry, 'UTF8') FROM `+table); got != tt.want {
+				t.Errorf("got %s = %s, want %s", tt.setting, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestProtocols(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			log := openLog(t, s, newTable(), "default_query_exec_mode="+mode)
+			never := revocation("a \x00 ' \\")
+			never.Expires = time.Time{}
+			must(t, "append", log.Append(t.Context(), never, revocation("b")))
+			position := wantRest(t, log, "", "a \x00 ' \\", "b")
+			done := appending(t, log, "c")
+			revs, _, err := log.Read(t.Context(), position, patience)
+			if err != nil || len(revs) != 1 {
+				t.Errorf("got %v, %v", names(revs), err)
+			}
+			must(t, "append", <-done)
+		})
+	}
+}
+
+// A standby may lack what is durable, and so may not say that there is nothing. Here one is played.
+func TestAStandbyIsRefused(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	pool, table := s.pool(t), newTable()
+	logOn(t, pool, table)
+	run(t, pool, `CREATE SCHEMA standby_`+table)
+	run(t, pool, `CREATE FUNCTION standby_`+table+`.pg_is_in_recovery() RETURNS bool LANGUAGE sql AS 'SELECT true'`)
+	log := openLog(t, s, table, "search_path=standby_"+table+",pg_catalog,public")
+	for _, wait := range []time.Duration{0, patience} {
+		if _, _, err := log.Read(t.Context(), "", wait); err == nil || !strings.Contains(err.Error(), "standby") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestErrorsHoldNoPassword(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	const secret = "canary-wrong"
+	for _, url := range []string{
+		strings.Replace(s.url, password, secret, 1), // refused
+		"postgres://app:" + secret + "@127.0.0.1:1/postgres",
+		"postgres://app:" + secret + "@none.invalid/postgres",
+	} {
+		pool, err := pgxpool.New(t.Context(), url)
+		must(t, "pool", err)
+		t.Cleanup(pool.Close)
+		log, err := pglog.New(pool, pglog.Config{})
+		must(t, "new", err)
+		_, _, read := log.Read(t.Context(), "", 0)
+		for doing, err := range map[string]error{"append": log.Append(t.Context(), revocation("a")), "read": read, "create schema": log.CreateSchema(t.Context())} {
+			if err == nil || !strings.HasPrefix(err.Error(), "pglog: "+doing+": ") || errors.Is(err, revlog.ErrTruncated) {
+				t.Errorf("%s: %v", doing, err)
+			}
+			if strings.Contains(fmt.Sprintf("%v %+v", err, err), secret) {
+				t.Errorf("%s: the error holds the password", doing)
+			}
+		}
+	}
+}
+
+func TestAMissingTableIsAnError(t *testing.T) {
+	t.Parallel()
+	log, err := pglog.New(require(t, shared).pool(t), pglog.Config{Table: newTable()})
+	must(t, "new", err)
+	if err := log.Append(t.Context(), revocation("a")); err == nil {
+		t.Error("appended to no table")
+	}
+	for _, wait := range []time.Duration{0, patience} {
+		if _, _, err := log.Read(t.Context(), "", wait); err == nil || errors.Is(err, revlog.ErrTruncated) {
+			t.Errorf("got %v", err)
+		}
+	}
+}

@@ -1,0 +1,37 @@
+package pglog
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/oauthz/oauthz/revlog"
+)
+
+// position is an entry: its id, and the random mark that tells it from any other
+// that ever had this id. The zero value is the beginning.
+type position struct {
+	id   int64
+	mark string
+}
+
+func (p position) String() string {
+	if p == (position{}) {
+		return ""
+	}
+	return strconv.FormatInt(p.id, 10) + "." + p.mark
+}
+
+// parsePosition reads what String writes. Of anything else nobody knows what
+// came after it, so the reader is to start again.
+func parsePosition(s string) (position, error) {
+	if s == "" {
+		return position{}, nil
+	}
+	id, mark, _ := strings.Cut(s, ".")
+	n, err := strconv.ParseInt(id, 10, 64)
+	p := position{n, mark}
+	if err != nil || n < 1 || mark == "" || p.String() != s {
+		return position{}, revlog.ErrTruncated
+	}
+	return p, nil
+}

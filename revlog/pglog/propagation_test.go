@@ -1,0 +1,85 @@
+//go:build unix
+
+package pglog_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/revlog"
+)
+
+// BenchmarkPropagation measures from the call of Revoke on one instance until another refuses the token. Run it with
+// -benchtime 1000x.
+func BenchmarkPropagation(b *testing.B) {
+	s := require(b, shared)
+	table := newTable()
+	here := openList(b, openLog(b, s, table))
+	watched := &watchedLog{Log: openLog(b, s, table), read: make(chan struct{}, 1)}
+	there := openList(b, watched)
+	var took []time.Duration
+	for i := 0; b.Loop(); i++ {
+		rev := revocation(fmt.Sprint(i))
+		token := &oauthz.Token{Issuer: "https://login.example.com", ID: fmt.Sprint(i)}
+		revoked := make(chan error, 1)
+		began := time.Now()
+		go func() { revoked <- here.Revoke(b.Context(), rev) }()
+		for refused := false; !refused; {
+			<-watched.read
+			refused, _ = there.Revoked(b.Context(), token) // whether it can tell is not asked
+		}
+		took = append(took, time.Since(began))
+		must(b, "revoke", <-revoked)
+	}
+	slices.Sort(took)
+	milliseconds := func(part float64) float64 {
+		return float64(took[int(part*float64(len(took)-1))].Microseconds()) / 1000
+	}
+	b.ReportMetric(milliseconds(0.5), "p50-ms")
+	b.ReportMetric(milliseconds(0.99), "p99-ms")
+}
+
+// BenchmarkAppend is what one writer, and what many, can do.
+func BenchmarkAppend(b *testing.B) {
+	s := require(b, shared)
+	for _, writers := range []int{1, 8} {
+		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
+			log := openLog(b, s, newTable(), "pool_max_conns=16")
+			b.SetParallelism(writers) // of each processor
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if err := log.Append(b.Context(), revocation("a")); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
+}
+
+func openList(b *testing.B, log revlog.Log) *revlog.List {
+	b.Helper()
+	list, err := revlog.Open(b.Context(), log, revlog.Config{Report: func(err error) { b.Error(err) }})
+	must(b, "open", err)
+	b.Cleanup(func() { _ = list.Close() }) // never fails
+	must(b, "ready", list.Ready(b.Context()))
+	return list
+}
+
+// watchedLog tells when a list reads, and so has applied what it read before.
+type watchedLog struct {
+	revlog.Log
+	read chan struct{}
+}
+
+func (l *watchedLog) Read(ctx context.Context, after string, wait time.Duration) ([]oauthz.Revocation, string, error) {
+	select {
+	case l.read <- struct{}{}:
+	default:
+	}
+	return l.Log.Read(ctx, after, wait)
+}

@@ -1,0 +1,108 @@
+//go:build unix
+
+package pglog_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// wantClean checks the connection of a pool of one: nobody has it, it does not listen, and it holds no notification.
+func wantClean(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
+	// The pool lets go of a closed connection in the background.
+	eventually(t, "a connection is in use", func() bool { return pool.Stat().AcquiredConns() == 0 })
+	conn, err := pool.Acquire(t.Context())
+	must(t, "acquire", err)
+	defer conn.Release()
+	var channels int
+	must(t, "query", conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_listening_channels()`).Scan(&channels))
+	if channels != 0 {
+		t.Error("it still listens")
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if n, err := conn.Conn().WaitForNotification(ended); err == nil {
+		t.Errorf("it holds %v", n)
+	}
+}
+
+func TestAReadLeavesACleanConnection(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	admin, table := s.pool(t), newTable()
+	writer := logOn(t, admin, table)
+	pool := s.pool(t, "pool_max_conns=1")
+	log := logOn(t, pool, table)
+	backend := func() int { return query[int](t, pool, `SELECT pg_backend_pid()`) }
+	first := backend()
+
+	// The time is over.
+	began := time.Now()
+	revs, position, err := log.Read(t.Context(), "", 50*time.Millisecond)
+	if took := time.Since(began); err != nil || len(revs) > 0 || took < 50*time.Millisecond || took > patience/2 {
+		t.Fatalf("got %v, %v after %v", names(revs), err, took)
+	}
+	wantClean(t, pool)
+
+	// Woken, by many at once, and by somebody who has nothing to say.
+	listening := func() bool {
+		return query[bool](t, admin, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND state = 'idle' AND query NOT LIKE 'LISTEN%' AND query LIKE '%' || $2 || '%')`, first, table)
+	}
+	read := make(chan []string, 1)
+	go func() {
+		revs, _, err := log.Read(t.Context(), position, patience)
+		if err != nil {
+			t.Errorf("read: %v", err)
+		}
+		read <- names(revs)
+	}()
+	eventually(t, "it does not wait", listening)
+	tx, err := admin.Begin(t.Context())
+	must(t, "begin", err)
+	for _, payload := range []string{"a", "b", "c"} {
+		_, err := tx.Exec(t.Context(), `SELECT pg_notify('oauthz_' || $1::text::regclass::oid, $2)`, table, payload)
+		must(t, "notify", err)
+	}
+	must(t, "commit", tx.Commit(t.Context()))
+	add(t, writer, "a")
+	if got := <-read; len(got) != 1 {
+		t.Fatalf("got %v", got)
+	}
+	wantClean(t, pool)
+	if backend() != first {
+		t.Error("the connection was not kept")
+	}
+}
+
+func TestACancelledReadLeavesNoConnection(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	admin, table := s.pool(t), newTable()
+	pool := s.pool(t, "pool_max_conns=1")
+	log := logOn(t, pool, table)
+	for range 5 {
+		backend := query[int](t, pool, `SELECT pg_backend_pid()`)
+		ctx, cancel := context.WithCancel(t.Context())
+		read := make(chan error, 1)
+		go func() {
+			_, _, err := log.Read(ctx, "", time.Hour)
+			read <- err
+		}()
+		eventually(t, "it does not read", func() bool { return pool.Stat().AcquiredConns() == 1 })
+		cancel()
+		if err := <-read; !errors.Is(err, context.Canceled) {
+			t.Fatalf("got %v", err)
+		}
+		wantClean(t, pool)
+		eventually(t, "the server still has the connection", func() bool {
+			return !query[bool](t, admin, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND state = 'active' OR pid = $1 AND query LIKE 'LISTEN%')`, backend)
+		})
+	}
+	add(t, log, "a")
+	wantRest(t, log, "", "a")
+}
