@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/endpoint"
+	"github.com/oauthz/oauthz/localjwt"
+	"github.com/oauthz/oauthz/revlog"
+)
+
+// audience is what this API is called in its tokens.
+const audience = "https://orders.example"
+
+// An api is one instance of the API, with a replica of the log of its own.
+type api struct {
+	http.Handler
+	revoked *revlog.List
+}
+
+// newAPI does not wait for the log: until the list has caught up with it, every
+// request with a token is answered with 503. ctx ends the refresh of the keys;
+// close the list at the end.
+func newAPI(ctx context.Context, issuer string, log revlog.Log) (*api, error) {
+	verifier, err := localjwt.New(ctx, localjwt.Config{Issuer: issuer, Audience: []string{audience}})
+	if err != nil {
+		return nil, err
+	}
+	revoked, err := revlog.Open(ctx, log, revlog.Config{})
+	if err != nil {
+		return nil, err
+	}
+	mux, err := newRoutes(issuer, verifier, revoked)
+	if err != nil {
+		return nil, errors.Join(err, revoked.Close())
+	}
+	return &api{mux, revoked}, nil
+}
+
+func newRoutes(issuer string, verifier oauthz.Introspector, revoked *revlog.List) (http.Handler, error) {
+	guard, err := oauthz.New(oauthz.Config{
+		Introspector: verifier,
+		Revocations:  []oauthz.RevocationList{revoked}, // asked on every request
+	})
+	if err != nil {
+		return nil, err
+	}
+	// For administrators: GET lists what is revoked, POST revokes by any claim.
+	administration, err := endpoint.Revocations(endpoint.RevocationsConfig{
+		Guard: guard, Requirement: oauthz.Require("revocations:write"), Revoker: revoked, Lister: revoked,
+	})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/revocations", administration)
+	mux.Handle("GET /orders", guard.Protect(oauthz.Require("orders:read"))(http.HandlerFunc(listOrders)))
+	mux.Handle("POST /logout", guard.Protect(oauthz.Require())(logout(issuer, revoked)))
+	return mux, nil
+}
+
+func listOrders(w http.ResponseWriter, r *http.Request) {
+	token, _ := oauthz.TokenFrom(r.Context()) // behind Protect there is one
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{"orders of": token.Subject}) // fails only if the client is gone
+}
+
+// longestLife is how long the authorization server lets a token live. What is
+// revoked need not be remembered for longer.
+const longestLife = 24 * time.Hour
+
+// logout ends all that its user was given until now, on every device and on
+// every instance.
+func logout(issuer string, revoker oauthz.Revoker) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		token, _ := oauthz.TokenFrom(r.Context())
+		now := time.Now()
+		err := revoker.Revoke(r.Context(), oauthz.Revocation{
+			Match:       map[string]any{"iss": issuer, "sub": token.Subject},
+			IssuedUntil: now,
+			Expires:     now.Add(longestLife),
+			Reason:      "logged out",
+		})
+		if err != nil { // it may not be durable: the client must know
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "cannot log out now", http.StatusServiceUnavailable)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
