@@ -178,7 +178,10 @@ func TestAgeOfTheKeys(t *testing.T) {
 // once, and needs no confirmation again.
 func TestEmptySetFromTheStart(t *testing.T) {
 	bubble(t, func(t *testing.T, as *issuer) {
-		as.answer(fixed(200, `{"keys":[]}`))
+		as.answer(func(*http.Request) *http.Response {
+			<-time.After(time.Millisecond) // so that the first request comes while the first answer is awaited
+			return reply(200, `{"keys":[]}`)
+		})
 		in := as.introspector(t, func(cfg *localjwt.Config) { cfg.UnknownKeyInterval = 10 * time.Second })
 		old := as.Mint(oauthztest.Claims{"iat": time.Now().Add(-time.Hour), "exp": time.Now().Add(time.Hour)})
 		assert.Equal(t, unavailable("1"), ask(t, in, old), "no time that is past")
