@@ -112,13 +112,16 @@ func (cfg *Config) check(log Log) error {
 	if v := reflect.ValueOf(log); log == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		errs = append(errs, errors.New("revlog: config: the log is nil"))
 	}
-	if cfg.MaxLag < 0 {
+	maxLag := cfg.MaxLag
+	if maxLag < 0 {
 		errs = append(errs, errors.New("revlog: config: MaxLag is negative: without a bound, an outage would accept revoked tokens for ever"))
+		maxLag = defaultMaxLag
 	}
-	if cfg.Poll < 0 || cfg.Poll > cfg.MaxLag/2 {
-		errs = append(errs, errors.New("revlog: config: Poll is negative, or more than half of MaxLag"))
+	// What a Read says is true of when it began, so a quiet log is known to be so up to two Polls ago.
+	if cfg.Poll < 0 || cfg.Poll >= maxLag-cfg.Poll {
+		errs = append(errs, errors.New("revlog: config: Poll is negative, or not less than half of MaxLag"))
 	}
-	if cfg.Timeout < 0 || cfg.Timeout > cfg.MaxLag {
+	if cfg.Timeout < 0 || cfg.Timeout > maxLag {
 		errs = append(errs, errors.New("revlog: config: Timeout is negative, or more than MaxLag"))
 	}
 	return errors.Join(errs...)
@@ -237,6 +240,7 @@ func (l *List) follow(ctx context.Context) {
 		if err == nil {
 			f.backoff = minBackoff
 		} else {
+			f.wait = 0 // it must know when it has everything again, not when there is more
 			f.pause(ctx)
 		}
 	}
@@ -256,6 +260,7 @@ type follower struct {
 	list     *List
 	position string
 	wait     time.Duration // 0 until it has caught up: then there is nothing to wait for
+	again    bool          // it has begun again, and not caught up since
 	backoff  time.Duration
 }
 
@@ -265,12 +270,14 @@ func (f *follower) step(ctx context.Context) error {
 	began := l.cfg.Now()
 	revs, next, err := f.read(ctx)
 	if errors.Is(err, ErrTruncated) {
-		if f.position == "" {
-			return err
+		// What it has still applies: all there is to do is to read it again. A log
+		// that is truncated once more meanwhile is read again after a pause.
+		once := f.position != "" && !f.again
+		f.position, f.wait, f.again = "", 0, true
+		if once {
+			return nil
 		}
-		// What it has still applies: all there is to do is to read it again.
-		f.position, f.wait = "", 0
-		return nil
+		return err
 	}
 	if err != nil {
 		return err
@@ -278,12 +285,12 @@ func (f *follower) step(ctx context.Context) error {
 	if err := l.apply(ctx, revs); err != nil {
 		return err // and read it again: to go on would be to leave it out
 	}
-	if len(revs) > 0 && next == f.position {
+	if len(revs) > 0 && (next == f.position || next == "") {
 		return errors.New("revlog: read: entries, but no new position")
 	}
 	f.position, f.wait = next, 0
 	if len(revs) == 0 {
-		f.wait = l.cfg.Poll
+		f.wait, f.again = l.cfg.Poll, false
 		l.caughtUp(began)
 	}
 	return nil

@@ -1,0 +1,219 @@
+package revlog_test
+
+import (
+	"context"
+	"runtime"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/revlog"
+)
+
+// A list that has ended cannot tell, about what it knew either: nobody keeps it up to date. (synctest fails a test that
+// leaves a goroutine.)
+func TestEnd(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		read readFunc
+		end  func(t *testing.T, list *revlog.List, cancel context.CancelFunc)
+	}{
+		{name: "Close", end: func(t *testing.T, list *revlog.List, _ context.CancelFunc) { require.NoError(t, list.Close()) }},
+		{name: "Close while Read hangs", read: hang, end: func(t *testing.T, list *revlog.List, _ context.CancelFunc) {
+			require.NoError(t, list.Close())
+		}},
+		{name: "Close while it pauses", read: down, end: func(t *testing.T, list *revlog.List, _ context.CancelFunc) {
+			require.NoError(t, list.Close())
+		}},
+		{name: "the context", end: func(_ *testing.T, _ *revlog.List, cancel context.CancelFunc) { cancel(); synctest.Wait() }},
+		{name: "the context while Read hangs", read: hang, end: func(_ *testing.T, _ *revlog.List, cancel context.CancelFunc) {
+			cancel()
+			synctest.Wait()
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				log := &script{}
+				var told reports
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				list, err := revlog.Open(ctx, log, revlog.Config{Report: told.add})
+				require.NoError(t, err)
+				require.NoError(t, list.Ready(ctx))
+				require.NoError(t, list.Revoke(ctx, jti("known")))
+				log.reading(tt.read)
+				pass(2 * time.Second)
+				before, start := told.all(), time.Now()
+				tt.end(t, list, cancel)
+				assert.Zero(t, time.Since(start))
+				ended(t, list, log)
+				assert.Equal(t, before, told.all(), "an end is no failure")
+			})
+		})
+	}
+}
+
+func ended(t *testing.T, list *revlog.List, log *script) {
+	t.Helper()
+	appends := log.countAppends()
+	revoked, err := list.Revoked(t.Context(), token("known"))
+	assert.False(t, revoked)
+	assert.Equal(t, revlog.ErrClosed, err)
+	assert.Equal(t, revlog.ErrClosed, list.Health())
+	assert.Equal(t, revlog.ErrClosed, list.Revoke(t.Context(), jti("1")))
+	assert.Equal(t, revlog.ErrClosed, list.Revoke(t.Context()))
+	assert.Equal(t, appends, log.countAppends())
+	assert.Equal(t, cannotTell, ask(t, newGuard(t, oauthz.IntrospectorFunc(bearers), list), "known"))
+	require.NoError(t, list.Close())
+	require.NoError(t, list.Close())
+	reads := len(log.looks())
+	pass(time.Minute)
+	assert.Len(t, log.looks(), reads)
+}
+
+// Ready of a list that ends before it ever is does not wait for ever.
+func TestReadyOfAListThatEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &script{}
+		log.reading(hang)
+		list := open(t, log, revlog.Config{})
+		got := make(chan error)
+		go func() { got <- list.Ready(context.Background()) }()
+		synctest.Wait()
+		require.NoError(t, list.Close())
+		assert.Equal(t, revlog.ErrClosed, <-got)
+	})
+}
+
+func TestOpenedTooLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		list, err := revlog.Open(ctx, &revlog.Memory{}, revlog.Config{})
+		require.NoError(t, err)
+		synctest.Wait()
+		wantCannotTell(t, list, revlog.ErrClosed)
+	})
+}
+
+// Not parallel: it counts goroutines.
+func TestCloseLeavesNoGoroutine(t *testing.T) {
+	before := runtime.NumGoroutine()
+	for range 20 {
+		list, err := revlog.Open(t.Context(), &revlog.Memory{}, revlog.Config{})
+		require.NoError(t, err)
+		require.NoError(t, list.Ready(t.Context()))
+		require.NoError(t, list.Close())
+	}
+	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 10*time.Second, time.Millisecond) // Eventually has one
+}
+
+// All that is safe for concurrent use is used concurrently, and one list closed meanwhile. What it acknowledged the other has.
+func TestConcurrentUse(t *testing.T) {
+	t.Parallel()
+	log := &revlog.Memory{}
+	one, two := openReady(t, log, revlog.Config{}), openReady(t, log, revlog.Config{})
+	var wg sync.WaitGroup
+	var acknowledged sync.Map
+	for w := range 4 {
+		wg.Go(func() {
+			for i := range 200 {
+				id := strconv.Itoa(w*1000 + i)
+				if err := one.Revoke(t.Context(), jti(id)); err != nil {
+					assert.Equal(t, revlog.ErrClosed, err)
+					return
+				}
+				acknowledged.Store(id, nil)
+				revoked, err := one.Revoked(t.Context(), token(id))
+				assert.True(t, revoked || err == revlog.ErrClosed)
+				if i == 150 {
+					assert.NoError(t, one.Close())
+				}
+			}
+		})
+		wg.Go(func() {
+			for range 200 {
+				useAll(t, one)
+				useAll(t, two)
+			}
+		})
+	}
+	wg.Wait()
+	for id := range acknowledged.Range {
+		require.Eventually(t, func() bool {
+			revoked, _ := two.Revoked(t.Context(), token(id.(string)))
+			return revoked
+		}, 10*time.Second, time.Millisecond, id)
+	}
+	require.NoError(t, two.Health())
+}
+
+// useAll asks a list all that can be asked.
+func useAll(t *testing.T, list *revlog.List) {
+	t.Helper()
+	_, _ = list.Revoked(t.Context(), token("1"))
+	_, _ = list.Lag(), list.Health()
+	_ = list.Ready(t.Context())
+	all, err := list.All(oauthz.Query{})
+	assert.NoError(t, err)
+	for range all {
+		break
+	}
+}
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	const (
+		noLog   = "revlog: config: the log is nil"
+		maxLag  = "revlog: config: MaxLag is negative: without a bound, an outage would accept revoked tokens for ever"
+		poll    = "revlog: config: Poll is negative, or not less than half of MaxLag"
+		timeout = "revlog: config: Timeout is negative, or more than MaxLag"
+	)
+	var noMemory *revlog.Memory
+	log := &revlog.Memory{}
+	for _, tt := range []struct {
+		name string
+		log  revlog.Log
+		cfg  revlog.Config
+		want string // "": it is taken
+	}{
+		{name: "zero", log: log},
+		{name: "nil", want: noLog},
+		{name: "a nil pointer", log: noMemory, want: noLog},
+		{name: "negative MaxLag", log: log, cfg: revlog.Config{MaxLag: -1}, want: maxLag},
+		{name: "negative Poll", log: log, cfg: revlog.Config{Poll: -1}, want: poll},
+		{name: "Poll of half of MaxLag", log: log, cfg: revlog.Config{MaxLag: 2 * time.Second, Poll: time.Second}, want: poll},
+		{name: "Poll of half of the default", log: log, cfg: revlog.Config{Poll: 15 * time.Second}, want: poll},
+		{name: "Poll of less", log: log, cfg: revlog.Config{MaxLag: 2 * time.Second, Poll: time.Second - 1}},
+		{name: "negative Timeout", log: log, cfg: revlog.Config{Timeout: -1}, want: timeout},
+		{name: "Timeout of MaxLag", log: log, cfg: revlog.Config{MaxLag: time.Second, Timeout: time.Second}},
+		{name: "Timeout of more", log: log, cfg: revlog.Config{MaxLag: time.Second, Timeout: time.Second + 1}, want: timeout},
+		{name: "a short MaxLag", log: log, cfg: revlog.Config{MaxLag: 10 * time.Millisecond}},
+		{
+			name: "all at once", cfg: revlog.Config{MaxLag: -1, Poll: -1, Timeout: -1},
+			want: noLog + "\n" + maxLag + "\n" + poll + "\n" + timeout,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			list, err := revlog.Open(t.Context(), tt.log, tt.cfg)
+			if tt.want == "" {
+				require.NoError(t, err)
+				require.NoError(t, list.Close())
+				return
+			}
+			assert.Nil(t, list)
+			assert.EqualError(t, err, tt.want)
+		})
+	}
+}
