@@ -3,6 +3,7 @@ package oauthz
 import (
 	"hash/maphash"
 	"iter"
+	"math"
 	"math/bits"
 	"sync/atomic"
 	"time"
@@ -49,7 +50,7 @@ type table struct {
 const (
 	chunkBytes = 64 << 10
 	placeBytes = 8 // records begin at multiples of it, so that 32 bits can name 32 GiB
-	maxBytes   = placeBytes << 32
+	maxBytes   = min(placeBytes<<32, math.MaxInt)
 )
 
 func newIndex(seed maphash.Seed, capacity int) *index {
@@ -64,7 +65,7 @@ func newIndex(seed maphash.Seed, capacity int) *index {
 
 // newTable has room for n records, at 5/8 of its slots.
 func newTable(n int) *table {
-	log := max(bits.Len(uint(n+n/2+n/8)), 4)
+	log := min(max(bits.Len(uint(n+n/2+n/8)), 4), 32) // a hash has no more
 	return &table{slots: make([]atomic.Uint64, 1<<log), shift: uint(32 - log)}
 }
 
