@@ -115,6 +115,7 @@ func (l boundList) ask(ctx context.Context, t *Token) (bool, error) {
 // InsecureFailOpen returns a list that takes it that a token is not revoked when
 // list cannot tell: while it cannot, revoked tokens are accepted. Each time,
 // report, which is required, is told the error; it must be safe for concurrent use.
+// A caller who cancels the request does not make it fail open.
 func InsecureFailOpen(list RevocationList, report func(context.Context, error)) (RevocationList, error) {
 	if isNil(list) || report == nil {
 		return nil, errors.New("oauthz: InsecureFailOpen: the list or the report is nil")
@@ -129,6 +130,9 @@ type failOpen struct {
 
 func (l failOpen) Revoked(ctx context.Context, t *Token) (bool, error) {
 	revoked, err := l.list.Revoked(ctx, t)
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return false, err // whoever hangs up would make every list unable to tell
+	}
 	if err != nil {
 		l.report(ctx, err)
 		return false, nil
