@@ -36,6 +36,10 @@ type matcher struct {
 // errNotUTF8: no token has such a claim, and JSON cannot carry it to other instances.
 var errNotUTF8 = errors.New("not UTF-8")
 
+// errNoToken: these claims are strings, and one that is empty counts as missing.
+// Somebody took a jti, say, from a token that has none.
+var errNoToken = errors.New("no token has such a value: want a string that is not empty")
+
 func newMatcher(match map[string]any) (m matcher, err error) {
 	if iss, ok := match["iss"].(string); !ok || iss == "" {
 		return m, errors.New("match has no iss")
@@ -57,6 +61,9 @@ func newMatcher(match map[string]any) (m matcher, err error) {
 		value, err := matchValueOf(match[name])
 		if err != nil {
 			return m, fmt.Errorf("match %q: %w", name, err)
+		}
+		if _, text := new(Token).text(name); text && (value.kind != kindString || value.text == "") {
+			return m, fmt.Errorf("match %q: %w", name, errNoToken)
 		}
 		m.values = append(m.values, value)
 	}
