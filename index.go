@@ -3,6 +3,7 @@ package oauthz
 import (
 	"hash/maphash"
 	"iter"
+	"math"
 	"math/bits"
 	"sync/atomic"
 	"time"
@@ -49,7 +50,7 @@ type table struct {
 const (
 	chunkBytes = 64 << 10
 	placeBytes = 8 // records begin at multiples of it, so that 32 bits can name 32 GiB
-	maxBytes   = placeBytes << 32
+	maxBytes   = min(placeBytes<<32, math.MaxInt)
 )
 
 func newIndex(seed maphash.Seed, capacity int) *index {
@@ -64,7 +65,7 @@ func newIndex(seed maphash.Seed, capacity int) *index {
 
 // newTable has room for n records, at 5/8 of its slots.
 func newTable(n int) *table {
-	log := max(bits.Len(uint(n+n/2+n/8)), 4)
+	log := min(max(bits.Len(uint(n+n/2+n/8)), 4), 32) // a hash has no more
 	return &table{slots: make([]atomic.Uint64, 1<<log), shift: uint(32 - log)}
 }
 
@@ -223,18 +224,18 @@ func (x *index) find(hash uint32, k *key, t *Token, now func() time.Time) bool {
 	}
 }
 
-// maxProbes is how many combinations of values are looked up one by one. A
-// token whose claims are long lists has more, and then what is held is gone
-// through instead: the product of two lists may be far larger than either.
-const maxProbes = 1024
+// fewProbes are quicker than what scan prepares.
+const fewProbes = 1024
 
+// anyRevokes looks up every combination of values, unless there are more of
+// them than the table has slots. Then what is held is gone through instead: the
+// product of two lists may be far larger than either.
 func (x *index) anyRevokes(s *shape, issuer uint64, k *key, lists [][]matchValue, t *Token, now func() time.Time) bool {
-	probes := 1
+	probes := max(len(x.table.Load().slots), fewProbes)
 	for _, more := range lists {
-		probes = min(probes*(len(more)+1), maxProbes+1)
-	}
-	if probes > maxProbes {
-		return x.scan(k, lists, t, now)
+		if probes /= len(more) + 1; probes == 0 {
+			return x.scan(k, lists, t, now)
+		}
 	}
 	return x.probe(s, issuer, k, lists, 0, t, now)
 }
@@ -272,9 +273,9 @@ func (x *index) scan(k *key, lists [][]matchValue, t *Token, now func() time.Tim
 		}
 		within := true
 		for _, set := range sets {
-			var v matchValue
-			v, rest = readValue(rest)
-			within = within && set[v]
+			text, next := readText(rest[1:])
+			within = within && set[matchValue{rest[0], string(text)}]
+			rest = next
 		}
 		if term, _ := readTerm(rest); within && term.revokes(t, now()) {
 			return true

@@ -109,3 +109,16 @@ func TestInsecureFailOpen(t *testing.T) {
 	_, err := oauthz.InsecureFailOpen(&oauthz.Revocations{}, nil)
 	assert.EqualError(t, err, "oauthz: InsecureFailOpen: the list or the report is nil")
 }
+
+// Who hangs up makes any list fail, but no token good: the handler would run all the same.
+func TestInsecureFailOpenIsNotForWhoHangsUp(t *testing.T) {
+	t.Parallel()
+	var told []error
+	open, err := oauthz.InsecureFailOpen(slowList{takes: 1 << 40}, func(_ context.Context, err error) { told = append(told, err) })
+	require.NoError(t, err)
+	guard := newGuard(t, oauthz.Config{Revocations: []oauthz.RevocationList{open}})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	cannotTell.check(t, serve(t, guard, oauthz.Require(), withGoodToken().WithContext(ctx)))
+	assert.Empty(t, told)
+}

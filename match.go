@@ -36,6 +36,10 @@ type matcher struct {
 // errNotUTF8: no token has such a claim, and JSON cannot carry it to other instances.
 var errNotUTF8 = errors.New("not UTF-8")
 
+// errNoToken: these claims are strings, and one that is empty counts as missing.
+// Somebody took a jti, say, from a token that has none.
+var errNoToken = errors.New("no token has such a value: want a string that is not empty")
+
 func newMatcher(match map[string]any) (m matcher, err error) {
 	if iss, ok := match["iss"].(string); !ok || iss == "" {
 		return m, errors.New("match has no iss")
@@ -57,6 +61,9 @@ func newMatcher(match map[string]any) (m matcher, err error) {
 		value, err := matchValueOf(match[name])
 		if err != nil {
 			return m, fmt.Errorf("match %q: %w", name, err)
+		}
+		if _, text := new(Token).text(name); text && (value.kind != kindString || value.text == "") {
+			return m, fmt.Errorf("match %q: %w", name, errNoToken)
 		}
 		m.values = append(m.values, value)
 	}
@@ -143,8 +150,12 @@ func claimValue(value string) (matchValue, bool) {
 	}
 }
 
-// maxDigits is up to where the canonical text of an integer is its digits.
-const maxDigits = 40
+const (
+	maxDigits   = 40 // up to where the canonical text of an integer is its digits
+	maxExponent = 1 << 20
+)
+
+var errOutOfProportion = errors.New("a number out of all proportion")
 
 // numberValue is exact to the last digit: 7, 7.0 and 70e-1 are one value, and no
 // two integers are.
@@ -159,30 +170,34 @@ func numberValue(text string) (matchValue, error) {
 	shift := 0
 	if exponent != "" {
 		var err error
-		if shift, err = strconv.Atoi(exponent); err != nil || shift > 1<<20 || shift < -1<<20 {
-			return matchValue{}, errors.New("a number out of all proportion")
+		if shift, err = strconv.Atoi(exponent); err != nil || shift > maxExponent || shift < -maxExponent {
+			return matchValue{}, errOutOfProportion
 		}
 	}
 	mantissa, negative := strings.CutPrefix(mantissa, "-")
 	whole, fraction, _ := strings.Cut(mantissa, ".")
-	canonical := canonicalNumber(strings.TrimLeft(whole+fraction, "0"), shift-len(fraction))
+	canonical, ok := canonicalNumber(strings.TrimLeft(whole+fraction, "0"), shift-len(fraction))
+	if !ok {
+		return matchValue{}, errOutOfProportion
+	}
 	if negative && canonical != "0" {
 		canonical = "-" + canonical
 	}
 	return matchValue{kindNumber, canonical}, nil
 }
 
-// canonicalNumber writes digits × 10^shift.
-func canonicalNumber(digits string, shift int) string {
+// canonicalNumber writes digits × 10^shift. What it writes is read again as the
+// same: other instances get numbers in this form.
+func canonicalNumber(digits string, shift int) (string, bool) {
 	trimmed := strings.TrimRight(digits, "0")
 	shift += len(digits) - len(trimmed)
 	switch {
 	case trimmed == "":
-		return "0"
+		return "0", true
 	case shift >= 0 && len(trimmed)+shift <= maxDigits:
-		return trimmed + strings.Repeat("0", shift)
+		return trimmed + strings.Repeat("0", shift), true
 	default:
-		return trimmed + "e" + strconv.Itoa(shift)
+		return trimmed + "e" + strconv.Itoa(shift), -maxExponent <= shift && shift <= maxExponent
 	}
 }
 

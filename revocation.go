@@ -27,7 +27,8 @@ type Revocation struct {
 	// Match holds claims that a token must all carry: a string, a number or a
 	// bool each, compared by type and value (7 is not "7"). A claim that is an
 	// array matches if it contains the value. "iss" is required: a jti or a
-	// subject means nothing without its issuer.
+	// subject means nothing without its issuer. No token has an empty jti, sub,
+	// sid, client_id, username or acr, nor one that is no string: a mistake.
 	Match map[string]any
 	// IssuedUntil limits it to tokens issued (iat) at this time or before. A
 	// token without iat counts as issued before. Zero: whenever issued.
@@ -41,7 +42,8 @@ type Revocation struct {
 }
 
 // Check says what is wrong with rev, which no list takes then: a Match that has
-// no iss or a value that cannot be compared, what is not UTF-8, more than 64 KiB.
+// no iss, a value that cannot be compared or one that no token has, what is not
+// UTF-8, more than 64 KiB.
 func (rev Revocation) Check() error {
 	if _, err := rev.matcher(); err != nil {
 		return fmt.Errorf("oauthz: revocation: %w", err)
@@ -115,6 +117,7 @@ func (l boundList) ask(ctx context.Context, t *Token) (bool, error) {
 // InsecureFailOpen returns a list that takes it that a token is not revoked when
 // list cannot tell: while it cannot, revoked tokens are accepted. Each time,
 // report, which is required, is told the error; it must be safe for concurrent use.
+// A caller who cancels the request does not make it fail open.
 func InsecureFailOpen(list RevocationList, report func(context.Context, error)) (RevocationList, error) {
 	if isNil(list) || report == nil {
 		return nil, errors.New("oauthz: InsecureFailOpen: the list or the report is nil")
@@ -129,6 +132,9 @@ type failOpen struct {
 
 func (l failOpen) Revoked(ctx context.Context, t *Token) (bool, error) {
 	revoked, err := l.list.Revoked(ctx, t)
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return false, err // whoever hangs up would make every list unable to tell
+	}
 	if err != nil {
 		l.report(ctx, err)
 		return false, nil

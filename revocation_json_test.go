@@ -2,6 +2,7 @@ package oauthz_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,4 +95,41 @@ func FuzzRevocationJSON(f *testing.F) {
 			assert.Equal(t, string(first), string(got))
 		}
 	})
+}
+
+// What a list takes can be written so that other instances read it: one entry that they cannot read holds up all behind it.
+func TestRevocationNumbersAreReadAsTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		number string
+		want   string // as it is written; "": it is not taken
+	}{
+		{number: "1e1048576", want: "1e1048576"},
+		{number: "10e1048575", want: "1e1048576"},
+		{number: "10e1048576"},
+		{number: "1e1048577"},
+		{number: "1e-1048576", want: "1e-1048576"},
+		{number: "0.1e-1048575", want: "1e-1048576"},
+		{number: "0.1e-1048576"},
+		{number: "1e-1048577"},
+		{number: "100e-1048577"},
+		{number: "-0e1048576", want: "0"},
+		{number: "1e39", want: "1" + strings.Repeat("0", 39)},
+		{number: "1e40", want: "1e40"},
+		{number: "1" + strings.Repeat("0", 40), want: "1e40"},
+		{number: strings.Repeat("9", 40), want: strings.Repeat("9", 40)},
+		{number: strings.Repeat("9", 41), want: strings.Repeat("9", 41) + "e0"},
+		{number: "-12.50", want: "-125e-1"},
+	} {
+		rev := oauthz.Revocation{Match: match{"iss": "i", "n": json.Number(tt.number)}}
+		if tt.want == "" {
+			assert.ErrorContains(t, rev.Check(), "a number out of all proportion", tt.number)
+			continue
+		}
+		doc := asJSON(t, rev)
+		assert.Equal(t, `{"match":{"iss":"i","n":`+tt.want+`}}`, doc, tt.number)
+		var back oauthz.Revocation
+		require.NoError(t, back.UnmarshalJSON([]byte(doc)), tt.number)
+		assert.Equal(t, doc, asJSON(t, back))
+	}
 }

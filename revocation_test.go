@@ -232,6 +232,8 @@ func TestRevokeTakesAllOrNone(t *testing.T) {
 		{name: "pointer", bad: match{"iss": "i", "x": new(string)}, want: `oauthz: revocation 1: match "x": `},
 		{name: "not a number", bad: match{"iss": "i", "x": math.NaN()}, want: `oauthz: revocation 1: match "x": `},
 		{name: "infinity", bad: match{"iss": "i", "x": math.Inf(1)}, want: `oauthz: revocation 1: match "x": `},
+		{name: "jti of a token that has none", bad: match{"iss": "i", "jti": ""}, want: `oauthz: revocation 1: match "jti": no token has such a value`},
+		{name: "subject of another type", bad: match{"iss": "i", "sub": 7}, want: `oauthz: revocation 1: match "sub": no token has such a value`},
 		{name: "json.Number that is none", bad: match{"iss": "i", "x": json.Number("seven")}, want: `oauthz: revocation 1: match "x": `},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -32,13 +32,13 @@ type Revocations struct {
 // more, that one is kept.
 func (r *Revocations) Revoke(_ context.Context, revs ...Revocation) error {
 	matchers := make([]matcher, len(revs))
-	size := 0
+	size := int64(0)
 	for i := range revs {
 		var err error
 		if matchers[i], err = revs[i].matcher(); err != nil {
 			return fmt.Errorf("oauthz: revocation %d: %w", i, err)
 		}
-		size += matchers[i].size(revs[i].Reason)
+		size += int64(matchers[i].size(revs[i].Reason))
 	}
 	now := r.now()
 	r.mu.Lock()

@@ -171,3 +171,35 @@ func TestEmptyMemberOfConfirmation(t *testing.T) {
 		assert.EqualError(t, err, "oauthz: claim cnf: empty")
 	}
 }
+
+// RV-14: a claim that is a long list costs its own length, not that of the list of revocations.
+// Not parallel: it counts allocations.
+func TestRevocationsOfLongListsInALongList(t *testing.T) {
+	var list oauthz.Revocations
+	const n = 5000
+	for i := range n {
+		require.NoError(t, list.Revoke(t.Context(), by(match{"iss": "i", "groups": fmt.Sprint("g", i)}, match{"iss": "i", "a": fmt.Sprint(i), "b": "b"})...))
+	}
+	ask := func(groups, a, b []string) bool {
+		claims, err := json.Marshal(map[string]any{"iss": "i", "groups": groups, "a": a, "b": b})
+		require.NoError(t, err)
+		token := parse(t, string(claims))
+		revoked, err := list.Revoked(t.Context(), token)
+		require.NoError(t, err)
+		assert.Less(t, testing.AllocsPerRun(1, func() { _, _ = list.Revoked(t.Context(), token) }), 500.0)
+		return revoked
+	}
+	assert.False(t, ask(numbers("other", 1500), nil, nil))
+	assert.True(t, ask(append(numbers("other", 1500), fmt.Sprint("g", n-1)), nil, nil))
+	// More ways to choose than there are entries: these are gone through, each without a copy.
+	assert.False(t, ask(nil, numbers("", 200), numbers("c", 200)))
+	assert.True(t, ask(nil, numbers("", 200), append(numbers("c", 200), "b")))
+	assert.False(t, ask(nil, numbers("x", 200), append(numbers("c", 200), "b")))
+}
+
+func numbers(prefix string, n int) (list []string) {
+	for i := range n {
+		list = append(list, fmt.Sprint(prefix, i))
+	}
+	return list
+}

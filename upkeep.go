@@ -69,28 +69,30 @@ func (x *index) write(r record) (place uint32) {
 // withRoom returns x with room for n more records of so many bytes together,
 // or a copy of it without what is over or replaced, if that is much; nil if they
 // are too many.
-func (x *index) withRoom(n, size int, now time.Time) *index {
-	const few = 1024                           // that may always lie around
-	if x.used()+2*size+chunkBytes > maxBytes { // a chunk may be left half empty
-		return nil
-	}
+func (x *index) withRoom(n int, size int64, now time.Time) *index {
+	const few = 1024 // that may always lie around
 	due := !x.ends.IsZero() && !now.Before(x.ends) && now.Sub(x.looked) >= time.Minute
 	full := x.records+n > x.table.Load().room()
-	if !due && !full && x.replaced <= max(x.records, few) {
+	if !due && !full && x.replaced <= max(x.records, few) && x.takes(size) {
 		return x
 	}
 	live := x.live(now)
 	if live <= x.records/4*3 || x.replaced > max(live, few) {
-		return x.copy(live+n, now)
-	}
-	if full {
+		x = x.copy(live+n, now)
+	} else if full {
 		x.grow(2*x.records + n)
+	}
+	if !x.takes(size) {
+		return nil
 	}
 	return x
 }
 
-// used is how many bytes of records there are.
-func (x *index) used() int { return len(*x.chunks.Load()) * chunkBytes }
+// takes says whether there are places for records of so many bytes together. A
+// chunk may be left half empty.
+func (x *index) takes(size int64) bool {
+	return int64(len(*x.chunks.Load()))*chunkBytes+2*size+chunkBytes <= maxBytes
+}
 
 // live counts what is not over.
 func (x *index) live(now time.Time) int {

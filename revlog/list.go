@@ -133,10 +133,11 @@ func (l *List) Revoked(ctx context.Context, t *oauthz.Token) (bool, error) {
 	if l.ended.Load() {
 		return false, ErrClosed
 	}
+	err := l.Health() // before it looks: what makes it healthy meanwhile may be what revokes t
 	if revoked, _ := l.held.Revoked(ctx, t); revoked {
 		return true, nil
 	}
-	return false, l.Health()
+	return false, err
 }
 
 // NeverWaits is for the Guard: asking needs no timer.
