@@ -5,10 +5,14 @@ package pglog_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/oauthz/oauthz/revlog"
 )
 
 // wantClean checks the connection of a pool of one: nobody has it, it does not listen, and it holds no notification.
@@ -105,4 +109,65 @@ func TestACancelledReadLeavesNoConnection(t *testing.T) {
 	}
 	add(t, log, "a")
 	wantRest(t, log, "", "a")
+}
+
+// What comes between the first look and the wait is not slept through; and without a notification, as through some poolers, it is
+// returned when the wait is over.
+func TestWhatComesBeforeTheWait(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	for _, tt := range []struct {
+		name string
+		wait time.Duration
+		come func(writer revlog.Log, pool *pgxpool.Pool, table string) error
+	}{
+		{"with a notification", patience, func(writer revlog.Log, _ *pgxpool.Pool, _ string) error {
+			return writer.Append(context.Background(), revocation("a"))
+		}},
+		{"without", 200 * time.Millisecond, func(_ revlog.Log, pool *pgxpool.Pool, table string) error {
+			entry, err := revocation("a").MarshalJSON()
+			if err == nil {
+				_, err = pool.Exec(context.Background(), `INSERT INTO `+table+` (id, entry) VALUES (1, $1)`, entry)
+			}
+			return err
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			admin, table := s.pool(t), newTable()
+			writer := logOn(t, admin, table)
+			cfg, err := pgxpool.ParseConfig(s.url)
+			must(t, "config", err)
+			hook := &afterRead{table: table, then: func() { must(t, "come", tt.come(writer, admin, table)) }}
+			cfg.ConnConfig.Tracer = hook
+			pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+			must(t, "pool", err)
+			t.Cleanup(pool.Close)
+			log := logOn(t, pool, table)
+			began := time.Now()
+			revs, _, err := log.Read(t.Context(), "", tt.wait)
+			if took := time.Since(began); err != nil || len(revs) != 1 || took > patience/2 {
+				t.Fatalf("got %v, %v after %v", names(revs), err, took)
+			}
+		})
+	}
+}
+
+// afterRead does something, once, after a query that reads the table.
+type afterRead struct {
+	table string
+	reads bool
+	then  func()
+}
+
+func (h *afterRead) TraceQueryStart(ctx context.Context, _ *pgx.Conn, query pgx.TraceQueryStartData) context.Context {
+	h.reads = strings.HasPrefix(query.SQL, "SELECT") && strings.Contains(query.SQL, h.table)
+	return ctx
+}
+
+func (h *afterRead) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {
+	if h.reads && h.then != nil {
+		h.then()
+		h.then = nil
+	}
 }
