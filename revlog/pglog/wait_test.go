@@ -39,7 +39,6 @@ func TestAReadLeavesACleanConnection(t *testing.T) {
 	t.Parallel()
 	s := require(t, shared)
 	admin, table := s.pool(t), newTable()
-	writer := logOn(t, admin, table)
 	pool := s.pool(t, "pool_max_conns=1")
 	log := logOn(t, pool, table)
 	backend := func() int { return query[int](t, pool, `SELECT pg_backend_pid()`) }
@@ -53,7 +52,7 @@ func TestAReadLeavesACleanConnection(t *testing.T) {
 	}
 	wantClean(t, pool)
 
-	// Woken, by many at once, and by somebody who has nothing to say.
+	// Woken.
 	listening := func() bool {
 		return query[bool](t, admin, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND state = 'idle' AND query NOT LIKE 'LISTEN%' AND query LIKE '%' || $2 || '%')`, first, table)
 	}
@@ -68,12 +67,17 @@ func TestAReadLeavesACleanConnection(t *testing.T) {
 	eventually(t, "it does not wait", listening)
 	tx, err := admin.Begin(t.Context())
 	must(t, "begin", err)
+	// Nobody has anything to say; and then several speak, of whom one is enough.
 	for _, payload := range []string{"a", "b", "c"} {
 		_, err := tx.Exec(t.Context(), `SELECT pg_notify('oauthz_' || $1::text::regclass::oid, $2)`, table, payload)
 		must(t, "notify", err)
 	}
+	entry, err := revocation("a").MarshalJSON()
+	must(t, "marshal", err)
+	run(t, admin, `SELECT pg_notify('oauthz_' || $1::text::regclass::oid, 'nothing')`, table)
+	_, err = tx.Exec(t.Context(), `INSERT INTO `+table+` (id, entry) VALUES (1, $1)`, entry)
+	must(t, "insert", err)
 	must(t, "commit", tx.Commit(t.Context()))
-	add(t, writer, "a")
 	if got := <-read; len(got) != 1 {
 		t.Fatalf("got %v", got)
 	}
