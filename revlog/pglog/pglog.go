@@ -18,8 +18,8 @@ type Config struct {
 	// Table is the name of the table, as it is, without quotes: one name, or a
 	// schema, a dot and a name. Default "oauthz_revocations".
 	Table string
-	// Batch is the most entries that one Read returns, each of up to 64 KiB. At
-	// most 100,000. Default 1,000.
+	// Batch is the most entries that one Read returns. An entry is some 200 bytes,
+	// and never more than 400 KB. At most 100,000. Default 1,000.
 	Batch int
 }
 

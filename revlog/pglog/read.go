@@ -67,22 +67,22 @@ func (r *reader) locate(ctx context.Context) (channel string, err error) {
 }
 
 // await reads until there is something, or the deadline. It listens first and
-// reads then: what is appended in between wakes it.
+// reads then: what is appended in between wakes it. Whether it was woken or not, it
+// reads at the end: not every pooler lets notifications through.
 func (r *reader) await(ctx context.Context, deadline time.Time) (revs []oauthz.Revocation, next string, err error) {
 	channel, err := r.locate(ctx)
 	if err != nil {
 		return nil, "", err
 	}
 	channel = pgx.Identifier{channel}.Sanitize()
-	if _, err := r.conn.Exec(ctx, "LISTEN "+channel); err != nil {
-		r.abandon()
-		return nil, "", err
-	}
 	defer func() {
-		if err != nil || !r.unlisten(ctx, channel) {
+		if !r.unlisten(ctx, channel) {
 			r.abandon()
 		}
 	}()
+	if _, err := r.conn.Exec(ctx, "LISTEN "+channel); err != nil {
+		return nil, "", err
+	}
 	for waiting := true; ; {
 		revs, next, err = r.read(ctx)
 		if err != nil || len(revs) > 0 || !waiting {

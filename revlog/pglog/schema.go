@@ -10,7 +10,7 @@ import (
 
 // lockClass is the first of the two keys of every advisory lock taken here; the
 // second is the table's oid, or 0 while one is created.
-const lockClass = "1869440378" // "oauz"
+const lockClass = "1868658042" // "oauz"
 
 // keptHours is how long an entry is kept after it expired: more than
 // [oauthz.MaxLeeway] by what the clocks of server and instances may differ.

@@ -88,6 +88,9 @@ func wantRest(t testing.TB, log revlog.Log, position string, want ...string) (ne
 			}
 			return next
 		}
+		if next == position {
+			t.Fatal("entries, but no new position")
+		}
 		got, position = append(got, names(revs)...), next
 	}
 }

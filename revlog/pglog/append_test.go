@@ -1,0 +1,125 @@
+//go:build unix
+
+package pglog_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/oauthz/oauthz/revlog/pglog"
+)
+
+// An append that the server does not acknowledge is an error, although it may be there.
+func TestNoAcknowledgmentIsAnError(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	for _, tt := range []struct {
+		name  string
+		heard func(answer []byte) error
+	}{
+		{"the connection breaks", func([]byte) error { return io.ErrUnexpectedEOF }},
+		{"something else was done", func(answer []byte) error {
+			copy(answer[bytes.Index(answer, committed):], "REVERT")
+			return nil
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			table := newTable()
+			other := openLog(t, s, table)
+			cfg, err := pgxpool.ParseConfig(s.url)
+			must(t, "config", err)
+			dial := cfg.ConnConfig.DialFunc
+			cfg.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				conn, err := dial(ctx, network, addr)
+				return badLine{conn, tt.heard}, err
+			}
+			pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+			must(t, "pool", err)
+			t.Cleanup(pool.Close)
+			log, err := pglog.New(pool, pglog.Config{Table: table})
+			must(t, "new", err)
+			if err := log.Append(t.Context(), revocation("a")); err == nil {
+				t.Error("acknowledged by nobody")
+			}
+			eventually(t, "it was not committed", func() bool {
+				revs, _, err := other.Read(t.Context(), "", 0)
+				return err == nil && len(revs) == 1
+			})
+		})
+	}
+}
+
+// badLine is a connection with which something happens when the server says that it has committed.
+type badLine struct {
+	net.Conn
+	heard func(answer []byte) error
+}
+
+var committed = []byte("COMMIT\x00")
+
+func (c badLine) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if !bytes.Contains(b[:n], committed) {
+		return n, err
+	}
+	if err := c.heard(b[:n]); err != nil {
+		_ = c.Close() // it is broken
+		return 0, err
+	}
+	return n, err
+}
+
+// How the database, or the pool, is set up weakens nothing.
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	pool := s.pool(t)
+	for _, tt := range []struct{ name, option, setting, want string }{
+		{"not durable", "synchronous_commit=off", "synchronous_commit", "on"},
+		{"durable here", "synchronous_commit=local", "synchronous_commit", "local"},
+		{"durable and applied", "synchronous_commit=remote_apply", "synchronous_commit", "remote_apply"},
+		{"serializable", "default_transaction_isolation=serializable", "transaction_isolation", "read committed"},
+		{"read only", "default_transaction_read_only=on", "transaction_read_only", "off"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			table := newTable()
+			logOn(t, pool, table)
+			run(t, pool, `CREATE FUNCTION `+table+`_note() RETURNS trigger LANGUAGE plpgsql AS
+				$$ BEGIN NEW.entry = convert_to(current_setting('`+tt.setting+`'), 'UTF8'); RETURN NEW; END $$`)
+			run(t, pool, `CREATE TRIGGER note BEFORE INSERT ON `+table+` FOR EACH ROW EXECUTE FUNCTION `+table+`_note()`)
+			add(t, openLog(t, s, table, tt.option), "a")
+			if got := query[string](t, pool, `SELECT convert_from(entry, 'UTF8') FROM `+table); got != tt.want {
+				t.Errorf("got %s = %s, want %s", tt.setting, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestProtocols(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			log := openLog(t, s, newTable(), "default_query_exec_mode="+mode)
+			never := revocation("a \x00 ' \\")
+			never.Expires = time.Time{}
+			must(t, "append", log.Append(t.Context(), never, revocation("b")))
+			position := wantRest(t, log, "", "a \x00 ' \\", "b")
+			done := appending(t, log, "c")
+			revs, _, err := log.Read(t.Context(), position, patience)
+			if err != nil || len(revs) != 1 {
+				t.Errorf("got %v, %v", names(revs), err)
+			}
+			must(t, "append", <-done)
+		})
+	}
+}
