@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -51,7 +50,7 @@ func (l *Log) appendArgs(revs []oauthz.Revocation) ([]any, error) {
 	if len(revs) > maxAppend {
 		return nil, fmt.Errorf("redislog: append: more than %d entries", maxAppend)
 	}
-	args := []any{time.Now().UnixMilli(), l.cfg.Retention.Milliseconds(), rand.Int64N(maxRandom)}
+	args := []any{l.cfg.Now().UnixMilli(), l.cfg.Retention.Milliseconds(), rand.Int64N(maxRandom)}
 	for i, rev := range revs {
 		if err := rev.Check(); err != nil {
 			return nil, fmt.Errorf("redislog: append: entry %d: %w", i, err)

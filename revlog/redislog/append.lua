@@ -49,14 +49,14 @@ for i = 4, #ARGV, 2 do
 end
 
 -- trim drops entries that are over from the head of a stream: more than were added, but a bounded number. It looks at
--- each, and stops at the first that can still match, whatever retention it was written with. What was the tip stays,
--- for readers that wait there would otherwise read everything again.
+-- each, and stops at the first that can still match, whatever retention it was written with. The last that it looks at
+-- stays, and so does what was the tip: readers that wait there would otherwise have to read everything again.
 local function trim(key)
   local head, keep = redis.call('XRANGE', key, '-', '+', 'COUNT', #ARGV + 16), nil
   for _, entry in ipairs(head) do
     keep = entry[1]
-    local over = entry[2][1] == 'over' and tonumber(entry[2][2])
-    if keep == tip or not over or over >= now then break end
+    local over = entry[2][1] == 'over' and string.match(entry[2][2], '^%d+$')
+    if keep == tip or not over or tonumber(over) >= now then break end
   end
   if keep then redis.call('XTRIM', key, 'MINID', '=', keep) end
 end

@@ -34,6 +34,9 @@ type Config struct {
 	// likely that a failover loses what was acknowledged, and does not rule it
 	// out. It needs a *redis.Client or a *redis.ClusterClient. Default 0.
 	Replicas int
+	// Now is the clock; default time.Now. An entry is dropped when it is over by
+	// this clock and by that of Redis.
+	Now func() time.Time
 }
 
 const (
@@ -54,6 +57,9 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.Batch == 0 {
 		cfg.Batch = defaultBatch
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	return cfg
 }

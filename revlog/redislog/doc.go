@@ -21,7 +21,8 @@
 //
 // Replication of Redis is asynchronous: a failover may lose what was
 // acknowledged just before it, whatever appendfsync says. Readers notice, and
-// keep what they have; an instance that starts afterwards does not learn it.
+// keep what they have; an instance that starts afterwards does not learn it. And
+// whoever is cut off together with a master that was replaced cannot know that.
 // [Config.Replicas] makes that less likely, and does not rule it out. Whoever
 // cannot accept it has no automatic failover, or uses revlog/pglog.
 //

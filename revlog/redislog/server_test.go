@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,6 +27,7 @@ type server struct {
 	args      []string
 	command   *exec.Cmd
 	stdin     io.Closer
+	pid       int
 	log       *logBuffer
 }
 
@@ -78,6 +81,9 @@ func (s *server) start(t testing.TB) {
 		}
 	}()
 	await(t, func() bool { return client.Ping(t.Context()).Err() == nil })
+	_, pid, _ := strings.Cut(client.Info(t.Context(), "server").Val(), "process_id:")
+	s.pid, err = strconv.Atoi(strings.SplitN(pid, "\r", 2)[0])
+	require.NoError(t, err)
 }
 
 // kill kills the server with SIGKILL and waits until it is gone.
@@ -139,4 +145,19 @@ func await(t testing.TB, so func() bool) {
 	for deadline := time.Now().Add(patience); !so(); <-tick.C {
 		require.True(t, time.Now().Before(deadline), "it did not happen")
 	}
+}
+
+// awaitBlocked waits until the server holds a command back.
+func awaitBlocked(t testing.TB, s *server) {
+	t.Helper()
+	client := s.client(t)
+	await(t, func() bool { return strings.Contains(client.Info(t.Context(), "clients").Val(), "blocked_clients:1\r") })
+}
+
+// signal sends the server a signal.
+func (s *server) signal(t testing.TB, signal os.Signal) {
+	t.Helper()
+	process, err := os.FindProcess(s.pid)
+	require.NoError(t, err)
+	require.NoError(t, process.Signal(signal))
 }

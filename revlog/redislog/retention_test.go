@@ -1,0 +1,202 @@
+package redislog_test
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/revlog"
+	"github.com/oauthz/oauthz/revlog/redislog"
+)
+
+const (
+	issuer    = "https://login.example.com"
+	stream    = "oauthz:revocations"
+	apart     = "{oauthz:revocations}:apart"
+	retention = 30 * 24 * time.Hour
+)
+
+// revocation is that of the token with a jti; with no life it is for ever.
+func revocation(jti string, life time.Duration) oauthz.Revocation {
+	rev := oauthz.Revocation{Match: map[string]any{"iss": issuer, "jti": jti}}
+	if life != 0 {
+		rev.Expires = time.Now().Add(life)
+	}
+	return rev
+}
+
+func jtis(revs []oauthz.Revocation) []string {
+	out := []string{}
+	for _, rev := range revs {
+		out = append(out, fmt.Sprint(rev.Match["jti"]))
+	}
+	return out
+}
+
+// readAll reads all that is after a position.
+func readAll(t testing.TB, log revlog.Log, after string) (got []string, next string) {
+	t.Helper()
+	for got = []string{}; ; {
+		revs, next, err := log.Read(t.Context(), after, 0)
+		require.NoError(t, err)
+		if len(revs) == 0 {
+			return got, next
+		}
+		got, after = append(got, jtis(revs)...), next
+	}
+}
+
+// written puts an entry into a stream as an Append did that was so long ago.
+func written(t testing.TB, client *redis.Client, key string, ago time.Duration, rev oauthz.Revocation) {
+	t.Helper()
+	doc, err := rev.MarshalJSON()
+	require.NoError(t, err)
+	over := ""
+	if !rev.Expires.IsZero() {
+		over = strconv.FormatInt(rev.Expires.Add(oauthz.MaxLeeway).UnixMilli()+1, 10)
+	}
+	require.NoError(t, client.XAdd(t.Context(), &redis.XAddArgs{
+		Stream: key, ID: fmt.Sprintf("%d-*", time.Now().Add(-ago).UnixMilli()), Values: []any{"over", over, "rev", doc},
+	}).Err())
+}
+
+func TestKeptApart(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	client := s.client(t)
+	for _, tt := range []struct {
+		name      string
+		cfg       redislog.Config
+		key, next string
+		rev       oauthz.Revocation
+		apart     bool
+	}{
+		{name: "soon over", key: stream, next: apart, rev: revocation("a", time.Hour)},
+		{name: "just within", key: stream, next: apart, rev: revocation("b", retention-oauthz.MaxLeeway-time.Minute)},
+		{name: "over later, with the leeway", key: stream, next: apart, rev: revocation("c", retention-oauthz.MaxLeeway+time.Minute), apart: true},
+		{name: "never over", key: stream, next: apart, rev: revocation("d", 0), apart: true},
+		{
+			name: "another retention", cfg: redislog.Config{Retention: time.Hour}, key: stream, next: apart,
+			rev: revocation("e", 2*time.Hour), apart: true,
+		},
+		{name: "another key", cfg: redislog.Config{Key: "mine"}, key: "mine", next: "{mine}:apart", rev: revocation("f", 0), apart: true},
+		{name: "a hash tag", cfg: redislog.Config{Key: "a{b}c"}, key: "a{b}c", next: "a{b}c:apart", rev: revocation("g", 0), apart: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			require.NoError(t, client.FlushAll(t.Context()).Err())
+			log := s.open(t, tt.cfg)
+			require.NoError(t, log.Append(t.Context(), tt.rev))
+			want := map[string]int64{tt.key: 1, tt.next: 0}
+			if tt.apart {
+				want = map[string]int64{tt.key: 0, tt.next: 1}
+			}
+			for key, n := range want {
+				assert.Equal(t, n, client.XLen(t.Context(), key).Val(), key)
+			}
+			got, _ := readAll(t, log, "")
+			assert.Equal(t, jtis([]oauthz.Revocation{tt.rev}), got)
+		})
+	}
+}
+
+// What is over is dropped as others are appended; what can still match never is, however it came there.
+func TestTrim(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	client := s.client(t)
+	const old = 60 * 24 * time.Hour
+	for _, tt := range []struct {
+		name string
+		rows map[string][]oauthz.Revocation // what was written long ago
+		want []string
+	}{
+		{name: "over", rows: map[string][]oauthz.Revocation{stream: {revocation("a", -time.Hour), revocation("b", -time.Hour)}, apart: {revocation("c", -time.Hour), revocation("last", -time.Hour)}}, want: []string{"last", "tip", "new"}},
+		{name: "over but for the leeway", rows: map[string][]oauthz.Revocation{stream: {revocation("a", -oauthz.MaxLeeway/2)}}, want: []string{"a", "tip", "new"}},
+		{
+			name: "not over, though older than the retention", // by an instance whose retention is longer
+			rows: map[string][]oauthz.Revocation{stream: {revocation("a", -time.Hour), revocation("b", time.Hour), revocation("c", -time.Hour)}},
+			want: []string{"b", "c", "tip", "new"},
+		},
+		{name: "never over", rows: map[string][]oauthz.Revocation{stream: {revocation("a", 0)}, apart: {revocation("b", 0)}}, want: []string{"a", "b", "tip", "new"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			require.NoError(t, client.FlushAll(t.Context()).Err())
+			for key, revs := range tt.rows {
+				for i, rev := range revs {
+					written(t, client, key, old-time.Duration(i)*time.Hour, rev)
+				}
+			}
+			written(t, client, stream, time.Hour, revocation("tip", -time.Hour))
+			log := s.open(t, redislog.Config{})
+			require.NoError(t, log.Append(t.Context(), revocation("new", time.Hour)))
+			got, _ := readAll(t, log, "")
+			assert.ElementsMatch(t, tt.want, got)
+		})
+	}
+}
+
+// Trimming keeps up: each Append drops more than it adds.
+func TestTrimKeepsUp(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	client, log := s.client(t), s.open(t, redislog.Config{})
+	for i := range 500 {
+		written(t, client, stream, 1000*time.Hour-time.Duration(i)*time.Minute, revocation(strconv.Itoa(i), -time.Hour))
+	}
+	for i := range 50 {
+		require.NoError(t, log.Append(t.Context(), revocation(strconv.Itoa(1000+i), time.Hour)))
+	}
+	got, _ := readAll(t, log, "")
+	assert.Len(t, got, 50)
+}
+
+// A reader that has read everything need not begin again because others append, though what it read last is over.
+func TestTipStays(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	client, log := s.client(t), s.open(t, redislog.Config{})
+	written(t, client, stream, 3*time.Hour, revocation("a", -2*time.Hour))
+	written(t, client, stream, 2*time.Hour, revocation("b", -time.Hour))
+	_, tip := readAll(t, log, "")
+	require.NoError(t, log.Append(t.Context(), revocation("c", time.Hour)))
+	got, _ := readAll(t, log, tip)
+	assert.Equal(t, []string{"c"}, got)
+	require.NoError(t, log.Append(t.Context(), revocation("d", time.Hour)))
+	_, _, err := log.Read(t.Context(), tip, 0)
+	assert.ErrorIs(t, err, revlog.ErrTruncated, "now it is gone")
+}
+
+// Of the clocks of Redis and of whoever appends, the one that is behind says what is over: one that is wrong drops nothing.
+func TestClocksDiffer(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	client := s.client(t)
+	for _, tt := range []struct {
+		name  string
+		ahead time.Duration // of the one that appends
+		apart int64         // how much it keeps apart
+	}{
+		{name: "Redis is ahead", ahead: -2 * retention, apart: 1},
+		{name: "Redis is behind", ahead: 2 * retention, apart: 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			require.NoError(t, client.FlushAll(t.Context()).Err())
+			life := time.Hour + min(tt.ahead, 0) // over by the clock that is ahead
+			written(t, client, stream, 100*time.Hour, revocation("a", life))
+			written(t, client, stream, 99*time.Hour, revocation("b", life))
+			log := s.open(t, redislog.Config{Now: func() time.Time { return time.Now().Add(tt.ahead) }})
+			for _, jti := range []string{"c", "d"} {
+				require.NoError(t, log.Append(t.Context(), revocation(jti, time.Hour)))
+			}
+			got, _ := readAll(t, log, "")
+			assert.Equal(t, []string{"a", "b", "c", "d"}, got)
+			assert.Equal(t, 2*tt.apart, client.XLen(t.Context(), apart).Val())
+		})
+	}
+}
