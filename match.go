@@ -36,9 +36,9 @@ type matcher struct {
 // errNotUTF8: no token has such a claim, and JSON cannot carry it to other instances.
 var errNotUTF8 = errors.New("not UTF-8")
 
-// errNoToken: these claims are strings, and one that is empty counts as missing.
-// Somebody took a jti, say, from a token that has none.
-var errNoToken = errors.New("no token has such a value: want a string that is not empty")
+// errEmpty: of these claims one that is empty counts as missing. Somebody took a
+// jti, say, from a token that has none.
+var errEmpty = errors.New("no token has one that is empty")
 
 func newMatcher(match map[string]any) (m matcher, err error) {
 	if iss, ok := match["iss"].(string); !ok || iss == "" {
@@ -62,8 +62,8 @@ func newMatcher(match map[string]any) (m matcher, err error) {
 		if err != nil {
 			return m, fmt.Errorf("match %q: %w", name, err)
 		}
-		if _, text := new(Token).text(name); text && (value.kind != kindString || value.text == "") {
-			return m, fmt.Errorf("match %q: %w", name, errNoToken)
+		if _, text := new(Token).text(name); text && value == (matchValue{kind: kindString}) {
+			return m, fmt.Errorf("match %q: %w", name, errEmpty)
 		}
 		m.values = append(m.values, value)
 	}

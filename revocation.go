@@ -27,8 +27,8 @@ type Revocation struct {
 	// Match holds claims that a token must all carry: a string, a number or a
 	// bool each, compared by type and value (7 is not "7"). A claim that is an
 	// array matches if it contains the value. "iss" is required: a jti or a
-	// subject means nothing without its issuer. No token has an empty jti, sub,
-	// sid, client_id, username or acr, nor one that is no string: a mistake.
+	// subject means nothing without its issuer. An empty jti, sub, sid, client_id,
+	// username or acr is a mistake: no token has one.
 	Match map[string]any
 	// IssuedUntil limits it to tokens issued (iat) at this time or before. A
 	// token without iat counts as issued before. Zero: whenever issued.
@@ -42,8 +42,8 @@ type Revocation struct {
 }
 
 // Check says what is wrong with rev, which no list takes then: a Match that has
-// no iss, a value that cannot be compared or one that no token has, what is not
-// UTF-8, more than 64 KiB.
+// no iss, a value that cannot be compared or is empty where no token has that,
+// what is not UTF-8, more than 64 KiB.
 func (rev Revocation) Check() error {
 	if _, err := rev.matcher(); err != nil {
 		return fmt.Errorf("oauthz: revocation: %w", err)
