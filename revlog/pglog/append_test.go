@@ -7,13 +7,33 @@ import (
 	"context"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/revlog/pglog"
 )
+
+// What no list takes is refused before the server is asked.
+func TestAppendRefuses(t *testing.T) {
+	t.Parallel()
+	pool, err := pgxpool.New(t.Context(), "postgres://nobody@127.0.0.1:1/none")
+	must(t, "pool", err)
+	t.Cleanup(pool.Close)
+	log, err := pglog.New(pool, pglog.Config{})
+	must(t, "new", err)
+	bad, late := revocation("a"), revocation("b")
+	delete(bad.Match, "iss")
+	late.Expires = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) // RFC 3339 has four digits
+	for _, rev := range []oauthz.Revocation{bad, late} {
+		if err := log.Append(t.Context(), revocation("c"), rev); err == nil || !strings.HasPrefix(err.Error(), "pglog: append: entry 1: ") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
 
 // An append that the server does not acknowledge is an error, although it may be there.
 func TestNoAcknowledgmentIsAnError(t *testing.T) {

@@ -35,12 +35,13 @@
 // # Order
 //
 // The ids of a sequence become visible in the order in which transactions commit,
-// not in that in which they were drawn: a reader that is past 8 never sees the 7 that
-// commits late. Here there is no sequence. The id of an entry is one more than
-// the greatest that is committed, as seen under a lock that is held to the commit. (PostgreSQL makes a commit
-// visible before it lets its locks go: CommitTransaction in xact.c.) The lock is only there so that writers wait instead of failing:
-// somebody who does not take it is stopped by the primary key, so that nothing ever
-// becomes visible behind what a reader has seen.
+// not in that in which they were drawn: a reader that is past 8 never sees the 7
+// that commits late. Here there is no sequence. The id of an entry is one more than
+// the greatest that is committed, as seen under a lock that is held to the commit.
+// (PostgreSQL makes a commit visible before it lets its locks go: CommitTransaction
+// in xact.c.) The primary key alone would do, for of two that take the same id the
+// second fails; with the lock it waits instead. Whoever inserts by hand must take
+// max(id) + 1 as well, and never an id below one that was ever there.
 //
 // Each entry has a random mark as well, and a position is an id with its mark. If
 // the entry there is another one (a backup was restored, a failover lost commits,

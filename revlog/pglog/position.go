@@ -22,7 +22,7 @@ func (p position) String() string {
 }
 
 // parsePosition reads what String writes. Of anything else nobody knows what
-// came after it, so the reader is to start again.
+// came after it, so the reader is to start again, as where there is no such entry.
 func parsePosition(s string) (position, error) {
 	if s == "" {
 		return position{}, nil
@@ -30,7 +30,7 @@ func parsePosition(s string) (position, error) {
 	id, mark, _ := strings.Cut(s, ".")
 	n, err := strconv.ParseInt(id, 10, 64)
 	p := position{n, mark}
-	if err != nil || n < 1 || mark == "" || p.String() != s {
+	if err != nil || p.String() != s {
 		return position{}, revlog.ErrTruncated
 	}
 	return p, nil

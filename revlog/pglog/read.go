@@ -83,29 +83,16 @@ func (r *reader) await(ctx context.Context, deadline time.Time) (revs []oauthz.R
 	if _, err := r.conn.Exec(ctx, "LISTEN "+channel); err != nil {
 		return nil, "", err
 	}
+	until, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
 	for waiting := true; ; {
 		revs, next, err = r.read(ctx)
 		if err != nil || len(revs) > 0 || !waiting {
 			return revs, next, err
 		}
-		if waiting, err = r.wait(ctx, deadline); err != nil {
-			return nil, "", err
-		}
+		_, err = r.conn.WaitForNotification(until)
+		waiting = err == nil // else it is the deadline, or the next read fails too
 	}
-}
-
-// wait returns true when there is a notification, false at the deadline.
-func (r *reader) wait(ctx context.Context, deadline time.Time) (bool, error) {
-	until, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
-	_, err := r.conn.WaitForNotification(until)
-	if err == nil {
-		return true, nil
-	}
-	if ctx.Err() == nil && errors.Is(until.Err(), context.DeadlineExceeded) && !r.conn.IsClosed() {
-		return false, nil
-	}
-	return false, err
 }
 
 // unlisten makes the connection as it was, for whoever gets it next.
