@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/revlog"
@@ -163,7 +164,7 @@ func TestFileIsLocked(t *testing.T) {
 	path := fileIn(t)
 	openFile(t, path)
 	_, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 10 * time.Millisecond})
-	assert.ErrorIs(t, err, bolt.ErrTimeout)
+	assert.ErrorIs(t, err, bolterrors.ErrTimeout)
 }
 
 func TestLargeEntries(t *testing.T) {
