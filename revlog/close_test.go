@@ -79,6 +79,27 @@ func ended(t *testing.T, list *revlog.List, log *script) {
 	assert.Len(t, log.looks(), reads)
 }
 
+// Close waits for a Read that heeds no context, but nobody is answered meanwhile.
+func TestClosing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &script{}
+		list := openReady(t, log, revlog.Config{})
+		release := make(chan struct{})
+		log.reading(func(context.Context, string, time.Duration) ([]oauthz.Revocation, string, error) {
+			<-release
+			return nil, "0", nil
+		})
+		pass(2 * time.Second)
+		closed := make(chan error)
+		go func() { closed <- list.Close() }()
+		synctest.Wait()
+		wantCannotTell(t, list, revlog.ErrClosed)
+		close(release)
+		require.NoError(t, <-closed)
+	})
+}
+
 // Ready of a list that ends before it ever is does not wait for ever.
 func TestReadyOfAListThatEnds(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package revlog_test
 import (
 	"context"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -218,6 +219,43 @@ func TestGarbageIsNotSkipped(t *testing.T) {
 		log.reading(nil)
 		pass(time.Second)
 		assert.Equal(t, allowed, ask(t, guard, "good"))
+	})
+}
+
+// What was wrong and is so no more is not given as the reason for what is wrong now.
+func TestFaultIsForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &script{}
+		list := openReady(t, log, revlog.Config{MaxLag: 10 * time.Second, Timeout: 10 * time.Second})
+		log.reading(down)
+		pass(2 * time.Second)
+		log.reading(nil)
+		pass(2 * time.Second)
+		log.reading(hang)
+		pass(10*time.Second + 1)
+		assert.Equal(t, revlog.ErrLagging, list.Health())
+	})
+}
+
+// The list goes by the clock that it is given: for the lag, which is never negative, and for what is over.
+func TestClock(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var ahead atomic.Int64
+		clock := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		log := &script{}
+		list := openReady(t, log, revlog.Config{Now: clock})
+		rev := jti("1")
+		rev.Expires = time.Now().Add(time.Hour)
+		require.NoError(t, list.Revoke(t.Context(), rev))
+		ahead.Store(int64(-time.Hour))
+		assert.Zero(t, list.Lag())
+		wantRevoked(t, list, true, "1")
+		ahead.Store(int64(2 * time.Hour))
+		wantCannotTell(t, list, revlog.ErrLagging)
+		pass(3 * time.Second)
+		wantRevoked(t, list, false, "1")
 	})
 }
 

@@ -216,6 +216,53 @@ func TestTruncated(t *testing.T) {
 	})
 }
 
+// To be truncated is no failure, each time that it had caught up. A log without a beginning fails at once.
+func TestTruncatedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &script{}
+		var told reports
+		list := openReady(t, log, revlog.Config{Report: told.add})
+		for range 3 {
+			once := true
+			log.reading(func(ctx context.Context, after string, wait time.Duration) ([]oauthz.Revocation, string, error) {
+				if once {
+					once = false
+					return nil, "", revlog.ErrTruncated
+				}
+				return log.Memory.Read(ctx, after, wait)
+			})
+			pass(3 * time.Second)
+			require.NoError(t, list.Health())
+		}
+		assert.Empty(t, told.all())
+
+		none := &script{}
+		none.reading(func(context.Context, string, time.Duration) ([]oauthz.Revocation, string, error) {
+			return nil, "", revlog.ErrTruncated
+		})
+		open(t, none, revlog.Config{Report: told.add})
+		synctest.Wait()
+		assert.Equal(t, []error{revlog.ErrTruncated}, told.all())
+		assert.Len(t, none.looks(), 1)
+	})
+}
+
+// After entries it asks at once whether there are more, and so it has caught up without waiting.
+func TestCaughtUpAfterEntries(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &script{}
+		list := openReady(t, log, revlog.Config{})
+		pass(10*time.Second + time.Second/2)
+		require.NoError(t, log.Memory.Append(t.Context(), jti("1")))
+		synctest.Wait()
+		assert.Zero(t, list.Lag())
+		waits := log.looks()[len(log.looks())-2:]
+		assert.Equal(t, []time.Duration{0, time.Second}, []time.Duration{waits[0].wait, waits[1].wait})
+	})
+}
+
 // While it reads a truncated log again it is as late as it was: the lag does not begin anew.
 func TestLagWhileReadingAgain(t *testing.T) {
 	t.Parallel()

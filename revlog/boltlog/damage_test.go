@@ -119,7 +119,11 @@ func TestRetention(t *testing.T) {
 	}
 	require.NoError(t, log.Append(t.Context(), many...))
 	_, position := rest(t, log, "")
-	tamper(t, db, func(entries *bolt.Bucket) error { return entries.Put(key(1999), []byte("garbage stays")) })
+	tamper(t, db, func(entries *bolt.Bucket) error {
+		damaged := bytes.Clone(entries.Get(key(1999)))
+		damaged[len(damaged)-1] ^= 1
+		return entries.Put(key(1999), damaged) // of which nobody knows when it is over
+	})
 
 	now = epoch.Add(time.Minute + oauthz.MaxLeeway) // in the last second: rounded up
 	appendTo(t, log, 4)
