@@ -21,7 +21,8 @@ local function id(ms, seq) return string.format('%.0f-%.0f', ms, seq) end
 
 local now = redis.call('TIME')
 now = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
-local retention, random, exact = tonumber(ARGV[2]), tonumber(ARGV[3]), 2 ^ 52 -- what a Lua number counts to, and room
+local retention, random = tonumber(ARGV[2]), tonumber(ARGV[3])
+local exact = 2 ^ 52 -- up to twice that, Lua counts exactly
 
 -- Both streams take their ids from one sequence, so that one id is a position in both. The second half is random: two
 -- servers that were the master at different times never give one id to two entries, and whoever finds the entry of a

@@ -86,14 +86,21 @@ func TestAppendRefuses(t *testing.T) {
 	client, log := s.client(t), s.open(t, redislog.Config{})
 	late := revocation("late", time.Hour)
 	late.Expires = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)
+	many := make([]oauthz.Revocation, 10_001)
+	for i := range many {
+		many[i] = revocation("a", time.Hour)
+	}
 	for name, revs := range map[string][]oauthz.Revocation{
 		"no issuer":           {revocation("a", time.Hour), {Match: map[string]any{"jti": "b"}}},
 		"no match":            {revocation("a", time.Hour), {}},
 		"a time without JSON": {revocation("a", time.Hour), late},
-		"too many":            make([]oauthz.Revocation, 10_001),
+		"too many":            many,
 	} {
 		require.ErrorContains(t, log.Append(t.Context(), revs...), "redislog: append: ", name)
 	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, log.Append(cancelled), context.Canceled, "nothing, with a context that has ended")
 	require.NoError(t, client.ConfigSet(t.Context(), "maxmemory", "1").Err())
 	require.ErrorContains(t, log.Append(t.Context(), revocation("a", time.Hour)), "redislog: append: ", "no memory")
 	assert.Empty(t, client.Keys(t.Context(), "*").Val())
@@ -171,7 +178,7 @@ func TestCancelledWhileBlocked(t *testing.T) {
 func TestServerHangs(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	client := redis.NewClient(&redis.Options{Addr: s.addr, ReadTimeout: 400 * time.Millisecond})
+	client := redis.NewClient(&redis.Options{Addr: s.addr, ReadTimeout: 400 * time.Millisecond, MaxRetries: -1})
 	t.Cleanup(func() { _ = client.Close() })
 	log, err := redislog.New(client, redislog.Config{})
 	require.NoError(t, err)
@@ -180,14 +187,18 @@ func TestServerHangs(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, revs, 1)
 	s.signal(t, syscall.SIGSTOP)
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	for name, call := range map[string]func() error{
-		"append": func() error { return log.Append(ctx, revocation("b", time.Hour)) },
-		"read":   func() error { _, _, err := log.Read(ctx, position, time.Hour); return err },
+	for name, call := range map[string]func(context.Context) error{
+		"append": func(ctx context.Context) error { return log.Append(ctx, revocation("b", time.Hour)) },
+		"read":   func(ctx context.Context) error { _, _, err := log.Read(ctx, position, time.Hour); return err },
 	} {
 		began := time.Now()
-		require.Error(t, call(), name)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		err := call(ctx)
+		cancel()
+		require.Error(t, err, name)
+		if name == "read" {
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}
 		assert.Less(t, time.Since(began), 5*time.Second, name)
 	}
 	s.signal(t, syscall.SIGCONT)
@@ -280,7 +291,35 @@ func TestRights(t *testing.T) {
 	got, position := readAll(t, log, "")
 	assert.Equal(t, []string{"a", "b"}, got)
 	_, _, err = log.Read(t.Context(), position, 10*time.Millisecond)
-	assert.NoError(t, err)
+	require.NoError(t, err)
+	require.NoError(t, s.client(t).Do(t.Context(), "ACL", "SETUSER", "app", "-xread").Err())
+	_, _, err = log.Read(t.Context(), position, time.Hour)
+	assert.ErrorContains(t, err, "redislog: read: NOPERM")
+}
+
+// deaf is a client that does not listen to contexts.
+type deaf struct{ redis.UniversalClient }
+
+func (c deaf) Process(ctx context.Context, cmd redis.Cmder) error {
+	return c.UniversalClient.Process(context.WithoutCancel(ctx), cmd)
+}
+
+func (c deaf) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	return c.UniversalClient.EvalSha(context.WithoutCancel(ctx), sha, keys, args...)
+}
+
+func TestClientIgnoresContexts(t *testing.T) {
+	t.Parallel()
+	log, err := redislog.New(deaf{startServer(t).client(t)}, redislog.Config{})
+	require.NoError(t, err)
+	require.NoError(t, log.Append(t.Context(), revocation("a", time.Hour))) // so that the script is there
+	_, position := readAll(t, log, "")
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	_, _, err = log.Read(ctx, position, patience)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.Less(t, time.Since(began), patience/2)
 }
 
 // A server that is away is an error, never an empty log.

@@ -84,7 +84,7 @@ func (l *Log) await(ctx context.Context, after entryID, wait time.Duration) erro
 	// Not client.XRead, which gives a server that hangs ten seconds more than the client's ReadTimeout.
 	cmd := redis.NewXStreamSliceCmd(ctx, "XREAD", "COUNT", 1, "BLOCK", block, "STREAMS",
 		l.keys[0], l.keys[1], after.String(), after.String())
-	cmd.SetFirstKeyPos(6) // for a cluster
+	cmd.SetFirstKeyPos(6) // so that a cluster need not redirect it
 	if err := l.client.Process(ctx, cmd); err != nil && !errors.Is(err, redis.Nil) {
 		return err
 	}
