@@ -3,6 +3,7 @@ package revlog
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -55,7 +56,10 @@ func (m *Memory) Append(ctx context.Context, revs ...oauthz.Revocation) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.entries = append(m.entries, revs...)
+	for _, rev := range revs {
+		rev.Match = maps.Clone(rev.Match) // the caller may use its own again
+		m.entries = append(m.entries, rev)
+	}
 	if m.grown != nil {
 		close(m.grown)
 		m.grown = nil
