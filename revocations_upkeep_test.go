@@ -76,10 +76,12 @@ func TestRevocationThatCoversSeveral(t *testing.T) {
 		require.NoError(t, list.Revoke(t.Context(), rev))
 		assert.Len(t, held(t, list, oauthz.Query{}), i+1)
 	}
-	require.NoError(t, list.Revoke(t.Context(), until(10)...))
-	got := held(t, list, oauthz.Query{})
-	require.Len(t, got, 1)
-	assert.True(t, epoch.Add(10*time.Second).Equal(got[0].IssuedUntil))
+	for range 2 { // the same again is not another
+		require.NoError(t, list.Revoke(t.Context(), until(10)...))
+		got := held(t, list, oauthz.Query{})
+		require.Len(t, got, 1)
+		assert.Equal(t, epoch.Add(10*time.Second), got[0].IssuedUntil)
+	}
 }
 
 // A query compares the issuer by type too, and whoever has seen enough may stop.
