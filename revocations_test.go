@@ -183,7 +183,7 @@ func TestRevocationsOfLongListsInALongList(t *testing.T) {
 		require.NoError(t, list.Revoke(t.Context(), by(match{"iss": "i", "groups": fmt.Sprint("g", i)}, match{"iss": "i", "a": fmt.Sprint(i), "b": "b"})...))
 	}
 	at := time.Now()
-	require.NoError(t, list.Revoke(t.Context(), by(match{"iss": "j", "a": "x1", "b": "c1"})...))
+	require.NoError(t, list.Revoke(t.Context(), by(match{"iss": "j", "a": "x1", "b": "c1"}, match{"iss": "i", "c": "x3", "d": "c3"})...))
 	require.NoError(t, list.Revoke(t.Context(), oauthz.Revocation{Match: match{"iss": "i", "a": "x2", "b": "c2"}, IssuedUntil: at.Add(-time.Hour)}))
 	ask := func(groups, a, b []string) bool {
 		claims, err := json.Marshal(map[string]any{"iss": "i", "groups": groups, "a": a, "b": b, "iat": at.Unix()})
