@@ -121,4 +121,9 @@ func TestInsecureFailOpenIsNotForWhoHangsUp(t *testing.T) {
 	cancel()
 	cannotTell.check(t, serve(t, guard, oauthz.Require(), withGoodToken().WithContext(ctx)))
 	assert.Empty(t, told)
+
+	open, err = oauthz.InsecureFailOpen(listSays{true, nil}, func(context.Context, error) {})
+	require.NoError(t, err)
+	guard = newGuard(t, oauthz.Config{Revocations: []oauthz.RevocationList{open}})
+	badToken.check(t, serve(t, guard, oauthz.Require(), withGoodToken().WithContext(ctx)))
 }

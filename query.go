@@ -86,7 +86,7 @@ func between(at, from, to time.Time) bool {
 }
 
 // All returns the revocations that q selects, without those that are over. What
-// is added while it runs may be missing.
+// is added while it runs may be missing, and so may what that takes the place of.
 func (r *Revocations) All(q Query) (iter.Seq[Revocation], error) {
 	s, err := q.selection()
 	if err != nil {

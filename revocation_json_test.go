@@ -108,6 +108,8 @@ func TestRevocationNumbersAreReadAsTheyAreWritten(t *testing.T) {
 		{number: "10e1048575", want: "1e1048576"},
 		{number: "10e1048576"},
 		{number: "1e1048577"},
+		{number: "1e9223372036854775807"},
+		{number: "0.1e-9223372036854775808"},
 		{number: "1e-1048576", want: "1e-1048576"},
 		{number: "0.1e-1048575", want: "1e-1048576"},
 		{number: "0.1e-1048576"},

@@ -52,6 +52,7 @@ var revocationTests = []struct {
 	{name: "RV-04 issued then", list: until(0), claims: iat("0"), want: true},
 	{name: "RV-04 issued later", list: until(0), claims: iat("1")},
 	{name: "RV-04 issued a fraction later", list: until(0), claims: iat("0.5")},
+	{name: "RV-04 issued at a fraction", list: []oauthz.Revocation{{Match: match{"iss": "i", "sub": "s"}, IssuedUntil: epoch.Add(time.Second / 2)}}, claims: iat("0.5"), want: true},
 	{name: "RV-04 the latest of several", list: append(until(0), until(10)...), claims: iat("5"), want: true},
 	{name: "RV-04 the latest of several, first", list: append(until(10), until(0)...), claims: iat("5"), want: true},
 	{name: "RV-05 no iat", list: until(-1000), claims: `{"iss":"i","sub":"s"}`, want: true},
@@ -85,6 +86,7 @@ var revocationTests = []struct {
 	{name: "array of another type", list: by(match{"iss": "i", "groups": 7}), claims: `{"iss":"i","groups":["7",[7],{"7":7}]}`},
 	{name: "array of none", list: by(match{"iss": "i", "groups": "a"}), claims: `{"iss":"i","groups":[]}`},
 	{name: "two arrays", list: by(match{"iss": "i", "g": "b", "h": 2}), claims: `{"iss":"i","g":["a","b"],"h":[1,2]}`, want: true},
+	{name: "two arrays, the first of the second", list: by(match{"iss": "i", "g": "b", "h": 1}), claims: `{"iss":"i","g":["a","b"],"h":[1,2]}`, want: true},
 	{name: "two arrays, one of which has not", list: by(match{"iss": "i", "g": "b", "h": 3}), claims: `{"iss":"i","g":["a","b"],"h":[1,2]}`},
 	{name: "an audience", list: by(match{"iss": "i", "aud": "y"}), claims: `{"iss":"i","aud":["x","y"]}`, want: true},
 	{name: "values do not run together", list: by(match{"iss": "i", "a": "x", "b": "yz"}), claims: `{"iss":"i","a":"xy","b":"z"}`},
@@ -92,6 +94,7 @@ var revocationTests = []struct {
 	{name: "values do not run together, by length", list: by(match{"iss": "i", "a": "1:s", "b": ""}), claims: `{"iss":"i","a":"","b":"1:s"}`},
 	{name: "names do not run together", list: by(match{"iss": "i", "a\x00b": "x"}), claims: `{"iss":"i","a":"x","b":"x"}`},
 	{name: "names do not run together, joined", list: by(match{"iss": "i", "ab": "x"}, match{"iss": "i", "a": "x", "b": "y"}), claims: `{"iss":"i","a":"x","b":"y"}`, want: true},
+	{name: "names do not run together, with colons", list: by(match{"iss": "i", "a:b": "x"}, match{"iss": "i", "a": "x", "b": "y"}), claims: `{"iss":"i","a":"x","b":"y"}`, want: true},
 	{name: "names of another case", list: by(match{"iss": "i", "uid": "x"}), claims: `{"iss":"i","UID":"x"}`},
 	{name: "RV-06, RV-07 a token cannot say its own hash", list: by(match{"iss": "i", oauthz.MatchTokenHash: "h"}), claims: `{"iss":"i","token_sha256":"h"}`},
 }

@@ -38,6 +38,8 @@ func TestRevocationsCompareNumbersExactly(t *testing.T) {
 		{json.Number("1e400"), "1e400", true},
 		{0.1, "0.1", true},
 		{0.1, "0.10", true},
+		{float32(0.1), "0.1", true},
+		{1234567.25, "1234567.25", true},
 	}
 	for _, tt := range tests {
 		var list oauthz.Revocations
@@ -180,8 +182,11 @@ func TestRevocationsOfLongListsInALongList(t *testing.T) {
 	for i := range n {
 		require.NoError(t, list.Revoke(t.Context(), by(match{"iss": "i", "groups": fmt.Sprint("g", i)}, match{"iss": "i", "a": fmt.Sprint(i), "b": "b"})...))
 	}
+	at := time.Now()
+	require.NoError(t, list.Revoke(t.Context(), by(match{"iss": "j", "a": "x1", "b": "c1"}, match{"iss": "i", "c": "x3", "d": "c3"})...))
+	require.NoError(t, list.Revoke(t.Context(), oauthz.Revocation{Match: match{"iss": "i", "a": "x2", "b": "c2"}, IssuedUntil: at.Add(-time.Hour)}))
 	ask := func(groups, a, b []string) bool {
-		claims, err := json.Marshal(map[string]any{"iss": "i", "groups": groups, "a": a, "b": b})
+		claims, err := json.Marshal(map[string]any{"iss": "i", "groups": groups, "a": a, "b": b, "iat": at.Unix()})
 		require.NoError(t, err)
 		token := parse(t, string(claims))
 		revoked, err := list.Revoked(t.Context(), token)

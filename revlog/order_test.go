@@ -68,3 +68,16 @@ func TestListIsHealthyBeforeItLooks(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, revoked)
 }
+
+// A caller may use its map again.
+func TestMemoryKeepsItsOwnMatch(t *testing.T) {
+	t.Parallel()
+	var log revlog.Memory
+	match := map[string]any{"iss": "i", "sub": "s"}
+	require.NoError(t, log.Append(t.Context(), oauthz.Revocation{Match: match}))
+	match["sub"] = "another"
+	revs, _, err := log.Read(t.Context(), "", 0)
+	require.NoError(t, err)
+	require.Len(t, revs, 1)
+	assert.Equal(t, "s", revs[0].Match["sub"])
+}

@@ -1,0 +1,101 @@
+package oauthz_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+)
+
+// batch is n revocations, from the first on.
+func batch(first, n int, expires time.Time) (revs []oauthz.Revocation) {
+	for i := range n {
+		revs = append(revs, oauthz.Revocation{Match: match{"iss": "i", "jti": fmt.Sprint(first + i)}, Expires: expires})
+	}
+	return revs
+}
+
+// held returns what a list holds.
+func held(t *testing.T, list *oauthz.Revocations, q oauthz.Query) []oauthz.Revocation {
+	t.Helper()
+	all, err := list.All(q)
+	require.NoError(t, err)
+	return slices.Collect(all)
+}
+
+// Many at once have room too, whether the list has few, many, or many that are over.
+func TestRevocationsInBatches(t *testing.T) {
+	t.Parallel()
+	now := epoch
+	list := &oauthz.Revocations{Now: func() time.Time { return now }}
+	total := 0
+	for _, n := range []int{1, 15, 100, 30, 3000, 1, 5000} {
+		if n == 5000 { // all that there was is over
+			now = now.Add(2 * time.Hour)
+		}
+		require.NoError(t, list.Revoke(t.Context(), batch(total, n, now.Add(time.Hour))...))
+		for i := range n {
+			revoked, err := list.Revoked(t.Context(), &oauthz.Token{Issuer: "i", ID: fmt.Sprint(total + i)})
+			require.NoError(t, err)
+			require.True(t, revoked, "%d of %d", i, n)
+			revoked, err = list.Revoked(t.Context(), &oauthz.Token{Issuer: "i", ID: fmt.Sprint("other-", i)})
+			require.NoError(t, err)
+			require.False(t, revoked)
+		}
+		total += n
+	}
+	assert.Len(t, held(t, list, oauthz.Query{}), 5000)
+}
+
+// What came at once and is over is let go. Not parallel: it measures the heap.
+func TestExpiredBatchIsLetGo(t *testing.T) {
+	now := epoch
+	list := &oauthz.Revocations{Now: func() time.Time { return now }}
+	before := heap()
+	const n = 30_000
+	require.NoError(t, list.Revoke(t.Context(), batch(0, n, epoch.Add(time.Hour))...))
+	assert.Greater(t, heap()-before, int64(n*40))
+	now = epoch.Add(2 * time.Hour)
+	require.NoError(t, list.Revoke(t.Context(), by(match{"iss": "i", "jti": "another"})...))
+	assert.Less(t, heap()-before, int64(n*10))
+	assert.Len(t, held(t, list, oauthz.Query{}), 1)
+}
+
+// One that covers several takes the place of them all.
+func TestRevocationThatCoversSeveral(t *testing.T) {
+	t.Parallel()
+	list := revocations(t)
+	for i := range 5 { // issued until ever later, and over ever sooner
+		rev := until(i)[0]
+		rev.Expires = epoch.Add(time.Hour - time.Duration(i)*time.Minute)
+		require.NoError(t, list.Revoke(t.Context(), rev))
+		assert.Len(t, held(t, list, oauthz.Query{}), i+1)
+	}
+	for range 2 { // the same again is not another
+		require.NoError(t, list.Revoke(t.Context(), until(10)...))
+		got := held(t, list, oauthz.Query{})
+		require.Len(t, got, 1)
+		assert.Equal(t, epoch.Add(10*time.Second), got[0].IssuedUntil)
+	}
+}
+
+// A query compares the issuer by type too, and whoever has seen enough may stop.
+func TestRevocationsAllByIssuer(t *testing.T) {
+	t.Parallel()
+	list := revocations(t, by(match{"iss": "7"}, match{"iss": "7", "jti": "1"})...)
+	assert.Len(t, held(t, list, oauthz.Query{Match: match{"iss": "7"}}), 2)
+	assert.Empty(t, held(t, list, oauthz.Query{Match: match{"iss": 7}}))
+	all, err := list.All(oauthz.Query{})
+	require.NoError(t, err)
+	seen := 0
+	for range all {
+		seen++
+		break
+	}
+	assert.Equal(t, 1, seen)
+}
