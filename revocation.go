@@ -43,7 +43,8 @@ type Revocation struct {
 
 // Check says what is wrong with rev, which no list takes then: a Match that has
 // no iss, a value that cannot be compared or is empty where no token has that,
-// what is not UTF-8, more than 64 KiB.
+// what is not UTF-8, a time after the year 9999 (RFC 3339 has none), more than
+// 64 KiB.
 func (rev Revocation) Check() error {
 	if _, err := rev.matcher(); err != nil {
 		return fmt.Errorf("oauthz: revocation: %w", err)

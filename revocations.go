@@ -72,8 +72,17 @@ func (rev *Revocation) matcher() (matcher, error) {
 	if m.size(rev.Reason) > maxRecordBytes {
 		return m, fmt.Errorf("longer than %d bytes", maxRecordBytes)
 	}
+	for _, t := range []time.Time{rev.IssuedUntil, rev.Expires, rev.At} {
+		if year := t.UTC().Year(); year < 0 || year > 9999 {
+			return m, errYear
+		}
+	}
 	return m, nil
 }
+
+// errYear: what no other instance could be sent, and what would keep a list that
+// holds it from being shown.
+var errYear = errors.New("a time whose year in UTC is not 0 to 9999; zero is for ever")
 
 func (rev *Revocation) term() term {
 	return term{issuedUntil: rev.IssuedUntil, expires: rev.Expires, at: rev.At}

@@ -44,8 +44,28 @@ func (f ClientAuthFunc) Authenticate(ctx context.Context, r *http.Request, form 
 
 // clientAuth is a ClientAuth of this package, which can be checked beforehand.
 type clientAuth struct {
-	ClientAuthFunc
-	check func() error
+	identify func(ctx context.Context, r *http.Request, form url.Values) (caller, error)
+	check    func() error
+}
+
+// caller is a client, and where it is known by its id: clients of two issuers may
+// have the same.
+type caller struct {
+	id     string
+	issuer string // "" if nobody said
+}
+
+func (a *clientAuth) Authenticate(ctx context.Context, r *http.Request, form url.Values) (string, error) {
+	c, err := a.identify(ctx, r, form)
+	return c.id, err
+}
+
+func identify(ctx context.Context, auth ClientAuth, r *http.Request, form url.Values) (c caller, err error) {
+	if own, ok := auth.(*clientAuth); ok {
+		return own.identify(ctx, r, form)
+	}
+	c.id, err = auth.Authenticate(ctx, r, form)
+	return c, err
 }
 
 // ClientSecret takes client_secret_basic and client_secret_post (RFC 6749
@@ -55,12 +75,12 @@ type clientAuth struct {
 // with [crypto/subtle.ConstantTimeCompare]. Neither id nor secret is ever empty.
 func ClientSecret(check func(ctx context.Context, clientID string, secret oauthz.Secret) error) ClientAuth {
 	return &clientAuth{
-		ClientAuthFunc: func(ctx context.Context, r *http.Request, form url.Values) (string, error) {
+		identify: func(ctx context.Context, r *http.Request, form url.Values) (caller, error) {
 			id, secret, err := secretOf(r, form)
 			if err != nil {
-				return "", err
+				return caller{}, err
 			}
-			return id, check(ctx, id, secret)
+			return caller{id: id}, check(ctx, id, secret)
 		},
 		check: func() error {
 			if check == nil {
@@ -111,29 +131,30 @@ func basicOf(r *http.Request) (id string, secret oauthz.Secret, err error) {
 }
 
 // Bearer takes an access token of the caller's own (RFC 7662 §2.1) that guard
-// lets through and that meets req; the client is the token's client_id. What is
-// refused, the guard tells.
+// lets through and that meets req; the client is the token's client_id, and at
+// [Revocation] one of the token's iss alone, if it has one. What is refused, the
+// guard tells.
 //
 // A req that every valid token meets is a mistake: each user of the API could
 // try tokens of others (RFC 7662 §4).
 func Bearer(guard *oauthz.Guard, req oauthz.Requirement) ClientAuth {
 	return &clientAuth{
-		ClientAuthFunc: func(_ context.Context, r *http.Request, form url.Values) (string, error) {
+		identify: func(_ context.Context, r *http.Request, form url.Values) (caller, error) {
 			if form.Has("client_secret") || form.Has("client_assertion") {
-				return "", fmt.Errorf("%w: more than one method of authentication", oauthz.ErrInvalidRequest)
+				return caller{}, fmt.Errorf("%w: more than one method of authentication", oauthz.ErrInvalidRequest)
 			}
 			authorized, err := guard.Authorize(r, req)
 			if err != nil {
-				return "", &guardRefusal{guard, err}
+				return caller{}, &guardRefusal{guard, err}
 			}
 			t, ok := oauthz.TokenFrom(authorized.Context())
 			if !ok || t.ClientID == "" {
-				return "", &guardRefusal{guard, &oauthz.Error{
+				return caller{}, &guardRefusal{guard, &oauthz.Error{
 					Status: http.StatusForbidden, Code: "insufficient_scope", Description: "The access token does not allow this",
 					Err: fmt.Errorf("%w: the token has no client_id", oauthz.ErrInsufficientScope),
 				}}
 			}
-			return t.ClientID, nil
+			return caller{t.ClientID, t.Issuer}, nil
 		},
 		check: func() error { return checkProtection(guard, req) },
 	}
@@ -163,27 +184,27 @@ func checkProtection(guard *oauthz.Guard, req oauthz.Requirement) error {
 }
 
 // authenticate returns the client that sent r, or how it is refused.
-func authenticate(auth ClientAuth, r *http.Request, form url.Values) (clientID string, err error) {
-	clientID, err = auth.Authenticate(r.Context(), r, form)
+func authenticate(auth ClientAuth, r *http.Request, form url.Values) (caller, error) {
+	c, err := identify(r.Context(), auth, r, form)
 	var refused *guardRefusal
 	switch {
 	case errors.As(err, &refused):
-		return "", err
+		return caller{}, err
 	case errors.Is(err, ErrInvalidClient):
-		return "", &failure{ // a 401 has a challenge, and this is the scheme that clients have here (RFC 6749 §5.2)
+		return caller{}, &failure{ // a 401 has a challenge, and this is the scheme that clients have here (RFC 6749 §5.2)
 			status: http.StatusUnauthorized, code: codeInvalidClient,
 			header: http.Header{"Www-Authenticate": {`Basic realm="oauth"`}}, err: err,
 		}
 	case errors.Is(err, oauthz.ErrInvalidRequest):
 		f := badRequest("The client credentials are malformed, or sent in more than one way")
 		f.err = err
-		return "", f
+		return caller{}, f
 	case err != nil:
-		return "", unavailable(err)
-	case clientID == "":
-		return "", serverError(errors.New("the client authentication returned neither a client nor an error"))
-	case form.Has("client_id") && form.Get("client_id") != clientID:
-		return "", badRequest("The parameter client_id names another client")
+		return caller{}, unavailable(err)
+	case c.id == "":
+		return caller{}, serverError(errors.New("the client authentication returned neither a client nor an error"))
+	case form.Has("client_id") && form.Get("client_id") != c.id:
+		return caller{}, badRequest("The parameter client_id names another client")
 	}
-	return clientID, nil
+	return c, nil
 }

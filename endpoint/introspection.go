@@ -108,7 +108,7 @@ func (i *introspection) decide(w http.ResponseWriter, r *http.Request) (reply, e
 		return reply{}, err
 	}
 	if i.sign != nil && wantsSigned(r.Header) {
-		return i.sign(q.clientID, members, i.judge.now())
+		return i.sign(q.client.id, members, i.judge.now())
 	}
 	return jsonReply(members)
 }
@@ -134,7 +134,7 @@ func (i *introspection) members(ctx context.Context, q question) (map[string]any
 	if i.entitled == nil {
 		return members, nil
 	}
-	entitled, err := i.entitled(ctx, q.clientID, t.Clone(), members)
+	entitled, err := i.entitled(ctx, q.client.id, t.Clone(), members)
 	if err != nil {
 		return nil, unavailable(err)
 	}

@@ -13,8 +13,8 @@ import (
 
 // question is a request about a token, of a client that is authenticated.
 type question struct {
-	clientID string
-	token    string
+	client caller
+	token  string
 }
 
 // ask reads a question. The client comes first: who is none learns nothing, not
@@ -30,7 +30,7 @@ func ask(auth ClientAuth, w http.ResponseWriter, r *http.Request) (question, err
 		}
 	}
 	token := form.Get("token") // before Auth has the form
-	clientID, err := authenticate(auth, r, form)
+	client, err := authenticate(auth, r, form)
 	if err != nil {
 		return question{}, err
 	}
@@ -39,7 +39,7 @@ func ask(auth ClientAuth, w http.ResponseWriter, r *http.Request) (question, err
 	}
 	// token_type_hint is no more than a hint (RFC 7662 §2.1, RFC 7009 §2.1): one
 	// introspector knows all tokens that there are.
-	return question{clientID, token}, nil
+	return question{client, token}, nil
 }
 
 // judge says whether a token is active, as a Guard would.

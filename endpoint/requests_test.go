@@ -143,3 +143,17 @@ func TestOverHTTP(t *testing.T) {
 		assert.Equal(t, `{"active":true,"sub":"alice","token_type":"Bearer"}`, string(body))
 	}
 }
+
+// An array that some log would never take is told so, and not that it should come again later.
+func TestRevocationsAreNotTooMany(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]answer{
+		10_000: {204, "", ""},
+		10_001: {413, isJSON, `{"error":"invalid_request","error_description":"The array is too long"}`},
+	} {
+		revoker := &recorder{}
+		body := "[" + strings.TrimSuffix(strings.Repeat(`{"match":{"iss":"i"}},`, n), ",") + "]"
+		assert.Equal(t, want, serve(t, administration(t, revoker, &lister{}), asAdmin(http.MethodPost, "", body)))
+		assert.Equal(t, want.status == http.StatusNoContent, len(revoker.revs) == n)
+	}
+}

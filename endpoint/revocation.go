@@ -22,7 +22,10 @@ type RevocationConfig struct {
 	Introspector oauthz.Introspector
 	// Revoker records the revocations. Required.
 	Revoker oauthz.Revoker
-	// Auth authenticates the client that revokes. Required.
+	// Auth authenticates the client that revokes. A token is that client's if its
+	// client_id is the id: where Introspector takes tokens of several issuers, no
+	// two of them may give one id to different clients, except with [Bearer], which
+	// knows the issuer. Required.
 	Auth ClientAuth
 	// Report is as in [IntrospectionConfig].
 	Report func(context.Context, error)
@@ -104,7 +107,10 @@ func (v *revocation) decide(w http.ResponseWriter, r *http.Request) (reply, erro
 
 // revocations are what to record, or why this token is not revoked here.
 func (v *revocation) revocations(t *oauthz.Token, q question) ([]oauthz.Revocation, error) {
-	if t.ClientID != q.clientID { // which is never empty: a token of nobody is nobody's to revoke
+	if t.ClientID != q.client.id { // which is never empty: a token of nobody is nobody's to revoke
+		return nil, notYours()
+	}
+	if q.client.issuer != "" && t.Issuer != q.client.issuer { // a namesake, with another authorization server
 		return nil, notYours()
 	}
 	matches := matchesOf(t, q.token)

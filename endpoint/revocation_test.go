@@ -99,6 +99,34 @@ func TestRevocationRecords(t *testing.T) {
 	}
 }
 
+// RFC 7009 §2.1: a client_id means a client of one issuer. With tokens of several, a namesake's are somebody else's.
+func TestRevocationByANamesake(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		caller, token string
+		want          answer
+	}{
+		"its own":                  {`"iss":"i",`, `"iss":"i",`, done},
+		"a namesake's":             {`"iss":"evil",`, `"iss":"i",`, notYours},
+		"nobody said whose client": {``, `"iss":"i",`, done},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			guard, err := oauthz.New(oauthz.Config{
+				Introspector: claims(t, `{`+tt.caller+`"client_id":"api","scope":"revoke"}`), Now: atNoon,
+			})
+			require.NoError(t, err)
+			revoker := &recorder{}
+			h := revocation(t, endpoint.RevocationConfig{
+				Introspector: claims(t, `{`+tt.token+`"client_id":"api","jti":"7"}`), Revoker: revoker,
+				Auth: endpoint.Bearer(guard, oauthz.Require("revoke")),
+			})
+			assert.Equal(t, tt.want, serve(t, h, credentialed("", "Bearer own")()))
+			assert.Equal(t, tt.want == done, len(revoker.revs) == 1)
+		})
+	}
+}
+
 func TestRevocationEntry(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -67,8 +67,8 @@ func (cfg *RevocationsConfig) check() error {
 // [oauthz.Query]. A parameter that is not known is an error: what was meant to
 // narrow must not show everything.
 //
-// POST records a JSON array of revocations ([oauthz.Revocation.MarshalJSON]), of
-// up to 1 MiB: all of them and 204, or none. One without at is revoked now. The
+// POST records a JSON array of revocations ([oauthz.Revocation.MarshalJSON]), up
+// to 10,000 of them in 1 MiB: all of them and 204, or none. One without at is revoked now. The
 // content type must be application/json, which no form of another site can have.
 func Revocations(cfg RevocationsConfig) (http.Handler, error) {
 	if err := cfg.check(); err != nil {
@@ -138,8 +138,12 @@ func (a *administration) revoke(w http.ResponseWriter, r *http.Request) (reply, 
 	return reply{status: http.StatusNoContent}, nil
 }
 
-// maxRevocations bounds a body: several thousand revocations.
-const maxRevocations = 1 << 20
+// Bounds of a POST. More entries than that are too many for some logs, whose error
+// would be a 503: the client would try again for ever.
+const (
+	maxRevocations     = 10_000
+	maxRevocationBytes = 1 << 20
+)
 
 // readRevocations reads all of them before one is recorded.
 func readRevocations(w http.ResponseWriter, r *http.Request) ([]oauthz.Revocation, error) {
@@ -148,7 +152,7 @@ func readRevocations(w http.ResponseWriter, r *http.Request) ([]oauthz.Revocatio
 		f.status = http.StatusUnsupportedMediaType
 		return nil, f
 	}
-	body, err := readBody(w, r, maxRevocations)
+	body, err := readBody(w, r, maxRevocationBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +162,11 @@ func readRevocations(w http.ResponseWriter, r *http.Request) ([]oauthz.Revocatio
 	}
 	if len(elements) == 0 {
 		return nil, badRequest("There is nothing to revoke")
+	}
+	if len(elements) > maxRevocations {
+		f := badRequest("The array is too long")
+		f.status = http.StatusRequestEntityTooLarge
+		return nil, f
 	}
 	revs := make([]oauthz.Revocation, len(elements))
 	for i, e := range elements {

@@ -143,7 +143,7 @@ func newRecord(rev oauthz.Revocation) ([]byte, error) {
 		return nil, err
 	}
 	doc, err := json.Marshal(rev)
-	if err != nil { // a year that has no four digits
+	if err != nil { // what Check takes always has one
 		return nil, errors.New("it has no form in JSON")
 	}
 	return unsealed(rev.Expires, doc), nil

@@ -57,7 +57,9 @@ func (l *Log) appendArgs(revs []oauthz.Revocation) ([]any, error) {
 		}
 		over := any("")
 		if !rev.Expires.IsZero() {
-			over = rev.Expires.Add(oauthz.MaxLeeway).UnixMilli() + 1 // it ends within that millisecond
+			// It ends within that millisecond. What ended before 1970 would have a sign, which no trim
+			// takes for a time: it, and so all behind it, would stay for ever.
+			over = max(rev.Expires.Add(oauthz.MaxLeeway).UnixMilli()+1, 0)
 		}
 		args = append(args, over, doc)
 	}

@@ -156,6 +156,22 @@ func TestTrimKeepsUp(t *testing.T) {
 	assert.Len(t, got, 50)
 }
 
+// An expiry that somebody computed from a time that was zero holds up nothing.
+func TestTrimTakesWhatEndedBefore1970(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	log := s.open(t, redislog.Config{})
+	first := revocation("first", 0)
+	first.Expires = time.Time{}.Add(time.Hour)
+	require.NoError(t, log.Append(t.Context(), first))
+	for i := range 30 {
+		require.NoError(t, log.Append(t.Context(), revocation(strconv.Itoa(i), -time.Hour)))
+	}
+	got, _ := readAll(t, log, "")
+	assert.NotContains(t, got, "first")
+	assert.Less(t, len(got), 5)
+}
+
 // A reader that has read everything need not begin again because others append, though what it read last is over.
 func TestTipStays(t *testing.T) {
 	t.Parallel()
