@@ -26,10 +26,11 @@ func TestRevocationJSON(t *testing.T) {
 		IssuedUntil: time.Date(2026, 11, 22, 1, 2, 3, 4, time.FixedZone("", 3600)),
 		Expires:     epoch,
 		Reason:      "lost\n",
+		At:          epoch,
 	}
 	doc := asJSON(t, rev)
 	assert.Equal(t, `{"match":{"iss":"i","b":false,"big":1e400,"f":15e-1,"n":9007199254740993,"sub":"a\"\u003cb\u003e"},`+
-		`"issued_until":"2026-11-22T00:02:03.000000004Z","expires":"`+epoch.UTC().Format(time.RFC3339Nano)+`","reason":"lost\n"}`, doc)
+		`"issued_until":"2026-11-22T00:02:03.000000004Z","expires":"`+epoch.UTC().Format(time.RFC3339Nano)+`","reason":"lost\n","at":"`+epoch.UTC().Format(time.RFC3339Nano)+`"}`, doc)
 	var back oauthz.Revocation
 	require.NoError(t, json.Unmarshal([]byte(doc), &back))
 	assert.Equal(t, doc, asJSON(t, back))

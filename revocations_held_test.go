@@ -174,6 +174,7 @@ func TestRevocationsAll(t *testing.T) {
 		{name: "all", want: []int{0, 1, 2}},
 		{name: "a limit", query: oauthz.Query{Limit: 2}, want: []int{0, 1}},
 		{name: "by subject", query: oauthz.Query{Match: match{"sub": "alice"}}, want: []int{0, 1}},
+		{name: "by another subject", query: oauthz.Query{Match: match{"sub": "bob"}}},
 		{name: "by subject, a limit", query: oauthz.Query{Match: match{"sub": "alice"}, Limit: 1}, want: []int{0}},
 		{name: "by subject and jti", query: oauthz.Query{Match: match{"sub": "alice", "jti": "1"}}, want: []int{0}},
 		{name: "by issuer", query: oauthz.Query{Match: match{"iss": "j"}}, want: []int{2}},
