@@ -231,7 +231,10 @@ func (l *List) Close() error {
 func (l *List) follow(ctx context.Context) {
 	defer close(l.done)
 	defer l.ended.Store(true)
-	f := follower{list: l, backoff: minBackoff}
+	f := follower{list: l, backoff: minBackoff, batch: 1}
+	if b, ok := l.log.(Batcher); ok {
+		f.batch = max(b.Batch(), 1)
+	}
 	for ctx.Err() == nil {
 		err := f.step(ctx)
 		if ctx.Err() != nil {
@@ -263,6 +266,7 @@ type follower struct {
 	wait     time.Duration // 0 until it has caught up: then there is nothing to wait for
 	again    bool          // it has begun again, and not caught up since
 	backoff  time.Duration
+	batch    int // a Read of fewer entries has brought everything
 }
 
 // step reads once, and applies what it read.
@@ -290,7 +294,7 @@ func (f *follower) step(ctx context.Context) error {
 		return errors.New("revlog: read: entries, but no new position")
 	}
 	f.position, f.wait = next, 0
-	if len(revs) == 0 {
+	if len(revs) < f.batch {
 		f.wait, f.again = l.cfg.Poll, false
 		l.caughtUp(began)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"sync"
@@ -30,6 +31,16 @@ type Log interface {
 	// read is an error, never left out. [ErrTruncated]: what came after the
 	// position may be gone; the reader starts again from "".
 	Read(ctx context.Context, after string, wait time.Duration) (revs []oauthz.Revocation, next string, err error)
+}
+
+// Batcher is a Log that says how many entries a Read returns at most: one that
+// returns fewer has returned all that there was when it was called, up to an
+// entry that cannot be read. From any other log a list knows that it has
+// everything only when a Read returns nothing, and lags behind one that is
+// written to without a pause.
+type Batcher interface {
+	Log
+	Batch() int
 }
 
 // ErrTruncated says that a log does not retain what came after a position.
@@ -66,6 +77,9 @@ func (m *Memory) Append(ctx context.Context, revs ...oauthz.Revocation) error {
 	}
 	return nil
 }
+
+// Batch says that a Read returns all that there is.
+func (m *Memory) Batch() int { return math.MaxInt }
 
 // Read returns what comes after a position.
 func (m *Memory) Read(ctx context.Context, after string, wait time.Duration) (revs []oauthz.Revocation, next string, err error) {

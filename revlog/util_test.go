@@ -48,7 +48,10 @@ type script struct {
 	write   appendFunc
 	reads   []look
 	appends int
+	batch   int
 }
+
+func (s *script) Batch() int { return s.batch }
 
 // look is a call of Read.
 type look struct {

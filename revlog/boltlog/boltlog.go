@@ -57,7 +57,7 @@ type Log struct {
 	grown   chan struct{} // closed when there is more
 }
 
-var _ revlog.Log = (*Log)(nil)
+var _ revlog.Batcher = (*Log)(nil)
 
 // addition is what one Append adds.
 type addition struct {

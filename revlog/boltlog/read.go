@@ -10,11 +10,12 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// What one Read returns at most, so that no transaction lasts long.
-const (
-	maxBatch      = 512
-	maxBatchBytes = 1 << 20
-)
+// maxBatch is how many entries one Read returns at most, so that no transaction
+// lasts long.
+const maxBatch = 512
+
+// Batch is how many entries a Read returns at most: see [revlog.Batcher].
+func (l *Log) Batch() int { return maxBatch }
 
 // batch is what one look at the file found.
 type batch struct {
@@ -106,9 +107,8 @@ func (l *Log) view(after string) (b batch) {
 // batch returns entries after a number, and the number of the last of them; if
 // there are none, of the last that there ever was.
 func (s store) batch(after uint64) (revs []oauthz.Revocation, last uint64, err error) {
-	size := 0
 	cursor := s.entries.Cursor()
-	for key, record := cursor.Seek(keyOf(after + 1)); key != nil && len(revs) < maxBatch && size < maxBatchBytes; key, record = cursor.Next() {
+	for key, record := cursor.Seek(keyOf(after + 1)); key != nil && len(revs) < maxBatch; key, record = cursor.Next() {
 		n, err := numberOf(key)
 		if err != nil {
 			return nil, 0, err
@@ -123,7 +123,7 @@ func (s store) batch(after uint64) (revs []oauthz.Revocation, last uint64, err e
 		if err != nil {
 			return nil, 0, fmt.Errorf("entry %d: %w", n, err)
 		}
-		revs, last, size = append(revs, rev), n, size+len(record)
+		revs, last = append(revs, rev), n
 	}
 	if len(revs) == 0 {
 		last = s.entries.Sequence()

@@ -81,12 +81,18 @@ func must(t testing.TB, doing string, err error) {
 	}
 }
 
-// rest reads from a position until there is nothing more.
+// rest reads from a position until there is nothing more, which a log that is a
+// Batcher says with the last entries.
 func rest(t testing.TB, log revlog.Log, position string) (revs []oauthz.Revocation, next string) {
 	t.Helper()
-	for {
+	batcher, ok := log.(revlog.Batcher)
+	for last := false; ; {
 		some, next, err := log.Read(t.Context(), position, 0)
 		must(t, "read", err)
+		if ok && (last && len(some) > 0 || len(some) > batcher.Batch()) {
+			t.Fatalf("%d entries of a Batch of %d, after a Read of fewer: %v", len(some), batcher.Batch(), last)
+		}
+		last = ok && len(some) < batcher.Batch()
 		if len(some) == 0 {
 			return revs, next
 		}

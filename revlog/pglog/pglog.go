@@ -39,7 +39,7 @@ type Log struct {
 	sql   statements
 }
 
-var _ revlog.Log = (*Log)(nil)
+var _ revlog.Batcher = (*Log)(nil)
 
 // New returns the log on a table that [Log.CreateSchema], or a migration, has
 // created or will. It does not connect, and fails only for arguments that are
@@ -58,6 +58,9 @@ func New(pool *pgxpool.Pool, cfg Config) (*Log, error) {
 	table := name.Sanitize()
 	return &Log{pool: pool, table: table, batch: cfg.Batch, sql: newStatements(table)}, nil
 }
+
+// Batch is how many entries a Read returns at most: see [revlog.Batcher].
+func (l *Log) Batch() int { return l.batch }
 
 func checkPool(pool *pgxpool.Pool) error {
 	if pool == nil {

@@ -24,7 +24,7 @@ type Log struct {
 	acked  time.Duration // how long replicas may take
 }
 
-var _ revlog.Log = (*Log)(nil)
+var _ revlog.Batcher = (*Log)(nil)
 
 var (
 	//go:embed append.lua
@@ -60,6 +60,9 @@ func New(client redis.UniversalClient, cfg Config) (*Log, error) {
 	}
 	return l, nil
 }
+
+// Batch is how many entries a Read returns at most: see [revlog.Batcher].
+func (l *Log) Batch() int { return l.cfg.Batch }
 
 // Check asks the server whether it is configured to keep what it acknowledges,
 // as the package documentation says, for a program to call when it starts. Where
