@@ -83,16 +83,26 @@ func (t *table) insert(hash, place uint32) {
 	t.slots[i].Store(slotOf(hash, place))
 }
 
+// having yields the slots that have hash, and the places that they name.
+func (t *table) having(hash uint32) iter.Seq2[int, uint32] {
+	return func(yield func(int, uint32) bool) {
+		for i := t.home(hash); ; i = t.next(i) {
+			slot := t.slots[i].Load()
+			if slot == 0 || uint32(slot>>32) == hash && !yield(i, uint32(slot)) {
+				return
+			}
+		}
+	}
+}
+
 // names says whether a slot is that of the record at place, which has that hash.
 func (t *table) names(hash, place uint32) bool {
-	for i := t.home(hash); ; i = t.next(i) {
-		switch t.slots[i].Load() {
-		case 0:
-			return false
-		case slotOf(hash, place):
+	for _, at := range t.having(hash) {
+		if at == place {
 			return true
 		}
 	}
+	return false
 }
 
 func slotOf(hash, place uint32) uint64 { return uint64(hash)<<32 | uint64(place) }
@@ -110,6 +120,10 @@ func (x *index) hash(s *shape, issuer uint64, values []matchValue) uint32 {
 	}
 	return uint32(h >> 32)
 }
+
+func (x *index) shape(id int) *shape { return &(*x.shapes.Load())[id] }
+
+func (x *index) issuer(id int) string { return (*x.issuers.Load())[id] }
 
 // record is the one at place, from its hash on. It is only read.
 func (x *index) record(place uint32) record {
@@ -166,12 +180,10 @@ func (l *look) found(table *table) bool {
 	if l.slot == 0 {
 		return false
 	}
-	for i := table.home(l.hash); ; i = table.next(i) {
-		slot := table.slots[i].Load()
-		if slot == 0 || uint32(slot>>32) == l.hash {
-			return slot != 0
-		}
+	for range table.having(l.hash) {
+		return true
 	}
+	return false
 }
 
 // values appends to some those of the claims of s, if t has all of them. Of
@@ -207,21 +219,14 @@ func (x *index) shapeRevokes(id int, s *shape, issuer uint64, t *Token, now func
 
 // find looks the key up.
 func (x *index) find(hash uint32, k *key, t *Token, now func() time.Time) bool {
-	table := x.table.Load()
-	for i := table.home(hash); ; i = table.next(i) {
-		slot := table.slots[i].Load()
-		if slot == 0 {
-			return false
-		}
-		if uint32(slot>>32) != hash {
-			continue
-		}
-		if rest, ok := x.is(x.record(uint32(slot)), k); ok {
+	for _, place := range x.table.Load().having(hash) {
+		if rest, ok := x.is(x.record(place), k); ok {
 			if term, _ := readTerm(rest); term.revokes(t, now()) {
 				return true
 			}
 		}
 	}
+	return false
 }
 
 // fewProbes are quicker than what scan prepares.
@@ -268,7 +273,7 @@ func (x *index) scan(k *key, lists [][]matchValue, t *Token, now func() time.Tim
 	}
 	for _, r := range x.all() {
 		id, issuer, rest := r.header()
-		if id != k.shape || (*x.issuers.Load())[issuer] != k.issuer {
+		if id != k.shape || x.issuer(issuer) != k.issuer {
 			continue
 		}
 		within := true

@@ -41,10 +41,9 @@ var errNotUTF8 = errors.New("not UTF-8")
 var errEmpty = errors.New("no token has one that is empty")
 
 func newMatcher(match map[string]any) (m matcher, err error) {
-	if iss, ok := match["iss"].(string); !ok || iss == "" {
+	if m.issuer, _ = match["iss"].(string); m.issuer == "" {
 		return m, errors.New("match has no iss")
 	}
-	m.issuer = match["iss"].(string)
 	for name := range match {
 		if !utf8.ValidString(name) {
 			return m, errNotUTF8

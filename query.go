@@ -51,12 +51,12 @@ func (s *selection) has(x *index, r record) bool {
 	id, issuer, rest := r.header()
 	named := 0
 	if want, ok := s.match["iss"]; ok {
-		if want != (matchValue{kindString, (*x.issuers.Load())[issuer]}) {
+		if want != (matchValue{kindString, x.issuer(issuer)}) {
 			return false
 		}
 		named++
 	}
-	for _, name := range (*x.shapes.Load())[id].names {
+	for _, name := range x.shape(id).names {
 		want, ok := s.match[name]
 		text, next := readText(rest[1:])
 		if ok {

@@ -135,7 +135,7 @@ func readTerm(r record) (t term, rest record) {
 // compares them all: hashes are only where to look.
 func (x *index) is(r record, k *key) (rest record, ok bool) {
 	shape, issuer, rest := r.header()
-	if shape != k.shape || (*x.issuers.Load())[issuer] != k.issuer {
+	if shape != k.shape || x.issuer(issuer) != k.issuer {
 		return nil, false
 	}
 	for i := range k.values {
@@ -170,7 +170,7 @@ func (t *term) covers(other term) bool {
 
 func (x *index) term(r record) term {
 	id, _, rest := r.header()
-	for range (*x.shapes.Load())[id].names {
+	for range x.shape(id).names {
 		_, rest = readText(rest[1:])
 	}
 	t, _ := readTerm(rest)
@@ -180,8 +180,8 @@ func (x *index) term(r record) term {
 // revocation is the whole of r.
 func (x *index) revocation(r record) Revocation {
 	id, issuer, rest := r.header()
-	rev := Revocation{Match: map[string]any{"iss": (*x.issuers.Load())[issuer]}}
-	for _, name := range (*x.shapes.Load())[id].names {
+	rev := Revocation{Match: map[string]any{"iss": x.issuer(issuer)}}
+	for _, name := range x.shape(id).names {
 		var v matchValue
 		v, rest = readValue(rest)
 		rev.Match[name] = v.any()

@@ -90,12 +90,8 @@ func (rev *Revocation) term() term {
 
 // Revoked says whether an entry matches t. It never fails.
 func (r *Revocations) Revoked(_ context.Context, t *Token) (bool, error) {
-	now := r.Now // asked only for what is found
-	if now == nil {
-		now = time.Now
-	}
 	x := r.index.Load()
-	return x != nil && x.revoked(t, now), nil
+	return x != nil && x.revoked(t, r.now), nil // the clock is asked only for what is found
 }
 
 // NeverWaits is for the [Guard]: asking needs no timer.

@@ -8,7 +8,7 @@ import (
 // add adds a revocation, if none covers it. There must be room for it.
 func (x *index) add(m *matcher, t term, reason string) {
 	id, issuer := x.shapeID(m.names), x.issuerID(m.issuer)
-	hash := x.hash(&(*x.shapes.Load())[id], maphash.String(x.seed, m.issuer), m.values)
+	hash := x.hash(x.shape(id), maphash.String(x.seed, m.issuer), m.values)
 	slots, covered := x.covered(hash, &key{id, m.issuer, m.values}, t)
 	if covered {
 		return
@@ -30,16 +30,8 @@ func (x *index) add(m *matcher, t term, reason string) {
 // covered looks for a record of the same key that revokes all that t would, for
 // as long; else for the slots of those that t covers.
 func (x *index) covered(hash uint32, k *key, t term) (slots []int, covered bool) {
-	table := x.table.Load()
-	for i := table.home(hash); ; i = table.next(i) {
-		slot := table.slots[i].Load()
-		if slot == 0 {
-			return slots, false
-		}
-		if uint32(slot>>32) != hash {
-			continue
-		}
-		if rest, ok := x.is(x.record(uint32(slot)), k); ok {
+	for i, place := range x.table.Load().having(hash) {
+		if rest, ok := x.is(x.record(place), k); ok {
 			switch old, _ := readTerm(rest); {
 			case old.covers(t):
 				return nil, true
@@ -48,6 +40,7 @@ func (x *index) covered(hash uint32, k *key, t term) (slots []int, covered bool)
 			}
 		}
 	}
+	return slots, false
 }
 
 // write copies a record to the end. No record is in two chunks.
@@ -132,7 +125,7 @@ func (x *index) copy(n int, now time.Time) *index {
 	out := newIndex(x.seed, n)
 	for _, r := range x.held(now) {
 		shape, issuer, rest := r.header()
-		c := appendHeader(nil, r.hash(), out.shapeID((*x.shapes.Load())[shape].names), out.issuerID((*x.issuers.Load())[issuer]))
+		c := appendHeader(nil, r.hash(), out.shapeID(x.shape(shape).names), out.issuerID(x.issuer(issuer)))
 		c = withSize(append(c, rest[:len(rest)-(len(r)-r.size())]...))
 		out.table.Load().insert(r.hash(), out.write(c))
 	}
