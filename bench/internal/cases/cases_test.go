@@ -1,0 +1,34 @@
+package cases_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz/bench/internal/cases"
+)
+
+// A benchmark beside something that does not verify would be a lie.
+func TestEveryEntryChecks(t *testing.T) {
+	t.Parallel()
+	suite, err := cases.New(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(suite.Close)
+	for _, c := range suite.Cases {
+		if c.Handler == nil || c.Guard == "off" || c.Goroutines > 1 {
+			continue
+		}
+		t.Run(c.Name(), func(t *testing.T) {
+			assert.Equal(t, http.StatusOK, c.Status(c.Tokens.Good), "good")
+			assert.Equal(t, http.StatusOK, c.Status(c.Tokens.Good), "good, seen before")
+			assert.Equal(t, http.StatusUnauthorized, c.Status(c.Tokens.Forged), "forged")
+			assert.Equal(t, http.StatusUnauthorized, c.Status(c.Tokens.Expired), "expired")
+			assert.Equal(t, http.StatusUnauthorized, c.Status(c.Tokens.OtherIssuer), "of another issuer")
+			assert.Equal(t, http.StatusUnauthorized, c.Status(c.Tokens.OtherAudience), "for another audience")
+			assert.Equal(t, http.StatusForbidden, c.Status(c.Tokens.NoScope), "without the scope")
+			assert.NotEqual(t, http.StatusOK, c.Status(""), "none: 401, and 400 in one peer")
+		})
+	}
+}
