@@ -2,6 +2,8 @@ package cases
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"net/http"
 	"time"
 
@@ -20,6 +22,8 @@ const (
 // Tokens are one that is good, and the same with one thing wrong with it.
 type Tokens struct {
 	Good, Forged, Expired, OtherIssuer, OtherAudience, NoScope string
+	// Flawed are those that not everybody refuses, by the name that package peers has for the flaw. JWTs only.
+	Flawed map[string]string
 }
 
 // An issuer is a fake authorization server as the peers see it, and tokens of it.
@@ -34,9 +38,7 @@ func claims(more oauthztest.Claims) oauthztest.Claims {
 		"sub": subject, "scope": "orders:read orders:write profile", "exp": time.Now().Add(24 * time.Hour),
 		"email": "alice@customer.example", "roles": []string{"clerk", "auditor"},
 	}
-	for name, value := range more {
-		all[name] = value
-	}
+	maps.Copy(all, more)
 	return all
 }
 
@@ -48,6 +50,21 @@ func variants(mint func(oauthztest.Claims) string) Tokens {
 		OtherIssuer:   mint(claims(oauthztest.Claims{"iss": "https://login.example"})),
 		OtherAudience: mint(claims(oauthztest.Claims{"aud": "https://other.example"})),
 		NoScope:       mint(claims(oauthztest.Claims{"scope": "orders:write profile"})),
+	}
+}
+
+func flawed(as *oauthztest.Server) map[string]string {
+	good := claims(nil)
+	twice := fmt.Sprintf(
+		`{"iss":%q,"aud":%q,"exp":%d,"scope":%q,"sub":"user-2","sub":%q}`,
+		as.Issuer(), audience, time.Now().Add(time.Hour).Unix(), scope, subject,
+	)
+	return map[string]string{
+		peers.Type:      as.Mint(good, oauthztest.WithHeader("typ", "secevent+jwt")),
+		peers.Critical:  as.Mint(good, oauthztest.WithHeader("crit", []string{"x"}), oauthztest.WithHeader("x", 1)),
+		peers.Duplicate: as.Mint(nil, oauthztest.WithRawClaims([]byte(twice))),
+		peers.Case:      as.Mint(claims(oauthztest.Claims{"scope": oauthztest.Absent, "SCOPE": scope})),
+		peers.Expiry:    as.Mint(claims(oauthztest.Claims{"exp": oauthztest.Absent})),
 	}
 }
 
@@ -65,6 +82,7 @@ func (s *Suite) signing(alg string) *issuer {
 	as, is := s.start(oauthztest.Config{Algorithm: alg})
 	published := as.Keys()[0]
 	iss := &issuer{Issuer: is, tokens: variants(func(c oauthztest.Claims) string { return as.Mint(c) })}
+	iss.tokens.Flawed = flawed(as)
 	// The same algorithm and the same kid, by a key that nobody published.
 	other := as.RotateUnpublished()
 	iss.tokens.Forged = as.Mint(claims(nil), oauthztest.WithKey(other), oauthztest.WithHeader("kid", published))

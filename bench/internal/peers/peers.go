@@ -35,7 +35,8 @@ type Issuer struct {
 type Peer struct {
 	Name      string   // what it is called in the figures: no space, no slash
 	Module    string   // whose version the figures show; "" for this library
-	Unchecked string   // what its set-up does not check, beyond what all of them check
+	Unchecked []string // the flaws that it lets through, as it is set up here; all refuse those named above
+	Remark    string   // what else to know of the set-up
 	Only      []string // the algorithms it can do; nil: all of them
 	// Protect makes the handler. Keys are fetched before it returns, or with the first request.
 	Protect func(ctx context.Context, is Issuer, next Handler) (http.Handler, error)
@@ -44,41 +45,54 @@ type Peer struct {
 // Does reports whether the peer can verify tokens of alg.
 func (p Peer) Does(alg string) bool { return p.Only == nil || slices.Contains(p.Only, alg) }
 
+// Flaws of a token that not everybody refuses. A test sends each of them to each peer, so that Unchecked is what happens.
+const (
+	Type      = "typ"             // a JWT of another kind says so in its header (RFC 8725 §3.11)
+	Critical  = "crit"            // a header names an extension that has to be understood (RFC 7515 §4.1.11)
+	Duplicate = "repeated claims" // the same name twice (RFC 7519 §4)
+	Case      = "case of names"   // SCOPE is no scope (RFC 7519 §10.1.1)
+	Expiry    = "missing exp"     // a token for ever, or for as long as the peer thinks right
+)
+
 // JWT returns the middleware that verifies JWTs by itself, that of this library first. None of the peers remembers a token.
 func JWT() []Peer {
 	return []Peer{
 		{Name: Ours, Protect: protectLocal},
 		{
 			Name: "byhand", Module: "github.com/golang-jwt/jwt/v5", Protect: protectByHand,
-			Unchecked: "typ, crit, duplicate members, the key's own alg and use",
+			Unchecked: []string{Type, Critical, Duplicate}, Remark: "MapClaims, keyfunc",
+		},
+		{
+			Name: "byhand-struct", Module: "github.com/golang-jwt/jwt/v5", Protect: protectByHandStruct,
+			Unchecked: []string{Type, Critical, Duplicate, Case}, Remark: "claims of an own type, keyfunc",
 		},
 		{
 			Name: "auth0", Module: "github.com/auth0/go-jwt-middleware/v2", Protect: protectAuth0,
-			Unchecked: "typ, a missing exp; a new kid is unknown until its copy of the keys is too old",
+			Unchecked: []string{Type, Expiry},
 		},
 		{
 			Name: "jwtauth", Module: "github.com/go-chi/jwtauth/v5", Protect: protectJWTAuth,
-			Unchecked: "typ, the kid: one fixed key, no JWK Set and no rotation",
+			Unchecked: []string{Type, Critical, Duplicate}, Remark: "one fixed key: it takes no JWK Set",
 		},
 		{
 			Name: "echo-jwt", Module: "github.com/labstack/echo-jwt/v4", Protect: protectEchoJWT,
-			Unchecked: "as byhand: the parser is the user's own",
+			Unchecked: []string{Type, Critical, Duplicate}, Remark: "the parser of byhand, and echo's router",
 		},
 		{
 			Name: "mcp", Module: "github.com/modelcontextprotocol/go-sdk", Protect: protectMCP,
-			Unchecked: "as byhand: the verifier is the user's own",
+			Unchecked: []string{Type, Critical, Duplicate}, Remark: "the parser of byhand as its verifier",
 		},
 		{
 			Name: "go-oidc", Module: "github.com/coreos/go-oidc/v3", Protect: protectGoOIDC,
-			Unchecked: "typ: it is made for ID tokens, and takes them for access tokens",
+			Unchecked: []string{Type, Duplicate, Case}, Remark: "made for ID tokens",
 		},
 		{
 			Name: "jwx", Module: "github.com/lestrrat-go/jwx/v3", Protect: protectJWX,
-			Unchecked: "typ; a set without alg in its keys is not taken",
+			Unchecked: []string{Type, Critical, Duplicate},
 		},
 		{
 			Name: "cap", Module: "github.com/hashicorp/cap", Protect: protectCap,
-			Unchecked: "typ",
+			Unchecked: []string{Type, Expiry},
 		},
 	}
 }
@@ -94,15 +108,14 @@ func Seen() []Peer {
 	return all
 }
 
-// NewOpaque returns the middleware for opaque tokens that asks the authorization server on each request.
+// NewOpaque returns the middleware for opaque tokens that asks the authorization server on each request. What is written by
+// hand, and is the verifier of mcp as well, does not look at the kind, the type or the size of the answer, and takes an
+// authorization server that is down for a bad token.
 func NewOpaque() []Peer {
 	return []Peer{
 		{Name: Ours, Protect: protectRemote},
-		{Name: "byhand", Protect: protectOpaqueByHand, Unchecked: "that the token is no refresh token, the size and the type of the answer"},
-		{
-			Name: "mcp", Module: "github.com/modelcontextprotocol/go-sdk", Protect: protectOpaqueMCP,
-			Unchecked: "as byhand: the verifier is the user's own",
-		},
+		{Name: "byhand", Protect: protectOpaqueByHand},
+		{Name: "mcp", Module: "github.com/modelcontextprotocol/go-sdk", Protect: protectOpaqueMCP},
 	}
 }
 
