@@ -11,9 +11,11 @@ import (
 
 // attempt is one request on its way through a Guard.
 type attempt struct {
-	guard *Guard
-	r     *http.Request
-	req   Requirement
+	guard   *Guard
+	r       *http.Request
+	req     Requirement
+	pattern string // of the route
+	outer   *grant // of a Guard that the request has passed, if any
 
 	where  string // which hook is running, if it should panic
 	token  *Token // once the introspector has answered
@@ -28,7 +30,7 @@ func (a *attempt) decideAndReport() (next *http.Request, e *Error) {
 	next, e = a.decide()
 	d := Decision{
 		Allowed: e == nil, Outcome: a.outcome(e), Err: e, Requirement: a.req,
-		Source: a.source, Duration: time.Since(start),
+		Pattern: a.pattern, Source: a.source, Duration: time.Since(start),
 	}
 	if a.token != nil {
 		d.Token = a.token.Clone()
@@ -60,12 +62,12 @@ func (a *attempt) decide() (next *http.Request, e *Error) {
 		a.passed = OutcomePublic
 		return a.r, nil
 	}
-	if outer, ok := a.granted(); ok {
-		a.token, a.source = outer.token, outer.source
+	if a.granted() {
+		a.token, a.source = a.outer.token, a.outer.source
 		if e := a.checkToken(); e != nil {
 			return nil, e
 		}
-		if found, _ := TokenFrom(a.r.Context()); found != &outer.own {
+		if found, _ := TokenFrom(a.r.Context()); found != &a.outer.own {
 			return a.grant(), nil // somebody between has put another into the context
 		}
 		return a.r, nil
@@ -80,16 +82,15 @@ func (a *attempt) decide() (next *http.Request, e *Error) {
 	return a.grant(), nil
 }
 
-// granted finds what an outer Protect of the same Guard found out about the
-// same credentials: a handler may have put a request of another caller into
-// this context.
-func (a *attempt) granted() (*grant, bool) {
-	outer, ok := a.r.Context().Value(grantKey{}).(*grant)
-	if !ok || outer.guard != a.guard {
-		return nil, false
+// granted says whether an outer Protect of the same Guard has judged the same
+// credentials: a handler may have put a request of another caller into this
+// context.
+func (a *attempt) granted() bool {
+	if a.outer == nil || a.outer.guard != a.guard {
+		return false
 	}
 	fields := a.r.Header[authorization]
-	return outer, len(fields) == 1 && fields[0] == outer.credentials
+	return len(fields) == 1 && fields[0] == a.outer.credentials
 }
 
 func (a *attempt) withoutToken(err error) (*http.Request, *Error) {

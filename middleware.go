@@ -84,6 +84,7 @@ type Decision struct {
 	Err         *Error // what the client is told, and the cause; nil if allowed
 	Token       *Token // a copy, if the token is known, refused or not
 	Requirement Requirement
+	Pattern     string        // of the route, as its router writes it; never the path. Empty where nobody knows it yet
 	Source      Source        // who answered for the token, if one is known
 	Duration    time.Duration // how long it took
 }
@@ -188,26 +189,50 @@ func byMethod(confirmers []Confirmer) (map[string]Confirmer, error) {
 // Under another Protect of the same Guard (a group, then a route) only req is
 // checked again, not the token.
 func (g *Guard) Protect(req Requirement) func(http.Handler) http.Handler {
+	if g == nil {
+		panic("oauthz: Protect: nil Guard")
+	}
 	return func(next http.Handler) http.Handler {
 		if next == nil {
 			panic("oauthz: Protect: nil handler")
 		}
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			authorized, err := g.Authorize(r, req)
-			if err != nil {
-				g.WriteError(w, r, err)
-				return
-			}
-			next.ServeHTTP(w, authorized)
-		})
+		return &protected{guard: g, req: req, next: next}
 	}
 }
 
+// protected is a handler behind a Guard. It is a type of its own so that
+// [Protected] can tell it from others.
+type protected struct {
+	guard *Guard
+	req   Requirement
+	next  http.Handler
+}
+
+func (p *protected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	authorized, err := p.guard.Authorize(r, p.req)
+	if err != nil {
+		p.guard.WriteError(w, r, err)
+		return
+	}
+	p.next.ServeHTTP(w, authorized)
+}
+
 // Authorize decides about r: the request to hand on, whose context has the
-// token, or an *[Error] for [Guard.WriteError]. It writes nothing. It is what
-// adapters for frameworks call.
+// token, or an *[Error] for [Guard.WriteError]. It writes nothing. The
+// [Decision.Pattern] is that of r.
 func (g *Guard) Authorize(r *http.Request, req Requirement) (*http.Request, error) {
-	a := attempt{guard: g, r: r, req: req}
+	return g.AuthorizeRoute(r, req, r.Pattern)
+}
+
+// AuthorizeRoute is [Guard.Authorize] for adapters whose framework knows the
+// pattern of the route better than r does.
+func (g *Guard) AuthorizeRoute(r *http.Request, req Requirement, pattern string) (*http.Request, error) {
+	outer := r.Context().Value(grantKey{})
+	if p, ok := outer.(*probe); ok {
+		return p.meet(r, req)
+	}
+	a := attempt{guard: g, r: r, req: req, pattern: pattern}
+	a.outer, _ = outer.(*grant)
 	var next *http.Request
 	var e *Error
 	if g.observe == nil {

@@ -1,0 +1,2 @@
+// Package authzchi protects the routes of a chi router.
+package authzchi

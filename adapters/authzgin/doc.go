@@ -1,0 +1,2 @@
+// Package authzgin protects the routes of a gin engine.
+package authzgin

@@ -1,0 +1,162 @@
+package authzgin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"reflect"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/oauthz/oauthz"
+)
+
+// Recorder finds out what the routes of an engine require. It is for tests, and safe for concurrent use.
+type Recorder struct {
+	engine  *gin.Engine
+	protect string // what gin calls the handlers that Protect makes
+
+	mu sync.Mutex // one probe at a time
+}
+
+// Record makes a Recorder of engine, by putting a middleware before all others. So it must be called before anything is
+// registered, groups too, and panics if there are routes. The middleware does nothing but for [Recorder.Routes].
+func Record(engine *gin.Engine) *Recorder {
+	if engine == nil {
+		panic("authzgin: Record: nil Engine")
+	}
+	if len(engine.Routes()) > 0 {
+		panic("authzgin: Record: the engine has routes already, which the Recorder cannot see into: record it while it is empty")
+	}
+	r := &Recorder{engine: engine, protect: nameOf((&protection{}).serve)}
+	engine.Handlers = slices.Concat(gin.HandlersChain{r.watch}, engine.Handlers)
+	engine.Use() // gin makes the chains for 404 and 405 anew
+	return r
+}
+
+// nameOf is what gin calls a handler.
+func nameOf(h gin.HandlerFunc) string {
+	return runtime.FuncForPC(reflect.ValueOf(h).Pointer()).Name()
+}
+
+// Routes lists the routes of the engine with what the Guards before their handlers require: for a test, such as one of
+// oauthztest.RouteTable, when all is registered. Nine methods of one pattern that require the same, as Any registers
+// them, are one route of [oauthz.AnyMethod].
+//
+// No handler runs, but middleware does, up to the last Guard of a chain, with a request that has the pattern as its path
+// and no headers. What answers that by itself, as basic authentication does, hides the Guards behind it: the Err of the
+// route says so. What Protect returns is only seen in the chain itself, not if another function calls it.
+func (r *Recorder) Routes() []oauthz.Route {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// The first request has gin take the escapes out of its patterns.
+	r.serve(&probe{route: gin.RouteInfo{Method: http.MethodOptions, Path: "*"}})
+	var routes []oauthz.Route
+	for _, info := range r.engine.Routes() {
+		p := &probe{route: info}
+		r.serve(p)
+		routes = append(routes, oauthz.Route{Method: info.Method, Pattern: info.Path, Requirements: p.met, Err: p.err()})
+	}
+	return foldAny(routes)
+}
+
+// serve sends p through the engine.
+func (r *Recorder) serve(p *probe) {
+	defer func() { p.panicked = recover() }()
+	path := p.route.Path
+	request := &http.Request{
+		Method: p.route.Method, URL: &url.URL{Path: path}, RequestURI: path,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{}, Body: http.NoBody, Host: "example.com", RemoteAddr: "192.0.2.1:1234",
+	}
+	r.engine.ServeHTTP(discard{http.Header{}}, request.WithContext(context.WithValue(context.Background(), r, p)))
+}
+
+// watch stands before all other handlers of the engine.
+func (r *Recorder) watch(c *gin.Context) {
+	p, ok := c.Request.Context().Value(r).(*probe)
+	if !ok {
+		return // a request of somebody
+	}
+	defer c.Abort() // whatever happens below, no more of this chain may run
+	names := c.HandlerNames()
+	for _, name := range names {
+		if name == r.protect {
+			p.guards++
+		}
+	}
+	p.last = names[len(names)-1] == r.protect
+	p.enter(c)
+}
+
+type probeKey struct{}
+
+// probe is one request that asks the Guards of a route. It is in the context of the request, and in c.Keys: middleware
+// may give the request another context, where a Guard would take it for a real one and let it through to the handler, if
+// the route is public.
+type probe struct {
+	route gin.RouteInfo
+
+	entered, strayed, last bool
+	guards                 int // in the chain
+	panicked               any
+	request                *http.Request
+	reached                atomic.Int64 // Guards that were asked
+	met                    []oauthz.Requirement
+}
+
+// enter runs the rest of the chain, up to the last Guard.
+func (p *probe) enter(c *gin.Context) {
+	c.Set(probeKey{}, p)
+	if p.entered || c.FullPath() != p.route.Path {
+		p.strayed = true
+		return
+	}
+	p.entered = true
+	if p.guards == 0 || p.last {
+		return
+	}
+	p.met = oauthz.Probe(c.Request, p.guards, func(r *http.Request) {
+		c.Request, p.request = r, r
+		c.Next()
+	})
+}
+
+// ask asks one Guard.
+func (p *probe) ask(c *gin.Context, g *protection) {
+	p.reached.Add(1)
+	if _, err := g.guard.AuthorizeRoute(p.request, g.req, ""); err != nil {
+		c.Abort()
+	}
+}
+
+// err says why p does not know all.
+func (p *probe) err() error {
+	switch {
+	case p.panicked != nil:
+		return fmt.Errorf("authzgin: route: a middleware before the last Guard panicked: %v", p.panicked)
+	case p.strayed:
+		return errors.New("authzgin: route: a request whose path is the pattern goes to another route")
+	case !p.entered:
+		return errors.New("authzgin: route: a request whose path is the pattern does not come to it, or its group is older than the Recorder")
+	case p.last:
+		return errors.New("authzgin: route: Protect stands last, so that no handler is behind it")
+	case int(p.reached.Load()) < p.guards:
+		return errors.New("authzgin: route: a middleware answered in the place of a Guard behind it")
+	default:
+		return nil
+	}
+}
+
+// discard is a ResponseWriter for nobody.
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d discard) WriteHeader(int)             {}

@@ -1,0 +1,154 @@
+package oauthztest
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/oauthz/oauthz"
+)
+
+// RouteTable renders routes, METHOD PATTERN REQUIREMENT, one line each, by pattern and then method: a page on which a reviewer
+// sees what every route requires. Keep it as a file, with [Golden]. A route that no Guard protects fails t, which names it: one
+// that is open on purpose says [oauthz.Public].
+//
+// The routes come from the adapter for the framework (authzchi.Routes, and Record of authzgin, authzecho and authzecho4), or
+// from a [Mux]. No handler runs.
+func RouteTable(t testing.TB, routes []oauthz.Route) string {
+	t.Helper()
+	if len(routes) == 0 {
+		t.Error("oauthztest: RouteTable: no routes: were they registered before they were asked for?")
+	}
+	routes = slices.Clone(routes)
+	slices.SortStableFunc(routes, func(a, b oauthz.Route) int {
+		return cmp.Or(strings.Compare(a.Pattern, b.Pattern), strings.Compare(a.Method, b.Method))
+	})
+	var table strings.Builder
+	for _, r := range routes {
+		fmt.Fprintf(&table, "%-7s %-31s %s\n", r.Method, r.Pattern, required(t, r))
+	}
+	return table.String()
+}
+
+// required is the last column of a line.
+func required(t testing.TB, r oauthz.Route) string {
+	t.Helper()
+	req, protected := r.Requirement()
+	switch {
+	case r.Err != nil:
+		t.Errorf("%s %s: what it requires is not known: %v", r.Method, r.Pattern, r.Err)
+		return "unknown"
+	case !protected:
+		t.Errorf("%s %s: nobody protects this route. Put a Guard before its handler; one that is open on purpose requires oauthz.Public()", r.Method, r.Pattern)
+		return "NOT PROTECTED"
+	default:
+		return req.String()
+	}
+}
+
+// updateVariable is the environment variable that has Golden write its files.
+const updateVariable = "OAUTHZTEST_UPDATE"
+
+// Golden fails t, with the lines that differ, if file does not hold got. With OAUTHZTEST_UPDATE=1 in the environment it writes
+// the file instead. Lines may end in CR LF in the file, as git leaves them on Windows.
+func Golden(t testing.TB, file, got string) {
+	t.Helper()
+	if os.Getenv(updateVariable) == "1" {
+		if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Errorf("%v (%s=1 go test writes it)", err, updateVariable)
+	}
+	if want := strings.ReplaceAll(string(content), "\r\n", "\n"); got != want {
+		t.Errorf("%s is not what it should be (%s=1 go test writes it anew, if this is meant):\n%s", file, updateVariable, difference(want, got))
+	}
+}
+
+// difference lists the lines that only one of them has. Those of a table are all different.
+func difference(want, got string) string {
+	was, is := slices.Collect(strings.Lines(want)), slices.Collect(strings.Lines(got))
+	var lines strings.Builder
+	for _, line := range was {
+		if !slices.Contains(is, line) {
+			fmt.Fprintf(&lines, "- %s\n", strings.TrimSuffix(line, "\n"))
+		}
+	}
+	for _, line := range is {
+		if !slices.Contains(was, line) {
+			fmt.Fprintf(&lines, "+ %s\n", strings.TrimSuffix(line, "\n"))
+		}
+	}
+	if lines.Len() == 0 {
+		return "the same lines, in another order or number\n"
+	}
+	return lines.String()
+}
+
+// Mux records the routes that a program registers. It is an [http.ServeMux], and takes the same patterns, so a program that
+// registers through an interface with the methods it needs can be given one in a test:
+//
+//	type router interface {
+//		Handle(pattern string, handler http.Handler)
+//	}
+//
+//	func routes(mux router, guard *oauthz.Guard) {
+//		mux.Handle("GET /orders", guard.Protect(oauthz.Require("orders:read"))(http.HandlerFunc(list)))
+//	}
+//
+// A Guard is seen where it is the outermost handler of the route, or stands directly behind another one. The zero value is
+// ready. Like a ServeMux it is safe for concurrent use once all is registered.
+type Mux struct {
+	http.ServeMux
+	routes []muxRoute
+}
+
+type muxRoute struct {
+	pattern string
+	handler http.Handler
+}
+
+// Handle registers handler as [http.ServeMux.Handle] does.
+func (m *Mux) Handle(pattern string, handler http.Handler) {
+	m.ServeMux.Handle(pattern, handler)
+	m.routes = append(m.routes, muxRoute{pattern, handler})
+}
+
+// HandleFunc registers handler as [http.ServeMux.HandleFunc] does: without protection.
+func (m *Mux) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
+	m.ServeMux.HandleFunc(pattern, handler)
+	m.routes = append(m.routes, muxRoute{pattern, http.HandlerFunc(handler)})
+}
+
+// Routes returns what has been registered. In place of a route whose handler is another Mux, protected or not, stand the
+// routes of that one, which require what its own does first.
+func (m *Mux) Routes() []oauthz.Route { return m.below(nil) }
+
+func (m *Mux) below(group []oauthz.Requirement) []oauthz.Route {
+	var routes []oauthz.Route
+	for _, r := range m.routes {
+		requirements, inner := oauthz.Protected(r.handler)
+		requirements = slices.Concat(group, requirements)
+		if sub, ok := inner.(*Mux); ok {
+			routes = append(routes, sub.below(requirements)...)
+			continue
+		}
+		method, pattern := oauthz.AnyMethod, r.pattern
+		if space := strings.IndexAny(r.pattern, " \t"); space >= 0 {
+			method, pattern = r.pattern[:space], strings.TrimLeft(r.pattern[space:], " \t")
+		}
+		routes = append(routes, oauthz.Route{Method: method, Pattern: pattern, Requirements: requirements})
+	}
+	return routes
+}

@@ -1,0 +1,96 @@
+package oauthz
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+)
+
+// AnyMethod is the [Route.Method] of a route that answers to every method.
+const AnyMethod = "*"
+
+// Route is a route of a program, with what the Guards before its handler
+// require: a line of a table in which every route is accounted for. The adapters
+// for frameworks find them out, and package oauthztest those of an
+// [http.ServeMux].
+type Route struct {
+	// Method is that of the requests, or AnyMethod.
+	Method string
+	// Pattern is written as the router writes it: /orders/{id}, /orders/:id.
+	Pattern string
+	// Requirements are those of the Guards, the outermost first. There are none
+	// if no Guard stands before the handler.
+	Requirements []Requirement
+	// Err says why the Requirements are not all, or nil.
+	Err error
+}
+
+// Requirement is all that a request must meet to reach the handler. It is not ok
+// if no Guard stands before that.
+func (r Route) Requirement() (req Requirement, ok bool) {
+	if len(r.Requirements) == 1 {
+		return r.Requirements[0], true
+	}
+	return All(r.Requirements...), len(r.Requirements) > 0
+}
+
+// Protected says what h requires, if [Guard.Protect] made it, and what it
+// protects: the first handler that Protect did not make. Otherwise that is h
+// itself. Nothing is run.
+func Protected(h http.Handler) (requirements []Requirement, inner http.Handler) {
+	for {
+		p, ok := h.(*protected)
+		if !ok {
+			return requirements, h
+		}
+		requirements, h = append(requirements, p.req), p.next
+	}
+}
+
+var errProbe = errors.New("oauthz: a probe, not a request")
+
+// Probe finds out what the Guards in a chain of middleware require, in the order
+// in which they meet a request. It is for adapters: serve runs the chain, around
+// an end that does no harm, with the request that it is given: r in a context
+// in which Guards look at no credentials, ask nobody and report nothing to
+// [Config.Observe].
+//
+// Where the end of the chain cannot be chosen, stop says which Guard refuses the
+// request, 1 being the first, so that nothing behind it is run. If stop is 0 all
+// let it through.
+func Probe(r *http.Request, stop int, serve func(*http.Request)) []Requirement {
+	p := &probe{Context: r.Context(), stop: stop}
+	serve(r.WithContext(p))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.met
+}
+
+// probe is the context of a request that asks Guards what they require. It is
+// found where a Guard looks for the grant of another.
+type probe struct {
+	context.Context
+	stop int
+
+	mu  sync.Mutex // a middleware may go on in another goroutine
+	met []Requirement
+}
+
+// Value makes probe a context that carries itself.
+func (p *probe) Value(key any) any {
+	if _, ok := key.(grantKey); ok {
+		return p
+	}
+	return p.Context.Value(key)
+}
+
+func (p *probe) meet(r *http.Request, req Requirement) (*http.Request, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.met = append(p.met, req)
+	if len(p.met) == p.stop {
+		return nil, unavailable(errProbe)
+	}
+	return r, nil
+}
