@@ -23,8 +23,8 @@ func (w *recorder) WriteHeader(status int) {
 	}
 }
 
-// request is a request with a token, or without if it is "". Handlers do not change requests, so it serves as often as it is needed: by one
-// goroutine, because some frameworks keep the request they were given.
+// request is a request with a token, or without if it is "". It serves as often as it is needed, by one goroutine: routers
+// note in a request which route it took, each time the same.
 func request(token string) *http.Request {
 	r, err := http.NewRequest(http.MethodGet, "/orders", http.NoBody)
 	if err != nil {

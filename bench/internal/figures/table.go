@@ -44,32 +44,19 @@ func Grids(all []Figure) []Grid {
 
 // grid makes the table of one benchmark: a row for each By, a column for all else, the first numbers of goroutines first.
 func grid(title, base string, of []Figure) Grid {
-	var columns []Key
-	var rows []string
-	for _, f := range of {
-		column := f.Key
-		column.By = ""
-		if !slices.Contains(columns, column) {
-			columns = append(columns, column)
-		}
-		if !slices.Contains(rows, f.By) {
-			rows = append(rows, f.By)
-		}
-	}
-	slices.SortStableFunc(columns, func(a, b Key) int { return a.Goroutines - b.Goroutines })
+	rows, columns := axes(of)
 	g := Grid{Title: title, Header: []string{""}}
 	for _, column := range columns {
 		g.Header = append(g.Header, heading(column))
 	}
+	// Goroutines make no difference to allocations, and algorithms little; a guard does.
+	counted := columns[0]
 	framework := of[0].Benchmark == Framework
 	if framework {
+		counted = columns[len(columns)-1]
 		g.Header = append(g.Header, "the guard adds")
 	}
 	g.Header = append(g.Header, "allocations")
-	counted := columns[0]
-	if framework {
-		counted = columns[len(columns)-1]
-	}
 	for _, by := range rows {
 		row := []string{by}
 		for _, column := range columns {
@@ -81,6 +68,22 @@ func grid(title, base string, of []Figure) Grid {
 		g.Rows = append(g.Rows, append(row, allocations(of, counted, by)))
 	}
 	return g
+}
+
+// axes are what the rows and the columns of a grid stand for.
+func axes(of []Figure) (rows []string, columns []Key) {
+	for _, f := range of {
+		column := f.Key
+		column.By = ""
+		if !slices.Contains(columns, column) {
+			columns = append(columns, column)
+		}
+		if !slices.Contains(rows, f.By) {
+			rows = append(rows, f.By)
+		}
+	}
+	slices.SortStableFunc(columns, func(a, b Key) int { return a.Goroutines - b.Goroutines })
+	return rows, columns
 }
 
 // heading says what a column has: "RS256", "RS256, 8 at once", "with".
@@ -131,7 +134,6 @@ func guardAdds(all []Figure, by string) (ns float64, ok bool) {
 	return on.Ns - off.Ns, haveOn && haveOff
 }
 
-// allocations are those of one column, the first but for frameworks: goroutines make no difference, algorithms little.
 func allocations(of []Figure, column Key, by string) string {
 	column.By = by
 	f, ok := find(of, column)

@@ -56,16 +56,35 @@ const (
 
 // JWT returns the middleware that verifies JWTs by itself, that of this library first. None of the peers remembers a token.
 func JWT() []Peer {
+	return slices.Concat([]Peer{{Name: Ours, Protect: protectLocal}}, golangJWT(), others())
+}
+
+// golangJWT are the peers whose parser is golang-jwt, with keyfunc.
+func golangJWT() []Peer {
+	lets := []string{Type, Critical, Duplicate}
 	return []Peer{
-		{Name: Ours, Protect: protectLocal},
 		{
 			Name: "byhand", Module: "github.com/golang-jwt/jwt/v5", Protect: protectByHand,
-			Unchecked: []string{Type, Critical, Duplicate}, Remark: "MapClaims, keyfunc",
+			Unchecked: lets, Remark: "MapClaims, keyfunc",
 		},
 		{
 			Name: "byhand-struct", Module: "github.com/golang-jwt/jwt/v5", Protect: protectByHandStruct,
 			Unchecked: []string{Type, Critical, Duplicate, Case}, Remark: "claims of an own type, keyfunc",
 		},
+		{
+			Name: "echo-jwt", Module: "github.com/labstack/echo-jwt/v4", Protect: protectEchoJWT,
+			Unchecked: lets, Remark: "the parser of byhand, and echo's router",
+		},
+		{
+			Name: "mcp", Module: "github.com/modelcontextprotocol/go-sdk", Protect: protectMCP,
+			Unchecked: lets, Remark: "the parser of byhand as its verifier",
+		},
+	}
+}
+
+// others are the peers with a parser of their own, or that of go-jose.
+func others() []Peer {
+	return []Peer{
 		{
 			Name: "auth0", Module: "github.com/auth0/go-jwt-middleware/v2", Protect: protectAuth0,
 			Unchecked: []string{Type, Expiry},
@@ -73,14 +92,6 @@ func JWT() []Peer {
 		{
 			Name: "jwtauth", Module: "github.com/go-chi/jwtauth/v5", Protect: protectJWTAuth,
 			Unchecked: []string{Type, Critical, Duplicate}, Remark: "one fixed key: it takes no JWK Set",
-		},
-		{
-			Name: "echo-jwt", Module: "github.com/labstack/echo-jwt/v4", Protect: protectEchoJWT,
-			Unchecked: []string{Type, Critical, Duplicate}, Remark: "the parser of byhand, and echo's router",
-		},
-		{
-			Name: "mcp", Module: "github.com/modelcontextprotocol/go-sdk", Protect: protectMCP,
-			Unchecked: []string{Type, Critical, Duplicate}, Remark: "the parser of byhand as its verifier",
 		},
 		{
 			Name: "go-oidc", Module: "github.com/coreos/go-oidc/v3", Protect: protectGoOIDC,
