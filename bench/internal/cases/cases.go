@@ -21,6 +21,8 @@ type Case struct {
 	// Handler answers the requests, and Tokens are what to try on it; nil and zero for what is no request.
 	Handler http.Handler
 	Tokens  Tokens
+	// Asked counts how often the authorization server was asked what an opaque token says, by anybody; nil for JWTs.
+	Asked func() int
 	// verify is measured where there is no Handler.
 	verify func() bool
 }
@@ -77,7 +79,7 @@ func (s *Suite) addPeers(ctx context.Context, benchmark string, all []peers.Peer
 			return fmt.Errorf("%s, %s: %w", benchmark, peer.Name, err)
 		}
 		key := figures.Key{Benchmark: benchmark, Algorithm: iss.Algorithm, By: peer.Name}
-		ready = append(ready, Case{Key: key, Handler: handler, Tokens: iss.tokens})
+		ready = append(ready, Case{Key: key, Handler: handler, Tokens: iss.tokens, Asked: iss.asked})
 	}
 	return s.add(ready, goroutines())
 }

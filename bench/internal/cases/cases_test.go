@@ -36,6 +36,25 @@ func TestEveryEntryChecks(t *testing.T) {
 	}
 }
 
+// Who is timed without a cache asks for each request, and we with ours do not.
+func TestNewOpaqueTokensAreAskedFor(t *testing.T) {
+	t.Parallel()
+	suite, err := cases.New(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(suite.Close)
+	for _, c := range append(suite.Of(figures.NewOpaque), suite.Of(figures.SeenOpaque)...) {
+		want := 3
+		if c.Benchmark == figures.SeenOpaque && c.By == peers.Ours {
+			want = 0
+		}
+		before := c.Asked()
+		for range 3 {
+			require.Equal(t, http.StatusOK, c.Status(c.Tokens.Good), c.Name())
+		}
+		assert.Equal(t, want, c.Asked()-before, c.Name())
+	}
+}
+
 // What the figures say of a peer's checks is what it does.
 func TestUncheckedIsWhatPasses(t *testing.T) {
 	t.Parallel()

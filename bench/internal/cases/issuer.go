@@ -30,6 +30,7 @@ type Tokens struct {
 type issuer struct {
 	peers.Issuer
 	tokens Tokens
+	asked  func() int
 }
 
 // claims are those of an access token as servers make them. A run must not outlast the token.
@@ -105,7 +106,7 @@ func (s *Suite) introspecting() *issuer {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	is.HTTPClient = &http.Client{Transport: transport}
 	s.close = append(s.close, transport.CloseIdleConnections)
-	iss := &issuer{Issuer: is, tokens: variants(as.MintOpaque)}
+	iss := &issuer{Issuer: is, tokens: variants(as.MintOpaque), asked: func() int { return as.Count(oauthztest.Introspection) }}
 	iss.tokens.Forged = "a-token-that-this-server-never-made"
 	return iss
 }
