@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -28,13 +29,22 @@ import (
 type Build func(guard *oauthz.Guard, handler http.HandlerFunc, requirements ...oauthz.Requirement) http.Handler
 
 // RunOutcomes checks that an adapter answers as net/http does: for every outcome the same status, challenge, other headers
-// of the refusal and body, to the byte, and the handler run or not. Adapters run it as their test.
+// of the refusal and body, to the byte, and the handler run or not; and that it keeps users apart, guards every method and
+// every version of HTTP, and leaves the ResponseWriter as it was. Adapters run it as their test, with the race detector.
 func RunOutcomes(t *testing.T, build Build) {
 	t.Helper()
 	for _, o := range outcomes() {
 		t.Run(o.name, func(t *testing.T) {
 			t.Parallel()
 			o.run(t, build)
+		})
+	}
+	for name, run := range map[string]func(*testing.T, Build){
+		"alternating users": runUsers, "methods": runMethods, "HTTP 1.0": runHTTP10, "HTTP 2": runHTTP2, "upgrade": runUpgrade, "stream": runStream,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, build)
 		})
 	}
 }
@@ -108,7 +118,9 @@ func (o outcome) run(t *testing.T, build Build) {
 	if o.requirements == nil {
 		o.requirements = []oauthz.Requirement{oauthz.Require("orders:read")}
 	}
-	server := httptest.NewServer(build(guard, suite.handle, o.requirements...))
+	server := httptest.NewUnstartedServer(build(guard, suite.handle, o.requirements...))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // for the hooks that panic
+	server.Start()
 	defer server.Close()
 	answer, err := server.Client().Transport.RoundTrip(o.request(t, server.URL))
 	if err != nil {

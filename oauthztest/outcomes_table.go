@@ -45,6 +45,11 @@ func credentials() []outcome {
 			name: "form", method: "POST", body: "access_token=good", header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
 			status: 401, challenge: noToken, answer: "{}",
 		},
+		{
+			name: "headers that name a user", header: http.Header{"X-User": {"user-1"}, "X-Auth-Subject": {"user-1"}, "X_user": {"user-1"}},
+			status: 401, challenge: noToken, answer: "{}",
+		},
+		{name: "WebSocket protocol", header: http.Header{"Sec-Websocket-Protocol": {"access_token, good"}}, status: 401, challenge: noToken, answer: "{}"},
 		{name: "cookie", header: http.Header{"Cookie": {"access_token=good"}}, status: 401, challenge: noToken, answer: "{}"},
 		{name: "malformed", bearer: "a b", status: 400, challenge: badRequestChallenge, answer: badRequest},
 		{name: "repeated", header: http.Header{"Authorization": {"Bearer good"}}, bearer: "good", status: 400, challenge: badRequestChallenge, answer: badRequest},
@@ -148,6 +153,15 @@ func configured() []outcome {
 			_, _ = w.Write([]byte("own " + e.Code))
 		}
 	}
+	broken := func(cfg *oauthz.Config) {
+		cfg.ErrorHandler = func(http.ResponseWriter, *http.Request, *oauthz.Error) { panic("secret") }
+	}
+	late := func(cfg *oauthz.Config) {
+		cfg.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) {
+			w.WriteHeader(e.Status)
+			panic("secret")
+		}
+	}
 	preflight := http.Header{"Origin": {"https://app.example"}, "Access-Control-Request-Method": {"GET"}}
 	confirmed := func(cfg *oauthz.Config) { cfg.Confirmers = []oauthz.Confirmer{certificate{}} }
 	observed := func(cfg *oauthz.Config) { cfg.Observe = func(context.Context, oauthz.Decision) { panic("secret") } }
@@ -157,6 +171,8 @@ func configured() []outcome {
 			challenge: `Bearer realm="my \"api\"", scope="orders:read", resource_metadata="https://api.example/.well-known/oauth-protected-resource"`,
 		},
 		{name: "error handler", config: teapot, bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
+		{name: "error handler panics", config: broken, bearer: "junk", status: 500, answer: serverError, asked: 1},
+		{name: "error handler panics after the status", config: late, bearer: "junk", status: 401, challenge: badTokenChallenge, asked: 1},
 		{
 			name: "preflight allowed", config: func(cfg *oauthz.Config) { cfg.AllowPreflight = true }, method: "OPTIONS", header: preflight,
 			status: 200, answer: "orders", ran: true,

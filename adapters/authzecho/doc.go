@@ -1,0 +1,37 @@
+// Package authzecho protects the routes of an echo v5 server with a [oauthz.Guard].
+//
+//	guard, err := oauthz.New(oauthz.Config{Introspector: introspector})
+//
+//	e := echo.New()
+//	orders := e.Group("/orders", authzecho.Protect(guard, oauthz.Require("orders:read")))
+//	orders.GET("/:id", show)
+//	orders.DELETE("/:id", cancel, authzecho.Protect(guard, oauthz.Require("orders:write")))
+//
+//	func show(c *echo.Context) error {
+//		token, _ := authzecho.TokenFrom(c)
+//		return c.String(http.StatusOK, "hello "+token.Subject)
+//	}
+//
+// # Rules of use
+//
+// Protect a group before its routes are added to it: echo gives a route the
+// middlewares that its group has at that time.
+//
+// A Guard in [echo.Echo.Use] or [echo.Echo.Pre] answers for every path, those
+// that have no route too. One in a group answers for every path below the prefix
+// of the group. Echo itself answers OPTIONS for a path that has a route, unless
+// the Guard is in Use or Pre.
+//
+// Put middlewares that write to every response (logger, CORS, Gzip, Recover)
+// before Protect, and those that act for a caller (rate limits by user, tenants)
+// after it.
+//
+// [oauthz.Decision] has the pattern of the route as echo writes it. In Pre, and
+// where there is no route, it is empty.
+//
+// A handler may keep the token, but neither [echo.Context] nor what it returns,
+// for echo uses it for another request.
+//
+// [Record] lists what every route requires, so that a test sees the one that was
+// forgotten.
+package authzecho

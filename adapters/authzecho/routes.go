@@ -1,0 +1,161 @@
+package authzecho
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v5"
+
+	"github.com/oauthz/oauthz"
+)
+
+// errUnseen is the Err of a route that was registered behind the back of the
+// Recorder.
+var errUnseen = errors.New("authzecho: the route was added to the router directly, not through Echo or a Group")
+
+// Recorder knows the routes of an Echo. It is for tests, and not safe for
+// concurrent use.
+type Recorder struct {
+	echo   *echo.Echo
+	routes map[routeKey]echo.Route
+}
+
+type routeKey struct{ method, path string }
+
+func keyOf(method, path string) routeKey {
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // as the router writes it
+	}
+	return routeKey{method, path}
+}
+
+// Record notes the routes that are registered with e from now on. It panics if
+// there are some already. A hook in [echo.Echo.OnAddRoute] is kept; one that is
+// set later must call the one that it finds.
+func Record(e *echo.Echo) *Recorder {
+	if e == nil {
+		panic("authzecho: Record: nil Echo")
+	}
+	if len(e.Router().Routes()) > 0 {
+		panic("authzecho: Record: there are routes already: call it right after echo.New")
+	}
+	r := &Recorder{echo: e, routes: map[routeKey]echo.Route{}}
+	earlier := e.OnAddRoute
+	e.OnAddRoute = func(route echo.Route) error {
+		if earlier != nil {
+			if err := earlier(route); err != nil {
+				return err
+			}
+		}
+		// The router has read the slice when it is done; whose it is may go on writing to it.
+		route.Middlewares = slices.Clone(route.Middlewares)
+		r.routes[keyOf(route.Method, route.Path)] = route
+		return nil
+	}
+	return r
+}
+
+// Routes returns every route, in the order of registration, with what the Guards
+// before its handler require: those of Pre, of Use, of groups and of the route.
+// No handler is run. The middlewares are, with a request that has no
+// credentials; one that answers it does not hide those behind it.
+//
+// A Guard inside a handler, which [echo.WrapHandler] makes of an [http.Handler],
+// is not seen. A handler for paths that have no route ([echo.Echo.RouteNotFound])
+// has the method "404". The answers of echo itself, 404 and 405, are no routes.
+func (r *Recorder) Routes() []oauthz.Route {
+	var routes []oauthz.Route
+	done := map[routeKey]bool{}
+	for _, info := range r.echo.Router().Routes() {
+		key := keyOf(info.Method, info.Path)
+		recorded, seen := r.routes[key]
+		if done[key] || seen && automatic(recorded) {
+			continue
+		}
+		done[key] = true
+		route := oauthz.Route{Method: info.Method, Pattern: key.path}
+		switch info.Method {
+		case echo.RouteAny:
+			route.Method = oauthz.AnyMethod
+		case echo.RouteNotFound:
+			route.Method = "404"
+		}
+		if !seen {
+			route.Err = errUnseen
+		}
+		info.Path = key.path
+		route.Requirements = r.requirements(info, recorded.Middlewares)
+		routes = append(routes, route)
+	}
+	return routes
+}
+
+// automatic says whether a group with middlewares made the route, so that they
+// are run where there is none.
+func automatic(route echo.Route) bool {
+	return route.Method == echo.RouteNotFound && route.Handler == nil
+}
+
+// requirements are those of all Guards on the way to a handler.
+func (r *Recorder) requirements(info echo.RouteInfo, middlewares []echo.MiddlewareFunc) []oauthz.Requirement {
+	return oauthz.Probe(probeRequest(info), 0, func(request *http.Request) {
+		c := r.echo.NewContext(request, sealed{http.Header{}})
+		walk(c, slices.Concat(r.echo.PreMiddlewares(), []echo.MiddlewareFunc{routed(info)}, r.echo.Middlewares(), middlewares))
+	})
+}
+
+// probeRequest is one that the route would be for.
+func probeRequest(info echo.RouteInfo) *http.Request {
+	request, err := http.NewRequest(http.MethodGet, "https://probe.invalid/", http.NoBody)
+	if err != nil {
+		panic(err) // they are constants
+	}
+	if info.Method != echo.RouteAny && info.Method != echo.RouteNotFound {
+		request.Method = info.Method
+	}
+	request.URL.Path, request.RequestURI, request.RemoteAddr = info.Path, info.Path, "192.0.2.1:49152"
+	return request
+}
+
+// routed stands where the router does, between the middlewares of Pre and those
+// of Use. Whatever became of the request, this is the route that it found.
+func routed(info echo.RouteInfo) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c *echo.Context) error {
+			values := make(echo.PathValues, len(info.Parameters))
+			for i, name := range info.Parameters {
+				values[i] = echo.PathValue{Name: name, Value: name}
+			}
+			c.InitializeRoute(&info, &values)
+			return next(c)
+		}
+	}
+}
+
+// walk runs the middlewares in their order, each around what is behind it. What
+// is behind one that does not call it is run after it.
+func walk(c *echo.Context, middlewares []echo.MiddlewareFunc) {
+	if len(middlewares) == 0 {
+		return
+	}
+	called := false
+	run(c, middlewares[0](func(c *echo.Context) error {
+		if !called { // it may try again
+			called = true
+			walk(c, middlewares[1:])
+		}
+		return nil
+	}))
+	if !called {
+		walk(c, middlewares[1:])
+	}
+}
+
+// run runs h to its end, however that comes about: a middleware may miss
+// something that a request has.
+func run(c *echo.Context, h echo.HandlerFunc) {
+	defer func() { _ = recover() }()
+	_ = h(c)
+}

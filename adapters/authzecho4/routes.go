@@ -1,0 +1,218 @@
+package authzecho4
+
+import (
+	"crypto/tls"
+	"errors"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/oauthz/oauthz"
+)
+
+// errAnswered is the Err of a route that the probe did not get to.
+var errAnswered = errors.New("authzecho4: a middleware of Pre or Use answered by itself, and hides those behind it: let it skip requests to probe.invalid")
+
+// Recorder knows the routes of an Echo. It is for tests, and not safe for
+// concurrent use.
+type Recorder struct {
+	echo   *echo.Echo
+	keys   []routeKey // in the order of registration
+	routes map[routeKey]route
+}
+
+type routeKey struct{ host, method, path string }
+
+// pattern has the host in front, as those of an [http.ServeMux] do.
+func (k routeKey) pattern() string { return k.host + k.path }
+
+type route struct {
+	middlewares []echo.MiddlewareFunc
+	automatic   bool // made by a group with middlewares, so that they are run where there is no route
+}
+
+// Record notes the routes that are registered with e from now on. It panics if
+// there are some already. A hook in [echo.Echo.OnAddRouteHandler] is kept; one
+// that is set later must call the one that it finds.
+func Record(e *echo.Echo) *Recorder {
+	if e == nil {
+		panic("authzecho4: Record: nil Echo")
+	}
+	if len(e.Routes()) > 0 || len(e.Routers()) > 0 {
+		panic("authzecho4: Record: there are routes already: call it right after echo.New")
+	}
+	r := &Recorder{echo: e, routes: map[routeKey]route{}}
+	earlier := e.OnAddRouteHandler
+	e.OnAddRouteHandler = func(host string, added echo.Route, handler echo.HandlerFunc, middlewares []echo.MiddlewareFunc) {
+		if earlier != nil {
+			earlier(host, added, handler, middlewares)
+		}
+		key := routeKey{host, added.Method, added.Path}
+		if _, ok := r.routes[key]; !ok {
+			r.keys = append(r.keys, key)
+		}
+		// Not a copy: for each request echo reads the slice anew, which may be the program's.
+		r.routes[key] = route{middlewares, added.Method == echo.RouteNotFound && same(handler, echo.NotFoundHandler)}
+	}
+	return r
+}
+
+func same(a, b echo.HandlerFunc) bool {
+	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
+}
+
+// Routes returns every route, in the order of registration, with what the Guards
+// before its handler require: those of Pre, of Use, of groups and of the route.
+// The pattern of one for a host ([echo.Echo.Host]) begins with it. No handler is
+// run. The middlewares are, with a request to probe.invalid, or to that host, that
+// has no credentials. One of a group or a route that answers it does not hide those
+// behind it. One of Pre or Use does, and the Err of the routes says so.
+//
+// A Guard inside a handler, which [echo.WrapHandler] makes of an [http.Handler],
+// is not seen. A route for all methods ([echo.Echo.Any]) is one, if what it
+// requires is the same for each. A handler for paths that have no route
+// ([echo.Echo.RouteNotFound]) has the method "404". The answers of echo itself,
+// 404 and 405, are no routes.
+//
+// It adds to e a middleware that does nothing afterwards.
+func (r *Recorder) Routes() []oauthz.Route {
+	// The middlewares of Pre and Use can be reached only through ServeHTTP, at
+	// whose end is the handler. So there is one more, the innermost, that in a
+	// probe goes on with those of the route, and to no handler. It does not look
+	// for marks on the request, since a middleware may have made another.
+	var behind func(echo.Context)
+	r.echo.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if behind == nil {
+				return next(c)
+			}
+			behind(c)
+			return nil
+		}
+	})
+	var routes []oauthz.Route
+	for _, key := range r.keys {
+		if r.routes[key].automatic {
+			continue
+		}
+		routes = append(routes, r.probe(key, &behind))
+	}
+	return collapse(routes)
+}
+
+// probe finds out what the Guards on the way to a handler require. It sets behind
+// to what is behind the middlewares of Pre and Use.
+func (r *Recorder) probe(key routeKey, behind *func(echo.Context)) oauthz.Route {
+	found := oauthz.Route{Method: key.method, Pattern: key.pattern()}
+	if key.method == echo.RouteNotFound {
+		found.Method = "404"
+	}
+	middlewares := r.routes[key].middlewares
+	found.Requirements = oauthz.Probe(probeRequest(key), 0, func(request *http.Request) {
+		reached := false
+		*behind = func(c echo.Context) {
+			if !reached { // somebody may try again
+				reached = true
+				walk(c, middlewares)
+			}
+		}
+		defer func() { *behind = nil }()
+		r.serve(request)
+		if !reached {
+			found.Err = errAnswered
+			walk(r.echo.NewContext(request, sealed{http.Header{}}), middlewares)
+		}
+	})
+	return found
+}
+
+// serve serves a probe. What becomes of it is no concern of the error handler.
+func (r *Recorder) serve(request *http.Request) {
+	handler := r.echo.HTTPErrorHandler
+	r.echo.HTTPErrorHandler = func(error, echo.Context) {}
+	defer func() {
+		r.echo.HTTPErrorHandler = handler
+		_ = recover() // a middleware may miss something that a request has
+	}()
+	r.echo.ServeHTTP(sealed{http.Header{}}, request)
+}
+
+// probeRequest is one that the route is for.
+func probeRequest(key routeKey) *http.Request {
+	request, err := http.NewRequest(http.MethodGet, "https://probe.invalid/", http.NoBody)
+	if err != nil {
+		panic(err) // they are constants
+	}
+	if key.host != "" {
+		request.Host = key.host
+	}
+	if key.method != echo.RouteNotFound {
+		request.Method = key.method
+	}
+	request.URL.Path = strings.ReplaceAll(key.path, `\:`, ":")
+	request.RequestURI, request.RemoteAddr = request.URL.Path, "192.0.2.1:49152"
+	request.TLS = &tls.ConnectionState{} // HTTPSRedirect in Pre would answer
+	return request
+}
+
+// walk runs the middlewares in their order, each around what is behind it. What
+// is behind one that does not call it is run after it.
+func walk(c echo.Context, middlewares []echo.MiddlewareFunc) {
+	if len(middlewares) == 0 {
+		return
+	}
+	called := false
+	run(c, middlewares[0](func(c echo.Context) error {
+		if !called { // it may try again
+			called = true
+			walk(c, middlewares[1:])
+		}
+		return nil
+	}))
+	if !called {
+		walk(c, middlewares[1:])
+	}
+}
+
+// run runs h to its end, however that comes about: a middleware may miss
+// something that a request has.
+func run(c echo.Context, h echo.HandlerFunc) {
+	defer func() { _ = recover() }()
+	_ = h(c)
+}
+
+// collapse makes one route of those that [echo.Echo.Any] registers, where they
+// require the same.
+func collapse(routes []oauthz.Route) []oauthz.Route {
+	var methods []string
+	for _, any := range echo.New().Any("/", echo.NotFoundHandler) {
+		methods = append(methods, any.Method)
+	}
+	alike := map[string][]oauthz.Route{} // by pattern: those that are like the first
+	for _, r := range routes {
+		if group := alike[r.Pattern]; slices.Contains(methods, r.Method) && (len(group) == 0 || equal(group[0], r)) {
+			alike[r.Pattern] = append(group, r)
+		}
+	}
+	var out []oauthz.Route
+	for _, r := range routes {
+		group := alike[r.Pattern]
+		switch {
+		case len(group) < len(methods) || !slices.Contains(methods, r.Method):
+			out = append(out, r)
+		case r.Method == group[0].Method:
+			r.Method = oauthz.AnyMethod
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func equal(a, b oauthz.Route) bool {
+	return a.Err == b.Err && slices.EqualFunc(a.Requirements, b.Requirements, func(a, b oauthz.Requirement) bool {
+		return a.String() == b.String()
+	})
+}

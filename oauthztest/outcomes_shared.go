@@ -1,0 +1,247 @@
+package oauthztest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/oauthz/oauthz"
+)
+
+// outcomesPatience bounds every wait: it only passes when something is broken.
+const outcomesPatience = 20 * time.Second
+
+// shared is a Guard whose introspector gives every caller the same tokens, as a cache does: alice's and bob's, by their names.
+func shared(t *testing.T) *oauthz.Guard {
+	t.Helper()
+	tokens := map[string]*oauthz.Token{}
+	for _, name := range []string{"alice", "bob"} {
+		tokens[name] = Token(Claims{"sub": name, "scope": "orders:read " + name})
+	}
+	guard, err := oauthz.New(oauthz.Config{Introspector: oauthz.IntrospectorFunc(func(_ context.Context, token string) (*oauthz.Token, error) {
+		if t, ok := tokens[token]; ok {
+			return t, nil
+		}
+		return nil, oauthz.ErrInvalidToken
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return guard
+}
+
+// runUsers has two users alternate in 10,000 requests, 50 at a time. Each handler gets its own user, may do as it likes with
+// the token, and may keep it after the request.
+func runUsers(t *testing.T, build Build) {
+	const clients, requests = 50, 200
+	var kept sync.WaitGroup
+	read := oauthz.Require("orders:read")
+	h := build(shared(t), func(w http.ResponseWriter, r *http.Request) {
+		token, _ := oauthz.TokenFrom(r.Context())
+		user := r.Header.Get("X-Expect")
+		if token == nil || token.Subject != user || token.Scopes.String() != "orders:read "+user {
+			w.WriteHeader(http.StatusConflict)
+			return
+		}
+		kept.Go(func() {
+			if token.Subject != user {
+				t.Error("the token of another user after the request")
+			}
+			token.Subject, token.Scopes[0] = "mallory", "all"
+		})
+		_, _ = io.WriteString(w, user)
+	}, read, read)
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			for i := range requests {
+				user := []string{"alice", "bob"}[i%2]
+				if code, body := ask(h, http.MethodGet, "Bearer "+user, http.Header{"X-Expect": {user}}); code != http.StatusOK || body != user {
+					t.Errorf("%s got %d %q", user, code, body)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	kept.Wait()
+}
+
+func ask(h http.Handler, method, authorization string, header http.Header) (code int, body string) {
+	r := httptest.NewRequest(method, "/orders", nil)
+	for name, values := range header {
+		r.Header[name] = values
+	}
+	if authorization != "" {
+		r.Header.Set("Authorization", authorization)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Code, w.Body.String()
+}
+
+// runMethods: no method passes without a token, and every one with it.
+func runMethods(t *testing.T, build Build) {
+	ran := 0
+	h := build(shared(t), func(http.ResponseWriter, *http.Request) { ran++ }, oauthz.Require())
+	methods := []string{
+		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodOptions, http.MethodTrace, http.MethodConnect,
+	}
+	for i, method := range methods {
+		code, _ := ask(h, method, "", nil)
+		equal(t, method+" without a token", code, http.StatusUnauthorized)
+		code, _ = ask(h, method, "Bearer alice", nil)
+		equal(t, method, code, http.StatusOK)
+		equal(t, method+": handlers run", ran, i+1)
+	}
+}
+
+// runHTTP10 asks as a client of HTTP/1.0 does.
+func runHTTP10(t *testing.T, build Build) {
+	server := httptest.NewServer(build(shared(t), func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "orders") }, oauthz.Require()))
+	defer server.Close()
+	for header, want := range map[string]string{
+		"Authorization: Bearer alice\r\n": "200 orders",
+		"authorization: bearer alice\r\n": "200 orders",
+		"":                                "401 {}",
+		"Authorization: Bearer alice\r\nauthorization: Bearer alice\r\n": "400 " + badRequest,
+	} {
+		connection, reader := dial(t, server)
+		_, err := io.WriteString(connection, "GET /orders HTTP/1.0\r\n"+header+"\r\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, fmt.Sprintf("%q", header), answerOf(t, reader), want)
+	}
+}
+
+func dial(t *testing.T, server *httptest.Server) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	connection, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = connection.Close() })
+	if err := connection.SetDeadline(time.Now().Add(outcomesPatience)); err != nil {
+		t.Fatal(err)
+	}
+	return connection, bufio.NewReader(connection)
+}
+
+// answerOf is the status and the body of the next answer.
+func answerOf(t *testing.T, reader *bufio.Reader) string {
+	t.Helper()
+	answer, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err = errors.Join(err, answer.Body.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(answer.StatusCode, " ", string(body))
+}
+
+// runHTTP2: two fields are two fields in HTTP/2 as well.
+func runHTTP2(t *testing.T, build Build) {
+	server := httptest.NewUnstartedServer(build(shared(t), func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }, oauthz.Require()))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	for _, tt := range []struct {
+		fields []string
+		want   string
+	}{
+		{fields: []string{"Bearer alice"}, want: "200 HTTP/2.0"},
+		{want: "401 {}"},
+		{fields: []string{"Bearer alice", "Bearer alice"}, want: "400 " + badRequest},
+		{fields: []string{"Bearer mallory"}, want: "401 " + badToken},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/orders", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tt.fields != nil {
+			r.Header["Authorization"] = tt.fields
+		}
+		answer, err := server.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		if err = errors.Join(err, answer.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, fmt.Sprint(tt.fields), fmt.Sprint(answer.StatusCode, " ", string(body)), tt.want)
+	}
+}
+
+// runUpgrade: a handler may take over the connection, once the request is allowed, and not before.
+func runUpgrade(t *testing.T, build Build) {
+	taken := make(chan struct{}, 1)
+	server := httptest.NewServer(build(shared(t), func(w http.ResponseWriter, _ *http.Request) {
+		taken <- struct{}{}
+		connection, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.WriteString(connection, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhello\n")
+		_ = connection.Close()
+	}, oauthz.Require()))
+	defer server.Close()
+	const request = "GET /orders HTTP/1.1\r\nHost: api\r\nConnection: Upgrade\r\nUpgrade: echo\r\n"
+	connection, reader := dial(t, server)
+	_, _ = io.WriteString(connection, request+"\r\n")
+	equal(t, "without a token", answerOf(t, reader), "401 {}")
+	equal(t, "connections taken over", len(taken), 0)
+
+	connection, reader = dial(t, server)
+	_, _ = io.WriteString(connection, request+"Authorization: Bearer alice\r\n\r\n")
+	all, err := io.ReadAll(reader)
+	if err != nil || !strings.HasPrefix(string(all), "HTTP/1.1 101 ") || !strings.HasSuffix(string(all), "\r\n\r\nhello\n") {
+		t.Errorf("with a token: %v %q", err, all)
+	}
+}
+
+// runStream: what a handler flushes arrives while it still runs.
+func runStream(t *testing.T, build Build) {
+	seen := make(chan struct{})
+	server := httptest.NewServer(build(shared(t), func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "first\n")
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			t.Error(err)
+			return
+		}
+		select {
+		case <-seen:
+		case <-r.Context().Done():
+			t.Error("the client is gone")
+		}
+		_, _ = io.WriteString(w, "second\n")
+	}, oauthz.Require()))
+	defer server.Close()
+	connection, reader := dial(t, server)
+	_, _ = io.WriteString(connection, "GET /orders HTTP/1.0\r\nAuthorization: Bearer alice\r\n\r\n")
+	for line := ""; line != "first\n"; {
+		var err error
+		if line, err = reader.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(seen)
+	rest, err := io.ReadAll(reader)
+	if err != nil || string(rest) != "second\n" {
+		t.Errorf("%v %q", err, rest)
+	}
+}
