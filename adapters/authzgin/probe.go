@@ -3,9 +3,8 @@ package authzgin
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"runtime"
-	"sync/atomic"
+	"sync"
 
 	"github.com/gin-gonic/gin"
 
@@ -15,22 +14,21 @@ import (
 // probeKey is the key of a probe in c.Keys, which no real request has.
 type probeKey struct{}
 
-// probe is a request that asks the Guards of a route. It is in the context of the request, and in c.Keys: middleware may
-// give the request another context, where a Guard would take it for a real one and, if the route is public, let it through
-// to the handler.
+// probe is a request that asks the Guards of a route. It is in the context of the request, where the Recorder looks for
+// it, and from there on in c.Keys, where Guards do: middleware may give the request another context, in which a Guard would
+// take it for a real one and, if the route is public, let it through to the handler.
 type probe struct {
-	route   gin.RouteInfo
-	request *http.Request // with the context that asks
+	route gin.RouteInfo
 
 	entered  bool // the chain of the route
 	strayed  bool // into another one
-	last     bool // Protect is
 	guards   int  // that stand in the chain
-	asked    atomic.Int64
-	wrapped  atomic.Bool // a Guard that does not stand there itself
+	last     bool // one of them is the last of it
 	panicked any
 
-	met []oauthz.Requirement
+	mu      sync.Mutex // a middleware may go on in another goroutine
+	met     []oauthz.Requirement
+	wrapped bool // one of them is of a Guard that does not stand in the chain itself
 }
 
 // enter runs the chain of the route up to the last Guard. It counts them first, by their name, protect.
@@ -47,22 +45,20 @@ func (p *probe) enter(c *gin.Context, protect string) {
 			p.guards++
 		}
 	}
-	if p.guards == 0 || p.last {
-		return // what runs before a Guard that is the last may well be the handler
-	}
-	p.met = oauthz.Probe(c.Request, p.guards, func(r *http.Request) {
-		c.Request, p.request = r, r
+	if p.guards > 0 && !p.last { // what runs before a Guard that is the last may well be the handler
 		c.Next()
-	})
+	}
 }
 
-// ask asks a Guard, which refuses if it is the last.
+// ask asks a Guard. The last one lets nothing through.
 func (p *probe) ask(c *gin.Context, g *protection) {
-	p.asked.Add(1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.met = append(p.met, g.req)
 	if caller(2) != "github.com/gin-gonic/gin.(*Context).Next" {
-		p.wrapped.Store(true) // and has been counted in the place of another
+		p.wrapped = true // and is counted in the place of another
 	}
-	if _, err := g.guard.AuthorizeRoute(p.request, g.req, ""); err != nil {
+	if len(p.met) >= p.guards {
 		c.Abort()
 	}
 }
@@ -84,11 +80,11 @@ func (p *probe) err() error {
 		return errors.New("authzgin: route: another route, or none, answers a request whose path is this pattern")
 	case !p.entered:
 		return errors.New("authzgin: route: not seen by the Recorder: its group is older, or gin redirects a request whose path is this pattern")
-	case p.guards > 0 && p.last:
+	case p.last:
 		return errors.New("authzgin: route: Protect is the last of its chain: the handler belongs behind it")
-	case p.wrapped.Load():
+	case p.wrapped:
 		return errors.New("authzgin: route: what Protect returned is called by another function: it belongs into the chain itself")
-	case p.asked.Load() < int64(p.guards):
+	case len(p.met) < p.guards:
 		return errors.New("authzgin: route: a middleware answered, and hid the Guards behind it")
 	default:
 		return nil

@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
-	"sync"
 
 	"github.com/gin-gonic/gin"
 
@@ -18,8 +17,6 @@ import (
 type Recorder struct {
 	engine  *gin.Engine
 	protect string // what gin calls the handlers that Protect makes
-
-	mu sync.Mutex // one probe at a time
 }
 
 // Record makes a Recorder of engine, by putting a middleware before all others. So it must be called before anything is
@@ -48,10 +45,9 @@ func nameOf(h gin.HandlerFunc) string {
 //
 // No handler runs, but middleware does, up to the last Guard of a chain, with a request that has the pattern as its path
 // and no headers. What answers that by itself, as basic authentication does, hides the Guards behind it: the Err of the
-// route says so. What Protect returns is only seen in the chain itself, not if another function calls it.
+// route says so. What Protect returns is only seen in the chain itself, not if another function calls it, and a handler that
+// stands before a Guard of its chain is taken for middleware.
 func (r *Recorder) Routes() []oauthz.Route {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.serve(&probe{route: gin.RouteInfo{Path: "/"}}) // at its first request, here one without a method, gin rewrites escaped patterns
 	var routes []oauthz.Route
 	for _, info := range r.engine.Routes() {
@@ -62,7 +58,8 @@ func (r *Recorder) Routes() []oauthz.Route {
 	return foldAny(routes)
 }
 
-// serve sends p through the engine. A chain without a Recorder, of a group that is older, is stopped by its first Guard.
+// serve sends p through the engine. Guards that do not see p in c.Keys refuse, because of oauthz.Probe: those of a group that
+// is older than the Recorder, and those behind a middleware that throws away the keys.
 func (r *Recorder) serve(p *probe) {
 	defer func() { p.panicked = recover() }()
 	path := p.route.Path

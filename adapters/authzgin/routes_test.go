@@ -240,6 +240,18 @@ func TestGroupBeforeRecord(t *testing.T) {
 	assert.EqualError(t, routes[0].Err, "authzgin: route: not seen by the Recorder: its group is older, or gin redirects a request whose path is this pattern")
 }
 
+// What answers for missing routes is no route, and does not run either, if it is older than the Recorder.
+func TestNoRouteBeforeRecord(t *testing.T) {
+	t.Parallel()
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	engine.NoRoute(forbidden(t))
+	engine.NoMethod(forbidden(t))
+	recorder := authzgin.Record(engine)
+	engine.GET("/a", authzgin.Protect(newGuard(t, oauthz.Config{}), read), forbidden(t))
+	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/a", Requirements: []oauthz.Requirement{read}}}, recorder.Routes())
+}
+
 func TestRecordPanics(t *testing.T) {
 	t.Parallel()
 	assertPanics(t, "authzgin: Record: nil Engine", func() { authzgin.Record(nil) })
