@@ -43,11 +43,11 @@ type walker struct {
 func (w *walker) walk(r chi.Routes, prefix string, outer chi.Middlewares) {
 	routes := r.Routes()
 	if len(routes) == 0 {
-		return
+		return // and leave r alone: With would be the end of Use
 	}
 	outer = slices.Concat(outer, used(r))
 	for _, route := range routes {
-		pattern, handlers := joined(prefix, route.Pattern), route.Handlers
+		pattern, handlers := strings.TrimSuffix(prefix, "/*")+route.Pattern, route.Handlers
 		every, ok := handlers["*"]
 		switch {
 		case ok && route.SubRoutes != nil:
@@ -87,15 +87,6 @@ func used(r chi.Routes) chi.Middlewares {
 		return nil
 	}
 	return r.Middlewares()
-}
-
-// joined is the pattern of a route below a mounted router, as chi writes it.
-func joined(prefix, pattern string) string {
-	pattern = prefix + pattern
-	for strings.Contains(pattern, "/*/") {
-		pattern = strings.ReplaceAll(pattern, "/*/", "/")
-	}
-	return pattern
 }
 
 // unchained takes apart what With and chi.Chain have put together.

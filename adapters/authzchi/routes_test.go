@@ -169,6 +169,16 @@ func TestTreesThatMislead(t *testing.T) {
 	}
 }
 
+// A router that is asked before it has routes can still be given middleware.
+func TestEmptyRouter(t *testing.T) {
+	t.Parallel()
+	router := chi.NewRouter()
+	assert.Empty(t, authzchi.Routes(router))
+	router.Use(authzchi.Protect(newGuard(t, oauthz.Config{}), read))
+	router.Get("/a", forbidden(t))
+	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/a", Requirements: []oauthz.Requirement{read}}}, authzchi.Routes(router))
+}
+
 // What is served to callers without a token is what the table says.
 func TestTableIsTrue(t *testing.T) {
 	t.Parallel()

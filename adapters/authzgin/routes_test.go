@@ -143,6 +143,8 @@ func TestRoutesThatFail(t *testing.T) {
 			[]string{"GET /a" + unknown + "Protect is the last of its chain: the handler belongs behind it"}},
 		{"handler between Guards", func(e *gin.Engine) { e.Group("/a", protect).GET("/b", handler, protect) },
 			[]string{"GET /a/b" + unknown + "Protect is the last of its chain: the handler belongs behind it"}},
+		{"Guard alone, any method", func(e *gin.Engine) { e.Any("/a", protect) },
+			[]string{"* /a" + unknown + "Protect is the last of its chain: the handler belongs behind it"}},
 		{"Guard alone", func(e *gin.Engine) { e.GET("/a", protect) },
 			[]string{"GET /a" + unknown + "Protect is the last of its chain: the handler belongs behind it"}},
 		{"basic authentication", func(e *gin.Engine) { e.GET("/a", protect, gin.BasicAuth(gin.Accounts{"u": "p"}), protect, handler) },
@@ -160,6 +162,14 @@ func TestRoutesThatFail(t *testing.T) {
 			}, protect, handler)
 			e.GET("/b", protect, handler)
 		}, []string{"GET /a" + unknown + "another route, or none, answers a request whose path is this pattern"}},
+		{"a middleware that starts again", func(e *gin.Engine) {
+			e.GET("/a", func(c *gin.Context) {
+				if c.GetHeader("X-Again") == "" {
+					c.Request.Header.Set("X-Again", "1")
+					e.HandleContext(c)
+				}
+			}, protect, handler)
+		}, []string{"GET /a" + unknown + "another route, or none, answers a request whose path is this pattern"}},
 		{"a pattern that no request can have", func(e *gin.Engine) {
 			e.UseEscapedPath = true
 			e.NoRoute(handler)
@@ -173,6 +183,57 @@ func TestRoutesThatFail(t *testing.T) {
 			assert.Equal(t, tt.want, fake.messages)
 		})
 	}
+}
+
+// The nine methods of Any are one route, if they require the same.
+func TestAnyMethod(t *testing.T) {
+	t.Parallel()
+	guard, handler := newGuard(t, oauthz.Config{}), forbidden(t)
+	protect, write := authzgin.Protect(guard, read), authzgin.Protect(guard, oauthz.Require("orders:write"))
+	eight := []string{"POST", "PUT", "PATCH", "HEAD", "OPTIONS", "DELETE", "CONNECT", "TRACE"}
+	for _, tt := range []struct {
+		name     string
+		register func(*gin.Engine)
+		want     []string
+	}{
+		{"Any", func(e *gin.Engine) { e.Any("/a", protect, handler) }, []string{"* /a"}},
+		{"one by one", func(e *gin.Engine) {
+			e.Match(eight, "/a", protect, handler)
+			e.GET("/a", protect, handler)
+		}, []string{"* /a"}},
+		{"Any, and one more", func(e *gin.Engine) {
+			e.Any("/a", protect, handler)
+			e.Handle("PROPFIND", "/a", protect, handler)
+		}, []string{"* /a", "PROPFIND /a"}},
+		{"another requirement", func(e *gin.Engine) {
+			e.Match(eight[2:], "/a", protect, handler)
+			e.Match(append([]string{"GET"}, eight[:2]...), "/a", write, handler)
+		}, []string{"PATCH /a", "HEAD /a", "OPTIONS /a", "DELETE /a", "CONNECT /a", "TRACE /a", "GET /a", "POST /a", "PUT /a"}},
+		{"another pattern", func(e *gin.Engine) {
+			e.Match(eight, "/a", protect, handler)
+			e.GET("/b", protect, handler)
+		}, []string{"POST /a", "PUT /a", "PATCH /a", "HEAD /a", "OPTIONS /a", "DELETE /a", "CONNECT /a", "TRACE /a", "GET /b"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var got []string
+			for _, route := range routesOf(tt.register) {
+				require.NoError(t, route.Err)
+				got = append(got, route.Method+" "+route.Pattern)
+			}
+			assert.Equal(t, tt.want, got)
+		})
+	}
+}
+
+// What Use puts into an engine before it is recorded is seen as well.
+func TestUseBeforeRecord(t *testing.T) {
+	t.Parallel()
+	guard, engine := newGuard(t, oauthz.Config{}), gin.New()
+	engine.Use(authzgin.Protect(guard, oauthz.Require()))
+	recorder := authzgin.Record(engine)
+	engine.GET("/a", authzgin.Protect(guard, read), forbidden(t))
+	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/a", Requirements: []oauthz.Requirement{oauthz.Require(), read}}}, recorder.Routes())
 }
 
 // Whatever middleware does with its context, no handler runs, and what the Guards require is known.
