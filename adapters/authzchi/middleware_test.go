@@ -127,6 +127,7 @@ func TestGuardForSomeMethods(t *testing.T) {
 	writes := func(next http.Handler) http.Handler {
 		protected := authzchi.Protect(guard, oauthz.Require("orders:write"))(next)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			assert.NotEqual(t, oauthz.AnyMethod, r.Method, "no request has this method")
 			if r.Method == http.MethodPost {
 				protected.ServeHTTP(w, r)
 				return

@@ -45,8 +45,8 @@ func nameOf(h gin.HandlerFunc) string {
 //
 // No handler runs, but middleware does, up to the last Guard of a chain, with a request that has the pattern as its path
 // and no headers. What answers that by itself, as basic authentication does, hides the Guards behind it: the Err of the
-// route says so. What Protect returns is only seen in the chain itself, not if another function calls it, and a handler that
-// stands before a Guard of its chain is taken for middleware.
+// route says so. What Protect returns is only seen in the chain itself, not if another function calls it, nor are the Guards
+// of a net/http handler that gin.WrapH took. A handler that stands before a Guard of its chain is taken for middleware.
 func (r *Recorder) Routes() []oauthz.Route {
 	r.serve(&probe{route: gin.RouteInfo{Path: "/"}}) // at its first request, here one without a method, gin rewrites escaped patterns
 	var routes []oauthz.Route
