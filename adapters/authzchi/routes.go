@@ -20,7 +20,8 @@ import (
 // and no headers. What answers that by itself, as basic authentication does, hides no Guard that is behind it.
 //
 // A route for every method is one route, of [oauthz.AnyMethod]; methods of which something else is required are listed
-// beside it. So is a mounted handler that is no router, whose own Guards are not seen: r.With(Protect(…)).Mount shows them.
+// beside it. A mounted handler that is no router is one route as well, and Guards of its own are not seen: write
+// r.With(Protect(…)).Mount instead of r.Mount of what Protect made.
 func Routes(r chi.Routes) []oauthz.Route {
 	w := walker{root: r}
 	w.walk(r, "", nil)
