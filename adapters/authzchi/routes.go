@@ -20,7 +20,8 @@ import (
 // and no headers. What answers that by itself, as basic authentication does, hides no Guard that is behind it.
 //
 // A route for every method is one route, of [oauthz.AnyMethod]; methods of which something else is required are listed
-// beside it. So is a mounted handler that is no router, whose own Guards are not seen: r.With(Protect(…)).Mount shows them.
+// beside it. A mounted handler that is no router is one route as well, and Guards of its own are not seen: write
+// r.With(Protect(…)).Mount instead of r.Mount of what Protect made.
 func Routes(r chi.Routes) []oauthz.Route {
 	w := walker{root: r}
 	w.walk(r, "", nil)
@@ -43,11 +44,11 @@ type walker struct {
 func (w *walker) walk(r chi.Routes, prefix string, outer chi.Middlewares) {
 	routes := r.Routes()
 	if len(routes) == 0 {
-		return
+		return // and leave r alone: With would be the end of Use
 	}
 	outer = slices.Concat(outer, used(r))
 	for _, route := range routes {
-		pattern, handlers := joined(prefix, route.Pattern), route.Handlers
+		pattern, handlers := strings.TrimSuffix(prefix, "/*")+route.Pattern, route.Handlers
 		every, ok := handlers["*"]
 		switch {
 		case ok && route.SubRoutes != nil:
@@ -87,15 +88,6 @@ func used(r chi.Routes) chi.Middlewares {
 		return nil
 	}
 	return r.Middlewares()
-}
-
-// joined is the pattern of a route below a mounted router, as chi writes it.
-func joined(prefix, pattern string) string {
-	pattern = prefix + pattern
-	for strings.Contains(pattern, "/*/") {
-		pattern = strings.ReplaceAll(pattern, "/*/", "/")
-	}
-	return pattern
 }
 
 // unchained takes apart what With and chi.Chain have put together.

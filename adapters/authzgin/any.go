@@ -1,6 +1,7 @@
 package authzgin
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -18,7 +19,7 @@ func anyMethods() []string {
 // foldAny makes one route of the nine that Any registers, where they require the same.
 func foldAny(routes []oauthz.Route) []oauthz.Route {
 	like := func(a, b oauthz.Route) bool {
-		return a.Pattern == b.Pattern && a.Err == nil && b.Err == nil && slices.EqualFunc(a.Requirements, b.Requirements, alike)
+		return a.Pattern == b.Pattern && fmt.Sprint(a.Err) == fmt.Sprint(b.Err) && slices.EqualFunc(a.Requirements, b.Requirements, alike)
 	}
 	methods := anyMethods()
 	var folded []oauthz.Route

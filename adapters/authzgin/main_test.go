@@ -1,6 +1,7 @@
 package authzgin_test
 
 import (
+	"io"
 	"testing"
 
 	"github.com/gin-gonic/gin"
@@ -8,5 +9,6 @@ import (
 
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.TestMode) // no noise
+	gin.DefaultWriter, gin.DefaultErrorWriter = io.Discard, io.Discard
 	m.Run()
 }

@@ -2,15 +2,11 @@ package authzgin
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"reflect"
 	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"github.com/gin-gonic/gin"
 
@@ -21,8 +17,6 @@ import (
 type Recorder struct {
 	engine  *gin.Engine
 	protect string // what gin calls the handlers that Protect makes
-
-	mu sync.Mutex // one probe at a time
 }
 
 // Record makes a Recorder of engine, by putting a middleware before all others. So it must be called before anything is
@@ -51,12 +45,10 @@ func nameOf(h gin.HandlerFunc) string {
 //
 // No handler runs, but middleware does, up to the last Guard of a chain, with a request that has the pattern as its path
 // and no headers. What answers that by itself, as basic authentication does, hides the Guards behind it: the Err of the
-// route says so. What Protect returns is only seen in the chain itself, not if another function calls it.
+// route says so. What Protect returns is only seen in the chain itself, not if another function calls it, nor are the Guards
+// of a net/http handler that gin.WrapH took. A handler that stands before a Guard of its chain is taken for middleware.
 func (r *Recorder) Routes() []oauthz.Route {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	// The first request has gin take the escapes out of its patterns.
-	r.serve(&probe{route: gin.RouteInfo{Method: http.MethodOptions, Path: "*"}})
+	r.serve(&probe{route: gin.RouteInfo{Path: "/"}}) // at its first request, here one without a method, gin rewrites escaped patterns
 	var routes []oauthz.Route
 	for _, info := range r.engine.Routes() {
 		p := &probe{route: info}
@@ -66,7 +58,8 @@ func (r *Recorder) Routes() []oauthz.Route {
 	return foldAny(routes)
 }
 
-// serve sends p through the engine.
+// serve sends p through the engine. Guards that do not see p in c.Keys refuse, because of oauthz.Probe: those of a group that
+// is older than the Recorder, and those behind a middleware that throws away the keys.
 func (r *Recorder) serve(p *probe) {
 	defer func() { p.panicked = recover() }()
 	path := p.route.Path
@@ -75,7 +68,9 @@ func (r *Recorder) serve(p *probe) {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{}, Body: http.NoBody, Host: "example.com", RemoteAddr: "192.0.2.1:1234",
 	}
-	r.engine.ServeHTTP(discard{http.Header{}}, request.WithContext(context.WithValue(context.Background(), r, p)))
+	oauthz.Probe(request.WithContext(context.WithValue(context.Background(), r, p)), 1, func(request *http.Request) {
+		r.engine.ServeHTTP(discard{http.Header{}}, request)
+	})
 }
 
 // watch stands before all other handlers of the engine.
@@ -85,73 +80,7 @@ func (r *Recorder) watch(c *gin.Context) {
 		return // a request of somebody
 	}
 	defer c.Abort() // whatever happens below, no more of this chain may run
-	names := c.HandlerNames()
-	for _, name := range names {
-		if name == r.protect {
-			p.guards++
-		}
-	}
-	p.last = names[len(names)-1] == r.protect
-	p.enter(c)
-}
-
-type probeKey struct{}
-
-// probe is one request that asks the Guards of a route. It is in the context of the request, and in c.Keys: middleware
-// may give the request another context, where a Guard would take it for a real one and let it through to the handler, if
-// the route is public.
-type probe struct {
-	route gin.RouteInfo
-
-	entered, strayed, last bool
-	guards                 int // in the chain
-	panicked               any
-	request                *http.Request
-	reached                atomic.Int64 // Guards that were asked
-	met                    []oauthz.Requirement
-}
-
-// enter runs the rest of the chain, up to the last Guard.
-func (p *probe) enter(c *gin.Context) {
-	c.Set(probeKey{}, p)
-	if p.entered || c.FullPath() != p.route.Path {
-		p.strayed = true
-		return
-	}
-	p.entered = true
-	if p.guards == 0 || p.last {
-		return
-	}
-	p.met = oauthz.Probe(c.Request, p.guards, func(r *http.Request) {
-		c.Request, p.request = r, r
-		c.Next()
-	})
-}
-
-// ask asks one Guard.
-func (p *probe) ask(c *gin.Context, g *protection) {
-	p.reached.Add(1)
-	if _, err := g.guard.AuthorizeRoute(p.request, g.req, ""); err != nil {
-		c.Abort()
-	}
-}
-
-// err says why p does not know all.
-func (p *probe) err() error {
-	switch {
-	case p.panicked != nil:
-		return fmt.Errorf("authzgin: route: a middleware before the last Guard panicked: %v", p.panicked)
-	case p.strayed:
-		return errors.New("authzgin: route: a request whose path is the pattern goes to another route")
-	case !p.entered:
-		return errors.New("authzgin: route: a request whose path is the pattern does not come to it, or its group is older than the Recorder")
-	case p.last:
-		return errors.New("authzgin: route: Protect stands last, so that no handler is behind it")
-	case int(p.reached.Load()) < p.guards:
-		return errors.New("authzgin: route: a middleware answered in the place of a Guard behind it")
-	default:
-		return nil
-	}
+	p.enter(c, r.protect)
 }
 
 // discard is a ResponseWriter for nobody.
