@@ -101,12 +101,13 @@ const (
 	headHeight = 56
 )
 
-// The colours come with the reader's theme; the background is painted too, so that text never stands on somebody else's.
+// The colours come with the reader's theme; the background is painted too, so that text never stands on somebody else's, and
+// around text once more, over the lines of the axis.
 const chartStyle = `
-text{font:12px system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif;fill:#1f2328}
+text{font:12px system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif;fill:#1f2328;stroke:#ffffff;stroke-width:3px;paint-order:stroke}
 .t{font-size:14px;font-weight:600}.g{font-weight:600}.s{font-size:11px;fill:#59636e}
 .paper{fill:#ffffff;stroke:#d1d9e0}.axis{stroke:#d1d9e0}.peer{fill:#9aa4af}.ours{fill:#0969da}
-@media(prefers-color-scheme:dark){text{fill:#f0f6fc}.s{fill:#9198a1}.paper{fill:#0d1117;stroke:#3d444d}.axis{stroke:#3d444d}.peer{fill:#656c76}.ours{fill:#4493f8}}
+@media(prefers-color-scheme:dark){text{fill:#f0f6fc;stroke:#0d1117}.s{fill:#9198a1}.paper{fill:#0d1117;stroke:#3d444d}.axis{stroke:#3d444d}.peer{fill:#656c76}.ours{fill:#4493f8}}
 `
 
 // WriteSVG draws the chart.
@@ -144,7 +145,7 @@ func drawStrip(b *strings.Builder, s Strip, y int, length float64) {
 		class = "ours"
 	}
 	if s.Note != "" {
-		text += "  " + s.Note
+		text += ", " + s.Note
 	}
 	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="end">%s</text>`, barLeft-8, y+13, escape(s.Label))
 	fmt.Fprintf(b, `<rect class="%s" x="%d" y="%d" width="%.1f" height="%d" rx="2"/>`, class, barLeft, y+2, length, lineHeight-5)

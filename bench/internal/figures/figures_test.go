@@ -219,7 +219,7 @@ func TestWriteSVG(t *testing.T) {
 	require.NoError(t, figures.WriteSVG(&b, figures.NewChart("go1.26 on <a> & b", measured())))
 	texts, bars := drawn(t, b.Bytes())
 	for _, want := range []string{
-		"go1.26 on <a> & b", "oauthz, seen before", "2.00 µs  30.0 times as fast as quick", "quick", "60.0 µs  1.20×",
+		"go1.26 on <a> & b", "oauthz, seen before", "2.00 µs, 30.0 times as fast as quick", "quick", "60.0 µs, 1.20×",
 		"the signature alone", "40.0 µs", "1 µs", "10 ms", "1.50 ms",
 	} {
 		assert.Contains(t, texts, want)
