@@ -33,7 +33,6 @@ var errorHandlers = map[string]echo.HTTPErrorHandler{
 	"default":         echo.DefaultHTTPErrorHandler(false),
 	"exposing errors": echo.DefaultHTTPErrorHandler(true),
 	"careless":        careless,
-	"none":            func(*echo.Context, error) {},
 }
 
 func dump(*echo.Context, []byte, []byte, error) {}
@@ -45,6 +44,15 @@ func tellsTheErrorHandler(next echo.HandlerFunc) echo.HandlerFunc {
 			c.Echo().HTTPErrorHandler(c, err)
 		}
 		return nil
+	}
+}
+
+// putsBack is a middleware that had another writer for a while.
+func putsBack(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c *echo.Context) error {
+		w := c.Response()
+		defer c.SetResponse(w)
+		return next(c)
 	}
 }
 
@@ -64,6 +72,7 @@ var outer = map[string][]echo.MiddlewareFunc{
 	"BodyDump in Gzip":        {middleware.Gzip(), middleware.BodyDump(dump)},
 	"Gzip in BodyDump":        {middleware.BodyDump(dump), middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 10})},
 	"told within Gzip":        {middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000}), tellsTheErrorHandler},
+	"puts the writer back":    {putsBack},
 	"net/http":                {echo.WrapMiddleware(netHTTP)},
 	"TimeoutHandler":          {echo.WrapMiddleware(timeout)},
 	"ContextTimeout":          {middleware.ContextTimeout(time.Minute)},
@@ -111,10 +120,10 @@ func TestRefusalIsOneAnswer(t *testing.T) {
 // sameAnswers asks for refusals of all kinds.
 func sameAnswers(t *testing.T, want, got http.Handler) {
 	t.Helper()
-	header := http.Header{"Accept-Encoding": {"gzip"}}
+	wantURL, gotURL, header := start(t, want), start(t, got), http.Header{"Accept-Encoding": {"gzip"}}
 	for _, bearer := range []string{"", "alice", "junk", "fault", "panic", "a b"} {
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
-			assert.Equal(t, call(t, want, method, "/orders", bearer, nil), call(t, got, method, "/orders", bearer, header), "%s %s", method, bearer)
+			assert.Equal(t, call(t, wantURL, method, "/orders", bearer, nil), call(t, gotURL, method, "/orders", bearer, header), "%s %s", method, bearer)
 		}
 	}
 }
@@ -130,8 +139,8 @@ func TestRefusalOfAutomaticHEAD(t *testing.T) {
 		})
 		e.GET("/orders", mustNotRun(t), protect(guard, write))
 		for _, bearer := range []string{"", "alice", "junk", "fault", "panic"} {
-			want := call(t, guard.Protect(write)(http.NotFoundHandler()), http.MethodHead, "/orders", bearer, nil)
-			assert.Equal(t, want, call(t, e, http.MethodHead, "/orders", bearer, nil), "%s %s", name, bearer)
+			want := call(t, start(t, guard.Protect(write)(http.NotFoundHandler())), http.MethodHead, "/orders", bearer, nil)
+			assert.Equal(t, want, call(t, start(t, e), http.MethodHead, "/orders", bearer, nil), "%s %s", name, bearer)
 		}
 	}
 }
@@ -189,7 +198,7 @@ func TestErrorHandlerIsTold(t *testing.T) {
 				}
 			})
 			e.GET("/orders", mustNotRun(t), protect(guard, write))
-			got := call(t, e, http.MethodGet, "/orders", tt.bearer, nil)
+			got := call(t, start(t, e), http.MethodGet, "/orders", tt.bearer, nil)
 			assert.Equal(t, tt.status, got.status)
 			assert.Equal(t, 1, before, "hooks before the response")
 			assert.Equal(t, outside, handler)
@@ -228,8 +237,31 @@ func TestAnswerLeftToTheErrorHandler(t *testing.T) {
 		"":      {401, `Bearer realm="api", scope="orders:write"`, "application/json", "", `{"error":"oauthz: refused","message":"Unauthorized"}` + "\n"},
 		"fault": {503, "", "application/json", "5", `{"error":"oauthz: refused","message":"Service Unavailable"}` + "\n"},
 	} {
-		assert.Equal(t, want, call(t, e, http.MethodGet, "/orders", bearer, nil))
+		assert.Equal(t, want, call(t, start(t, e), http.MethodGet, "/orders", bearer, nil))
 	}
+}
+
+// A middleware that throws away what was written leaves the answer to the error handler, and to all of it.
+func TestAnswerThrownAway(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{})
+	e := echo.New()
+	e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c *echo.Context) error {
+			w := c.Response()
+			defer c.SetResponse(w)
+			buffer := httptest.NewRecorder()
+			c.SetResponse(echo.NewResponse(buffer, c.Logger()))
+			if err := next(c); err != nil {
+				return err
+			}
+			_, err := buffer.Body.WriteTo(w)
+			return err
+		}
+	})
+	e.GET("/orders", mustNotRun(t), protect(guard, read))
+	got := call(t, start(t, e), http.MethodGet, "/orders", "fault", nil)
+	assert.Equal(t, answer{503, "", "application/json", "", `{"message":"Service Unavailable"}` + "\n"}, got)
 }
 
 // What is left of a response that was answered lets nobody at the connection, and does not panic.
@@ -241,7 +273,7 @@ func TestSealedResponse(t *testing.T) {
 		problems = append(problems, tryAll(c.Response())...)
 	}})
 	e.GET("/orders", mustNotRun(t), protect(guard, read))
-	got := call(t, e, http.MethodGet, "/orders", "", nil)
+	got := call(t, start(t, e), http.MethodGet, "/orders", "", nil)
 	assert.Equal(t, answer{401, `Bearer realm="api", scope="orders:read"`, "application/json", "", "{}"}, got)
 	assert.Empty(t, problems)
 }

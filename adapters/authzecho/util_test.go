@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -67,12 +68,20 @@ type answer struct {
 	body                              string // decoded
 }
 
-// call asks h, behind a server, for what a client without compression of its own gets.
-func call(t *testing.T, h http.Handler, method, path, bearer string, header http.Header) answer {
+// start starts a server.
+func start(t *testing.T, h http.Handler) (url string) {
 	t.Helper()
-	server := httptest.NewServer(h)
-	defer server.Close()
-	r, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, nil)
+	server := httptest.NewUnstartedServer(h)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of hooks that panic
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// call asks a server for what a client without compression of its own gets.
+func call(t *testing.T, url, method, path, bearer string, header http.Header) answer {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url+path, nil)
 	require.NoError(t, err)
 	for name, values := range header {
 		r.Header[name] = values
