@@ -47,6 +47,20 @@ func tellsTheErrorHandler(next echo.HandlerFunc) echo.HandlerFunc {
 func putsBack(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		w := c.Response().Writer
+		c.Response().Writer = wrapper{w}
+		defer func() { c.Response().Writer = w }()
+		return next(c)
+	}
+}
+
+type wrapper struct{ http.ResponseWriter }
+
+func (w wrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// putsBackOpaque is one whose writer does not say what is inside.
+func putsBackOpaque(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		w := c.Response().Writer
 		c.Response().Writer = struct{ http.ResponseWriter }{w}
 		defer func() { c.Response().Writer = w }()
 		return next(c)
@@ -70,6 +84,7 @@ var outer = map[string][]echo.MiddlewareFunc{
 	"Gzip in BodyDump":        {middleware.BodyDump(dump), middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 10})},
 	"told within Gzip":        {middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000}), tellsTheErrorHandler},
 	"puts the writer back":    {putsBack},
+	"puts back what it hid":   {putsBackOpaque},
 	"net/http":                {echo.WrapMiddleware(netHTTP)},
 	"TimeoutHandler":          {echo.WrapMiddleware(timeout)},
 	"ContextTimeout":          {middleware.ContextTimeout(time.Minute)},
@@ -266,6 +281,23 @@ func TestAnswerThrownAway(t *testing.T) {
 	e.GET("/orders", mustNotRun(t), protect(guard, read))
 	got := call(t, start(t, e), http.MethodGet, "/orders", "fault", nil)
 	assert.Equal(t, answer{503, "", "application/json", "", `{"message":"Service Unavailable"}` + "\n"}, got)
+}
+
+// What the error handler would have liked to send is not what was sent, and those outside are not told that it was.
+func TestResponseSaysWhatWasSent(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{})
+	e := quiet(careless)
+	e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			err := tellsTheErrorHandler(next)(c)
+			assert.Equal(t, 401, c.Response().Status)
+			assert.Equal(t, int64(len("{}")), c.Response().Size)
+			return err
+		}
+	})
+	e.GET("/orders", mustNotRun(t), protect(guard, read))
+	assert.Equal(t, "{}", serve(e, http.MethodGet, "/orders", "").Body.String())
 }
 
 // What is left of a response that was answered lets nobody at the connection, and does not panic.
