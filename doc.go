@@ -39,6 +39,12 @@
 // Long-lived responses (WebSocket, server-sent events) outlive the check at
 // their start: a handler that serves one ends it at the token's ExpiresAt.
 //
+// Routers: the middleware of [Guard.Protect] is that of net/http; the modules
+// below github.com/oauthz/oauthz/adapters have that of chi, gin and echo. What
+// stands before a handler can be found out without running it ([Route]), so that
+// a test accounts for every route: see RouteTable in
+// [github.com/oauthz/oauthz/oauthztest].
+//
 // Introspectors: [github.com/oauthz/oauthz/localjwt] verifies JWTs here, with
 // the keys that the issuer publishes; [github.com/oauthz/oauthz/remote] asks the
 // authorization server about opaque tokens; [github.com/oauthz/oauthz/cache]

@@ -19,25 +19,35 @@ import (
 )
 
 // TestREADMECompiles: the program of the README is that of examples/minimal, and
-// each line of its other Go blocks is one of this file.
+// each line of its other Go blocks is one of this file or of an example; its
+// table of routes is that of an example.
 func TestREADMECompiles(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
 	minimal, err := os.ReadFile("examples/minimal/main.go")
 	require.NoError(t, err)
-	here, err := os.ReadFile("readme_test.go")
+	var copied []byte // what the other blocks are copied from
+	for _, name := range []string{
+		"readme_test.go", "examples/chi/api.go", "examples/gin/api.go", "examples/echo/api.go", "examples/chi/api_test.go",
+	} {
+		source, err := os.ReadFile(name)
+		require.NoError(t, err)
+		copied = append(copied, source...)
+	}
+	table, err := os.ReadFile("examples/chi/testdata/routes.txt")
 	require.NoError(t, err)
+	assert.Contains(t, string(readme), "```\n"+string(table)+"```\n")
 	_, program, found := strings.Cut(string(minimal), "package main\n")
 	require.True(t, found)
 
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	require.Len(t, blocks, 4)
+	require.Len(t, blocks, 6)
 	assert.Equal(t, "package main\n"+program, blocks[0][1])
 	for _, block := range blocks[1:] {
 		for line := range strings.Lines(block[1]) {
 			code, _, _ := strings.Cut(line, "//")
-			assert.Contains(t, withoutSpace(string(here)), withoutSpace(code), line)
+			assert.Contains(t, withoutSpace(string(copied)), withoutSpace(code), line)
 		}
 	}
 }

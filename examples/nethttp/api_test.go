@@ -13,15 +13,24 @@ import (
 // TestRoutes keeps a table of what every route requires. A route that nobody
 // protects fails it. To write the table anew: OAUTHZTEST_UPDATE=1 go test
 func TestRoutes(t *testing.T) {
+	oauthztest.Golden(t, "testdata/routes.txt", oauthztest.RouteTable(t, routes(newGuard(t))))
+}
+
+func routes(guard *oauthz.Guard) []oauthz.Route {
+	mux := &oauthztest.Mux{}
+	register(mux, guard)
+	return mux.Routes()
+}
+
+// newGuard accepts no token: nobody asks it for one.
+func newGuard(t *testing.T) *oauthz.Guard {
 	guard, err := oauthz.New(oauthz.Config{Introspector: oauthz.IntrospectorFunc(
 		func(context.Context, string) (*oauthz.Token, error) { return nil, oauthz.ErrInvalidToken },
 	)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	mux := &oauthztest.Mux{}
-	register(mux, guard)
-	oauthztest.Golden(t, "testdata/routes.txt", oauthztest.RouteTable(t, mux.Routes()))
+	return guard
 }
 
 func TestCurlLines(t *testing.T) {

@@ -1,7 +1,7 @@
 // Nethttp is a small orders API on net/http: groups, a route for which a token
 // is optional, a claim that a route requires, and claims with a type. What to
-// copy is in api.go; api_test.go keeps the table of its routes. From the root of
-// the repository:
+// copy is in api.go; api_test.go keeps the table of its routes, openapi_test.go
+// compares an OpenAPI document with them. From the root of the repository:
 //
 //	go run ./examples/nethttp
 //

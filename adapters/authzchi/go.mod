@@ -1,0 +1,16 @@
+module github.com/oauthz/oauthz/adapters/authzchi
+
+go 1.25.0
+
+require (
+	github.com/go-chi/chi/v5 v5.5.0
+	github.com/oauthz/oauthz v0.0.0
+	github.com/stretchr/testify v1.12.1
+)
+
+require (
+	github.com/golang-jwt/jwt/v5 v5.3.1 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+)
+
+replace github.com/oauthz/oauthz => ../..

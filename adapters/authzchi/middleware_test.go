@@ -1,0 +1,146 @@
+package authzchi_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/adapters/authzchi"
+)
+
+type valueKey struct{}
+
+// meddling is middleware of somebody else, which does with a request what a Guard would not expect.
+var meddling = map[string]func(next http.Handler) http.Handler{
+	"nothing":              func(next http.Handler) http.Handler { return next },
+	"basic authentication": middleware.BasicAuth("realm", map[string]string{"user": "password"}),
+	"heartbeat":            middleware.Heartbeat("/orders/{id}"),
+	"content type":         middleware.AllowContentType("application/json"),
+	"maintenance": func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	},
+	"panic": func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("no session") })
+	},
+	"panic afterwards": func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(w, r)
+			panic("nothing written")
+		})
+	},
+	"another context": func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r.WithContext(context.Background())) })
+	},
+	"another request": func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			r, _ := http.NewRequest(http.MethodGet, "/elsewhere", nil)
+			next.ServeHTTP(w, r)
+		})
+	},
+	"twice": func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(w, r)
+			next.ServeHTTP(w, r)
+		})
+	},
+	"in a goroutine": func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				next.ServeHTTP(w, r)
+			}()
+			<-done
+		})
+	},
+	"an answer, and on": func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusOK)
+			_, _ = w.Write([]byte("early"))
+			next.ServeHTTP(w, r)
+		})
+	},
+}
+
+// Whatever the middleware of others does, what the Guards around it require is seen, and no handler runs.
+func TestMiddlewareHidesNoGuard(t *testing.T) {
+	t.Parallel()
+	for name, meddle := range meddling {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			guard := newGuard(t, oauthz.Config{})
+			protect := func(req oauthz.Requirement) func(http.Handler) http.Handler { return authzchi.Protect(guard, req) }
+			handler := forbidden(t)
+			router := chi.NewRouter()
+			sub := chi.NewRouter()
+			sub.Use(meddle, protect(oauthz.Public()), meddle)
+			sub.With(meddle, protect(read), meddle).Method("GET", "/{id}", handler)
+			router.With(meddle).Method("GET", "/open", handler)
+			router.With(protect(oauthz.Require()), meddle).Mount("/orders", sub)
+			assert.Equal(t, []oauthz.Route{
+				{Method: "GET", Pattern: "/open"},
+				{Method: "GET", Pattern: "/orders/{id}", Requirements: []oauthz.Requirement{oauthz.Require(), oauthz.Public(), read}},
+			}, authzchi.Routes(router))
+		})
+	}
+}
+
+// Guards are seen inside other middleware too, which finds in the context what middleware before it put there.
+func TestGuardInOtherMiddleware(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{})
+	session := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), valueKey{}, read)))
+		})
+	}
+	ofSession := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			authzchi.Protect(guard, r.Context().Value(valueKey{}).(oauthz.Requirement))(next).ServeHTTP(w, r)
+		})
+	}
+	routing := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if chi.RouteContext(r.Context()).RoutePattern() == "/orders/{id}" && r.Pattern == "/orders/{id}" {
+				next = authzchi.Protect(guard, oauthz.Require("of:pattern"))(next)
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	router := chi.NewRouter()
+	router.With(session, meddling["maintenance"], ofSession, routing).Method("GET", "/orders/{id}", forbidden(t))
+	assert.Equal(t, []oauthz.Route{
+		{Method: "GET", Pattern: "/orders/{id}", Requirements: []oauthz.Requirement{read, oauthz.Require("of:pattern")}},
+	}, authzchi.Routes(router))
+}
+
+// A Guard that only some methods meet is seen in those.
+func TestGuardForSomeMethods(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{})
+	writes := func(next http.Handler) http.Handler {
+		protected := authzchi.Protect(guard, oauthz.Require("orders:write"))(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			assert.NotEqual(t, oauthz.AnyMethod, r.Method, "no request has this method")
+			if r.Method == http.MethodPost {
+				protected.ServeHTTP(w, r)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	router := chi.NewRouter()
+	router.With(authzchi.Protect(guard, read), writes).Handle("/orders", forbidden(t))
+	routes := authzchi.Routes(router)
+	require.Len(t, routes, 2)
+	assert.Equal(t, []oauthz.Route{
+		{Method: "*", Pattern: "/orders", Requirements: []oauthz.Requirement{read}},
+		{Method: "POST", Pattern: "/orders", Requirements: []oauthz.Requirement{read, oauthz.Require("orders:write")}},
+	}, routes)
+}

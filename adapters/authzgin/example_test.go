@@ -1,0 +1,65 @@
+package authzgin_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/adapters/authzgin"
+)
+
+// An engine protects its routes, each with what it requires.
+func Example() {
+	// First a Guard: here it knows two tokens, in a real program it has an introspector of localjwt or remote.
+	issued := map[string]string{
+		"reader": `{"sub":"alice","scope":"orders:read"}`,
+		"writer": `{"sub":"bob","scope":"orders:read orders:write"}`,
+	}
+	guard, err := oauthz.New(oauthz.Config{Introspector: oauthz.IntrospectorFunc(func(_ context.Context, token string) (*oauthz.Token, error) {
+		if claims, ok := issued[token]; ok {
+			return oauthz.ParseToken([]byte(claims))
+		}
+		return nil, oauthz.ErrInvalidToken
+	})})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	// Next the routes: what the group requires, and what one of its routes requires besides.
+	order := func(c *gin.Context) {
+		token, _ := authzgin.TokenFrom(c)
+		c.String(http.StatusOK, "order %s for %s", c.Param("id"), token.Subject)
+	}
+	engine := gin.New()
+	recorder := authzgin.Record(engine) // for the end of this example: a program does without
+	orders := engine.Group("/orders", authzgin.Protect(guard, oauthz.Require("orders:read")))
+	orders.GET("/:id", order)
+	orders.PUT("/:id", authzgin.Protect(guard, oauthz.Require("orders:write")), order)
+
+	// Finally call it.
+	for _, call := range []string{"GET reader", "PUT reader", "PUT writer", "GET forged"} {
+		method, token, _ := strings.Cut(call, " ")
+		w, request := httptest.NewRecorder(), httptest.NewRequest(method, "/orders/7", nil)
+		request.Header.Set("Authorization", "Bearer "+token)
+		engine.ServeHTTP(w, request)
+		fmt.Println(call+":", w.Code, w.Body)
+	}
+	// And see what is required, as a test would.
+	for _, route := range recorder.Routes() {
+		required, _ := route.Requirement()
+		fmt.Println(route.Method, route.Pattern, "requires", required)
+	}
+	// Output:
+	// GET reader: 200 order 7 for alice
+	// PUT reader: 403 {"error":"insufficient_scope","error_description":"The access token lacks a scope that is required"}
+	// PUT writer: 200 order 7 for bob
+	// GET forged: 401 {"error":"invalid_token","error_description":"The access token is not valid"}
+	// GET /orders/:id requires scope orders:read
+	// PUT /orders/:id requires all(scope orders:read, scope orders:write)
+}

@@ -1,0 +1,340 @@
+package authzgin_test
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/adapters/authzgin"
+	"github.com/oauthz/oauthz/oauthztest"
+)
+
+// next is a middleware that goes on, in gin's two ways.
+func next(c *gin.Context) { c.Next() }
+func pass(*gin.Context)   {}
+
+// shop registers routes as a program would.
+func shop(engine *gin.Engine, guard *oauthz.Guard, handler gin.HandlerFunc) {
+	protect := func(req oauthz.Requirement) gin.HandlerFunc { return authzgin.Protect(guard, req) }
+	engine.Use(gin.Recovery(), next)
+	engine.GET("/health", protect(oauthz.Public()), handler)
+	engine.NoRoute(handler)
+	engine.NoMethod(handler)
+	api := engine.Group("/api", pass, protect(oauthz.Require()))
+	{
+		orders := api.Group("/orders", next)
+		orders.Use(protect(oauthz.Require("orders:read")))
+		orders.GET("", handler)
+		orders.GET("/new", handler)
+		orders.GET("/:id", pass, handler)
+		orders.POST("", protect(oauthz.Require("orders:write")), handler)
+		orders.DELETE("/:id", protect(oauthz.RequireACR("gold")), pass, protect(oauthz.RequireClaim("role", "admin")), handler)
+		api.GET("/me/", handler)
+		api.Any("/batch", protect(oauthz.RequireAny("a", "b")), handler)
+		api.Match([]string{"PUT", "PROPFIND"}, "/files/*path", handler)
+	}
+	engine.GET("/catalog", protect(oauthz.Require("catalog").OrAnonymous()), handler)
+	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "HEAD", "OPTIONS", "DELETE", "CONNECT"} {
+		engine.Handle(method, "/mixed", protect(oauthz.Require("m")), handler)
+	}
+	engine.Handle("TRACE", "/mixed", protect(oauthz.Require("trace")), handler)
+	engine.GET(`/names/one\:cancel`, protect(oauthz.Require("cancel")), handler)
+}
+
+const shopTable = `*       /api/batch                      all(any valid token, any(scope a, scope b))
+PROPFIND /api/files/*path                any valid token
+PUT     /api/files/*path                any valid token
+GET     /api/me/                        any valid token
+GET     /api/orders                     all(any valid token, scope orders:read)
+POST    /api/orders                     all(any valid token, scope orders:read, scope orders:write)
+DELETE  /api/orders/:id                 all(any valid token, scope orders:read, acr gold, claim "role" in ["admin"])
+GET     /api/orders/:id                 all(any valid token, scope orders:read)
+GET     /api/orders/new                 all(any valid token, scope orders:read)
+GET     /catalog                        scope catalog or anonymous
+GET     /health                         public
+CONNECT /mixed                          scope m
+DELETE  /mixed                          scope m
+GET     /mixed                          scope m
+HEAD    /mixed                          scope m
+OPTIONS /mixed                          scope m
+PATCH   /mixed                          scope m
+POST    /mixed                          scope m
+PUT     /mixed                          scope m
+TRACE   /mixed                          scope trace
+GET     /names/one:cancel               scope cancel
+`
+
+func TestRouteTable(t *testing.T) {
+	t.Parallel()
+	asked, observed := &issuer{}, false
+	guard := newGuard(t, oauthz.Config{Introspector: asked, Observe: func(context.Context, oauthz.Decision) { observed = true }})
+	engine := gin.New()
+	recorder := authzgin.Record(engine)
+	shop(engine, guard, forbidden(t))
+	assert.Equal(t, shopTable, oauthztest.RouteTable(t, recorder.Routes()))
+	assert.Equal(t, recorder.Routes(), recorder.Routes())
+	assert.Zero(t, asked.asked.Load(), "the introspector was asked")
+	assert.False(t, observed, "a decision was observed")
+}
+
+// The options of an engine change how it finds routes, but not what they require.
+func TestEngineOptions(t *testing.T) {
+	t.Parallel()
+	for name, option := range map[string]gin.OptionFunc{
+		"RedirectTrailingSlash off": func(e *gin.Engine) { e.RedirectTrailingSlash = false },
+		"RedirectFixedPath":         func(e *gin.Engine) { e.RedirectFixedPath = true },
+		"HandleMethodNotAllowed":    func(e *gin.Engine) { e.HandleMethodNotAllowed = true },
+		"UseRawPath":                func(e *gin.Engine) { e.UseRawPath = true },
+		"UseEscapedPath":            func(e *gin.Engine) { e.UseEscapedPath = true },
+		"escaped values":            func(e *gin.Engine) { e.UseEscapedPath, e.UnescapePathValues = true, false },
+		"RemoveExtraSlash":          func(e *gin.Engine) { e.RemoveExtraSlash = true },
+		"ContextWithFallback":       func(e *gin.Engine) { e.ContextWithFallback = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			engine := gin.New(option)
+			recorder := authzgin.Record(engine)
+			shop(engine, newGuard(t, oauthz.Config{}), forbidden(t))
+			assert.Equal(t, shopTable, oauthztest.RouteTable(t, recorder.Routes()))
+		})
+	}
+}
+
+// routesOf registers through a recorded engine.
+func routesOf(register func(*gin.Engine)) []oauthz.Route {
+	engine := gin.New()
+	recorder := authzgin.Record(engine)
+	register(engine)
+	return recorder.Routes()
+}
+
+// What is not protected, or cannot be told, fails the test of a program, and its handler does not run for that.
+func TestRoutesThatFail(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{})
+	protect, handler := authzgin.Protect(guard, read), forbidden(t)
+	const unprotected = ": nobody protects this route. Put a Guard before its handler; one that is open on purpose requires oauthz.Public()"
+	const unknown = ": what it requires is not known: authzgin: route: "
+	for _, tt := range []struct {
+		name     string
+		register func(*gin.Engine)
+		want     []string
+	}{
+		{"no routes", func(*gin.Engine) {}, []string{"oauthztest: RouteTable: no routes: were they registered before they were asked for?"}},
+		{"protected", func(e *gin.Engine) { e.GET("/a", protect, handler) }, nil},
+		{"unprotected", func(e *gin.Engine) { e.GET("/orders/:id", next, handler) }, []string{"GET /orders/:id" + unprotected}},
+		{"beside a protected one", func(e *gin.Engine) {
+			e.GET("/a", protect, handler)
+			e.POST("/a", handler)
+		}, []string{"POST /a" + unprotected}},
+		{"any method", func(e *gin.Engine) { e.Any("/a", handler) }, []string{"* /a" + unprotected}},
+		{"registered before Use", func(e *gin.Engine) {
+			e.GET("/a", handler)
+			e.Use(protect)
+			e.GET("/b", handler)
+		}, []string{"GET /a" + unprotected}},
+		{"handler before the Guard", func(e *gin.Engine) { e.GET("/a", handler, protect) },
+			[]string{"GET /a" + unknown + "Protect is the last of its chain: the handler belongs behind it"}},
+		{"handler between Guards", func(e *gin.Engine) { e.Group("/a", protect).GET("/b", handler, protect) },
+			[]string{"GET /a/b" + unknown + "Protect is the last of its chain: the handler belongs behind it"}},
+		{"Guard alone, any method", func(e *gin.Engine) { e.Any("/a", protect) },
+			[]string{"* /a" + unknown + "Protect is the last of its chain: the handler belongs behind it"}},
+		{"Guard alone", func(e *gin.Engine) { e.GET("/a", protect) },
+			[]string{"GET /a" + unknown + "Protect is the last of its chain: the handler belongs behind it"}},
+		{"basic authentication", func(e *gin.Engine) { e.GET("/a", protect, gin.BasicAuth(gin.Accounts{"u": "p"}), protect, handler) },
+			[]string{"GET /a" + unknown + "a middleware answered, and hid the Guards behind it"}},
+		{"basic authentication behind the Guards", func(e *gin.Engine) { e.GET("/a", protect, gin.BasicAuth(gin.Accounts{"u": "p"}), handler) }, nil},
+		{"a middleware that panics", func(e *gin.Engine) { e.GET("/a", func(c *gin.Context) { c.MustGet("db") }, protect, handler) },
+			[]string{"GET /a" + unknown + "a middleware before the last Guard panicked: key db does not exist"}},
+		{"a Guard in a function", func(e *gin.Engine) {
+			e.GET("/a", func(c *gin.Context) { protect(c) }, protect, handler)
+		}, []string{"GET /a" + unknown + "what Protect returned is called by another function: it belongs into the chain itself"}},
+		{"a middleware that goes to another route", func(e *gin.Engine) {
+			e.GET("/a", func(c *gin.Context) {
+				c.Request.URL.Path = "/b"
+				e.HandleContext(c)
+			}, protect, handler)
+			e.GET("/b", protect, handler)
+		}, []string{"GET /a" + unknown + "another route, or none, answers a request whose path is this pattern"}},
+		{"a middleware that starts again", func(e *gin.Engine) {
+			e.GET("/a", func(c *gin.Context) {
+				if c.GetHeader("X-Again") == "" {
+					c.Request.Header.Set("X-Again", "1")
+					e.HandleContext(c)
+				}
+			}, protect, handler)
+		}, []string{"GET /a" + unknown + "another route, or none, answers a request whose path is this pattern"}},
+		{"a pattern that no request can have", func(e *gin.Engine) {
+			e.UseEscapedPath = true
+			e.NoRoute(handler)
+			e.GET("/a b", protect, handler)
+		}, []string{"GET /a b" + unknown + "another route, or none, answers a request whose path is this pattern"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			fake := &fails{TB: t}
+			oauthztest.RouteTable(fake, routesOf(tt.register))
+			assert.Equal(t, tt.want, fake.messages)
+		})
+	}
+}
+
+// The nine methods of Any are one route, if they require the same.
+func TestAnyMethod(t *testing.T) {
+	t.Parallel()
+	guard, handler := newGuard(t, oauthz.Config{}), forbidden(t)
+	protect, write := authzgin.Protect(guard, read), authzgin.Protect(guard, oauthz.Require("orders:write"))
+	eight := []string{"POST", "PUT", "PATCH", "HEAD", "OPTIONS", "DELETE", "CONNECT", "TRACE"}
+	for _, tt := range []struct {
+		name     string
+		register func(*gin.Engine)
+		want     []string
+	}{
+		{"Any", func(e *gin.Engine) { e.Any("/a", protect, handler) }, []string{"* /a"}},
+		{"one by one", func(e *gin.Engine) {
+			e.Match(eight, "/a", protect, handler)
+			e.GET("/a", protect, handler)
+		}, []string{"* /a"}},
+		{"Any, and one more", func(e *gin.Engine) {
+			e.Any("/a", protect, handler)
+			e.Handle("PROPFIND", "/a", protect, handler)
+		}, []string{"* /a", "PROPFIND /a"}},
+		{"another requirement", func(e *gin.Engine) {
+			e.Match(eight[2:], "/a", protect, handler)
+			e.Match(append([]string{"GET"}, eight[:2]...), "/a", write, handler)
+		}, []string{"PATCH /a", "HEAD /a", "OPTIONS /a", "DELETE /a", "CONNECT /a", "TRACE /a", "GET /a", "POST /a", "PUT /a"}},
+		{"another pattern", func(e *gin.Engine) {
+			e.Match(eight, "/a", protect, handler)
+			e.GET("/b", protect, handler)
+		}, []string{"POST /a", "PUT /a", "PATCH /a", "HEAD /a", "OPTIONS /a", "DELETE /a", "CONNECT /a", "TRACE /a", "GET /b"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var got []string
+			for _, route := range routesOf(tt.register) {
+				require.NoError(t, route.Err)
+				got = append(got, route.Method+" "+route.Pattern)
+			}
+			assert.Equal(t, tt.want, got)
+		})
+	}
+}
+
+// What Use puts into an engine before it is recorded is seen as well.
+func TestUseBeforeRecord(t *testing.T) {
+	t.Parallel()
+	guard, engine := newGuard(t, oauthz.Config{}), gin.New()
+	engine.Use(authzgin.Protect(guard, oauthz.Require()))
+	recorder := authzgin.Record(engine)
+	engine.GET("/a", authzgin.Protect(guard, read), forbidden(t))
+	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/a", Requirements: []oauthz.Requirement{oauthz.Require(), read}}}, recorder.Routes())
+}
+
+// Whatever middleware does with its context, no handler runs, and what the Guards require is known.
+func TestMiddlewareThatMeddles(t *testing.T) {
+	t.Parallel()
+	fresh := func(c *gin.Context) { c.Request = c.Request.WithContext(context.Background()) }
+	for name, meddle := range map[string]gin.HandlerFunc{
+		"another context": fresh,
+		"another request": func(c *gin.Context) { c.Request, _ = http.NewRequest(http.MethodGet, "/elsewhere", nil) },
+		"Next with another context": func(c *gin.Context) {
+			fresh(c)
+			c.Next()
+		},
+		"Next twice": func(c *gin.Context) {
+			c.Next()
+			c.Next()
+		},
+		"an answer, and on": func(c *gin.Context) { c.String(http.StatusOK, "early") },
+		"another path":      func(c *gin.Context) { c.Request.URL.Path = "/elsewhere" },
+		"in a goroutine": func(c *gin.Context) {
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				c.Next()
+			}()
+			<-done
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			guard := newGuard(t, oauthz.Config{})
+			routes := routesOf(func(engine *gin.Engine) {
+				engine.Use(meddle, authzgin.Protect(guard, oauthz.Public()), meddle)
+				engine.GET("/a", authzgin.Protect(guard, read), meddle, authzgin.Protect(guard, oauthz.Public()), meddle, forbidden(t))
+				engine.GET("/b", forbidden(t))
+			})
+			assert.Equal(t, []oauthz.Route{
+				{Method: "GET", Pattern: "/a", Requirements: []oauthz.Requirement{oauthz.Public(), read, oauthz.Public()}},
+				{Method: "GET", Pattern: "/b", Requirements: []oauthz.Requirement{oauthz.Public()}},
+			}, routes)
+		})
+	}
+}
+
+// Middleware that throws away what is in c.Keys hides Guards, but lets nothing run.
+func TestMiddlewareThatWipesTheKeys(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{})
+	routes := routesOf(func(engine *gin.Engine) {
+		engine.GET("/a", func(c *gin.Context) { c.Keys = nil }, authzgin.Protect(guard, oauthz.Public()), forbidden(t))
+	})
+	require.Len(t, routes, 1)
+	assert.EqualError(t, routes[0].Err, "authzgin: route: a middleware answered, and hid the Guards behind it")
+}
+
+// A group that is older than the Recorder is seen to be so, and its Guards refuse.
+func TestGroupBeforeRecord(t *testing.T) {
+	t.Parallel()
+	guard, engine := newGuard(t, oauthz.Config{}), gin.New()
+	group := engine.Group("/old", authzgin.Protect(guard, oauthz.Public()))
+	recorder := authzgin.Record(engine)
+	group.GET("/a", forbidden(t))
+	routes := recorder.Routes()
+	require.Len(t, routes, 1)
+	assert.EqualError(t, routes[0].Err, "authzgin: route: not seen by the Recorder: its group is older, or gin redirects a request whose path is this pattern")
+}
+
+// What answers for missing routes is no route, and does not run either, if it is older than the Recorder.
+func TestNoRouteBeforeRecord(t *testing.T) {
+	t.Parallel()
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	engine.NoRoute(forbidden(t))
+	engine.NoMethod(forbidden(t))
+	recorder := authzgin.Record(engine)
+	engine.GET("/a", authzgin.Protect(newGuard(t, oauthz.Config{}), read), forbidden(t))
+	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/a", Requirements: []oauthz.Requirement{read}}}, recorder.Routes())
+}
+
+func TestRecordPanics(t *testing.T) {
+	t.Parallel()
+	assertPanics(t, "authzgin: Record: nil Engine", func() { authzgin.Record(nil) })
+	engine := gin.New()
+	engine.GET("/a", next)
+	assertPanics(t, "authzgin: Record: the engine has routes already, which the Recorder cannot see into: record it while it is empty", func() { authzgin.Record(engine) })
+}
+
+// A recorded engine serves as ever, also while it is asked, and two Recorders of it do not get into each other's way.
+func TestRecordedEngineServes(t *testing.T) {
+	t.Parallel()
+	engine, handler := gin.Default(), &spy{}
+	recorders := []*authzgin.Recorder{authzgin.Record(engine), authzgin.Record(engine)}
+	engine.GET("/orders/:id", authzgin.Protect(newGuard(t, oauthz.Config{}), read), handler.handle)
+	want := []oauthz.Route{{Method: "GET", Pattern: "/orders/:id", Requirements: []oauthz.Requirement{read}}}
+	var wait sync.WaitGroup
+	for i := range 20 {
+		wait.Go(func() { assert.Equal(t, want, recorders[i%2].Routes()) })
+		wait.Go(func() { assert.Equal(t, orders, serve(engine, request("GET", "/orders/7", "good"))) })
+		wait.Go(func() { assert.Equal(t, noToken, serve(engine, request("GET", "/orders/7", ""))) })
+	}
+	wait.Wait()
+	assert.EqualValues(t, 20, handler.ran.Load())
+	assert.Equal(t, answer{404, "", "404 page not found"}, serve(engine, request("GET", "/missing", "")))
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/labstack/echo/v5"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/adapters/authzecho"
+	"github.com/oauthz/oauthz/examples/stage"
+	"github.com/oauthz/oauthz/oauthztest"
+)
+
+// TestRoutes keeps a table of what every route requires. A route that nobody
+// protects fails it. To write the table anew: OAUTHZTEST_UPDATE=1 go test
+func TestRoutes(t *testing.T) {
+	guard, err := oauthz.New(oauthz.Config{Introspector: oauthz.IntrospectorFunc(
+		func(context.Context, string) (*oauthz.Token, error) { return nil, oauthz.ErrInvalidToken },
+	)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := echo.New()
+	recorder := authzecho.Record(e)
+	register(e, guard)
+	oauthztest.Golden(t, "testdata/routes.txt", oauthztest.RouteTable(t, recorder.Routes()))
+}
+
+func TestCurlLines(t *testing.T) {
+	var out strings.Builder
+	if err := stage.Run(t.Context(), []string{"-once", "-addr", "127.0.0.1:0"}, &out, source, newAPI); err != nil {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}

@@ -1,0 +1,200 @@
+package oauthz
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// maxAlternatives is how many alternatives a document may list for one route:
+// All of a few Anys multiplies, and nobody reads hundreds.
+const maxAlternatives = 64
+
+// SecurityScheme is a Security Scheme Object of an OpenAPI document (OpenAPI
+// 3.1 §4.8.27) for an HTTP authentication scheme. It is plain data.
+type SecurityScheme struct {
+	Type        string `json:"type"`        // "http"
+	Scheme      string `json:"scheme"`      // "bearer" (RFC 6750 §2.1)
+	Description string `json:"description"` // for people
+}
+
+// OpenAPI returns what g asks for as a Security Scheme Object (OpenAPI 3.1
+// §4.8.27), which a document has under components/securitySchemes: bearer
+// tokens, the realm, and where the protected resource metadata are (RFC 9728
+// §3), if [Config.ResourceMetadataURL] says so. There is no bearerFormat: only
+// introspectors know what a token looks like.
+//
+// A document may have an object of type openIdConnect (with openIdConnectUrl)
+// or oauth2 (with flows) in its place. Only that object changes then: what
+// [Requirement.OpenAPI] returns is the same for all three. It is safe for
+// concurrent use.
+func (g *Guard) OpenAPI() SecurityScheme {
+	description := fmt.Sprintf("An OAuth 2.0 access token in the Authorization header (RFC 6750), for the realm %q.", g.realm)
+	if g.resourceMetadataURL != "" {
+		description += " Who issues them: " + g.resourceMetadataURL + " (RFC 9728)."
+	}
+	return SecurityScheme{Type: "http", Scheme: "bearer", Description: description}
+}
+
+// OpenAPI returns r as the security field of an Operation Object (OpenAPI 3.1
+// §4.8.10): a list of Security Requirement Objects (§4.8.30), one of which must
+// be met. Each has the scopes of one alternative under scheme, which is the name
+// of a Security Scheme Object in components/securitySchemes (§4.8.7), such as
+// that of [Guard.OpenAPI]. (OpenAPI 3.0 lets only the types oauth2 and
+// openIdConnect list scopes.)
+//
+// What is [Public] is an empty list, never null, which overrides a security
+// field of the whole document. What lets requests without credentials through
+// has {} as its last alternative. Alternatives and scopes are in the order in
+// which they were written; the same set of scopes is listed once.
+//
+// OpenAPI has no words for claims, for how and for when a user logged in:
+// [RequireClaim], [RequireACR] and [RequireMaxAge] are left out, and an
+// alternative lists its scopes only. A document may therefore promise less than
+// is required (a token that has the scopes and is still refused), never more.
+//
+// It is an error if scheme is no name of a component, if there are more than 64
+// alternatives (of r, of a part of it, or of some parts of an All together), or
+// if one has more than 4096 scopes, which is more than [ParseToken] lets a token
+// have. It is safe for concurrent use.
+func (r Requirement) OpenAPI(scheme string) ([]map[string][]string, error) {
+	if !isComponentName(scheme) {
+		return nil, fmt.Errorf("oauthz: openapi: scheme %q: the name of a component matches ^[a-zA-Z0-9._-]+$", scheme)
+	}
+	security := []map[string][]string{}
+	if r.open() {
+		return security, nil
+	}
+	var found alternatives
+	if err := found.collect(r); err != nil {
+		return nil, err
+	}
+	for _, set := range found {
+		scopes := append([]string{}, set.scopes...) // a copy, and [] where it is empty
+		security = append(security, map[string][]string{scheme: scopes})
+	}
+	if r.allowsAnonymous() {
+		security = append(security, map[string][]string{})
+	}
+	return security, nil
+}
+
+// isComponentName: the keys of components, OpenAPI 3.1 §4.8.7.
+func isComponentName(s string) bool {
+	const valid = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(valid, r) })
+}
+
+// scopeSet is a set of scopes. Its slices are only read: they may be shared.
+type scopeSet struct {
+	scopes []string // in the order in which they were first named
+	sorted []string // the same, to compare
+}
+
+func newScopeSet(scopes []string) scopeSet {
+	return scopeSet{scopes: scopes, sorted: slices.Sorted(slices.Values(scopes))}
+}
+
+// union has the scopes of s, then those that only t has.
+func (s scopeSet) union(t scopeSet) scopeSet {
+	var more []string
+	for _, scope := range t.scopes {
+		if _, found := slices.BinarySearch(s.sorted, scope); !found {
+			more = append(more, scope)
+		}
+	}
+	if len(more) == 0 {
+		return s
+	}
+	sorted := slices.Concat(s.sorted, more)
+	slices.Sort(sorted)
+	return scopeSet{scopes: slices.Concat(s.scopes, more), sorted: sorted}
+}
+
+// alternatives are sets of scopes, each of which is enough, and none of which is
+// there twice, whatever the order of its scopes.
+type alternatives []scopeSet
+
+// add is where the bounds hold. What is worked out on the way to the result goes
+// through it too: an All stops at the first alternative that is one too many,
+// not after all of its parts have been multiplied.
+func (a *alternatives) add(set scopeSet) error {
+	switch {
+	case len(set.scopes) > maxScopes:
+		return fmt.Errorf("oauthz: openapi: more than %d scopes in an alternative", maxScopes)
+	case slices.ContainsFunc(*a, func(s scopeSet) bool { return slices.Equal(s.sorted, set.sorted) }):
+		return nil
+	case len(*a) == maxAlternatives:
+		return fmt.Errorf("oauthz: openapi: more than %d alternatives", maxAlternatives)
+	}
+	*a = append(*a, set)
+	return nil
+}
+
+// collect adds the alternatives of r.
+func (a *alternatives) collect(r Requirement) error {
+	switch r.kind {
+	case kindScopes:
+		return a.add(newScopeSet(r.values))
+	case kindAny:
+		for _, p := range r.parts {
+			if err := a.collect(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	case kindAll:
+		product, err := multiply(factors(nil, r))
+		if err != nil {
+			return err
+		}
+		for _, set := range product {
+			if err := a.add(set); err != nil {
+				return err
+			}
+		}
+		return nil
+	default: // met by tokens of whatever scopes, as far as OpenAPI can say
+		return a.add(scopeSet{})
+	}
+}
+
+// factors appends what must all be met for r: an All within an All is no step of
+// its own.
+func factors(list []Requirement, r Requirement) []Requirement {
+	if r.kind != kindAll {
+		return append(list, r)
+	}
+	for _, p := range r.parts {
+		list = factors(list, p)
+	}
+	return list
+}
+
+// multiply returns one alternative for each way to choose one of every factor.
+// It goes by halves: one by one, a set would be copied for each scope in it.
+func multiply(factors []Requirement) (product alternatives, err error) {
+	switch len(factors) {
+	case 0:
+		return alternatives{{}}, nil
+	case 1:
+		err = product.collect(factors[0])
+		return product, err
+	}
+	left, err := multiply(factors[:len(factors)/2])
+	if err != nil {
+		return nil, err
+	}
+	right, err := multiply(factors[len(factors)/2:])
+	if err != nil {
+		return nil, err
+	}
+	for _, set := range left {
+		for _, other := range right {
+			if err := product.add(set.union(other)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return product, nil
+}
