@@ -19,8 +19,8 @@
 //
 // A Guard in [echo.Echo.Use] or [echo.Echo.Pre] answers for every path, those
 // that have no route too. One in a group answers for every path below the prefix
-// of the group, unless echo is told to register no routes of its own. One of a route answers for that
-// route: OPTIONS, 404 and 405 are left to echo.
+// of the group, unless [echo.Config] keeps groups from it. One of a route answers
+// for that route: OPTIONS, 404 and 405 are left to echo.
 //
 // Put middlewares that write to every response (logger, CORS, Gzip, Recover)
 // before Protect, and those that act for a caller (rate limits by user, tenants)

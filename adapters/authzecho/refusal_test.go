@@ -166,23 +166,25 @@ func (o *told) note(c *echo.Context, err error) {
 	o.errs, o.committed, o.status = append(o.errs, err), response != nil && response.Committed, status
 }
 
+var toldTests = []struct {
+	name, bearer string
+	hook         func(http.ResponseWriter, *http.Request, *oauthz.Error)
+	status       int // that was answered
+	cause        error
+	causeStatus  int
+}{
+	{name: "no token", status: 401, causeStatus: 401, cause: oauthz.ErrNoToken},
+	{name: "bad token", bearer: "junk", status: 401, causeStatus: 401, cause: oauthz.ErrInvalidToken},
+	{name: "lacks a scope", bearer: "alice", status: 403, causeStatus: 403, cause: oauthz.ErrInsufficientScope},
+	{name: "fault", bearer: "fault", status: 503, causeStatus: 503, cause: oauthz.ErrUnavailable},
+	{name: "hidden", bearer: "alice", hook: hooks["hides"], status: 404, causeStatus: 403, cause: oauthz.ErrInsufficientScope},
+	{name: "hook that panics", bearer: "alice", hook: hooks["panics"], status: 500, causeStatus: 403, cause: oauthz.ErrInsufficientScope},
+}
+
 // The error handler is told once, and so are the middlewares outside, and both can tell what was answered and why.
 func TestErrorHandlerIsTold(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		name, bearer string
-		hook         func(http.ResponseWriter, *http.Request, *oauthz.Error)
-		status       int // that was answered
-		cause        error
-		causeStatus  int
-	}{
-		{name: "no token", status: 401, causeStatus: 401, cause: oauthz.ErrNoToken},
-		{name: "bad token", bearer: "junk", status: 401, causeStatus: 401, cause: oauthz.ErrInvalidToken},
-		{name: "lacks a scope", bearer: "alice", status: 403, causeStatus: 403, cause: oauthz.ErrInsufficientScope},
-		{name: "fault", bearer: "fault", status: 503, causeStatus: 503, cause: oauthz.ErrUnavailable},
-		{name: "hidden", bearer: "alice", hook: hooks["hides"], status: 404, causeStatus: 403, cause: oauthz.ErrInsufficientScope},
-		{name: "hook that panics", bearer: "alice", hook: hooks["panics"], status: 500, causeStatus: 403, cause: oauthz.ErrInsufficientScope},
-	} {
+	for _, tt := range toldTests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			guard := newGuard(t, oauthz.Config{ErrorHandler: tt.hook})
