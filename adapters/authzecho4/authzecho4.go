@@ -14,9 +14,13 @@ import (
 // A refusal is written by [oauthz.Guard.WriteError], and then told to the
 // middlewares outside and to the error handler, as an [echo.HTTPError] with its
 // status. [errors.As] finds the *[oauthz.Error] in it. The response is finished
-// by then: [echo.Response.Committed] is true, and what anybody writes to it is
-// dropped. To answer in another way, set [oauthz.Config.ErrorHandler]; one that
-// writes nothing leaves the answer to the error handler of echo.
+// by then: what anybody writes to it is dropped, so that an error handler need
+// not know of it. It does not find the response committed, and can log and count
+// as it does for other errors. To answer in another way, set
+// [oauthz.Config.ErrorHandler]; one that writes nothing leaves the answer to the
+// error handler of echo. Where the writer cannot be flushed, as inside of an
+// http.TimeoutHandler (the deprecated Timeout middleware of echo is one), the
+// error handler is told, but the middlewares outside are not.
 //
 // The middleware is safe for concurrent use.
 func Protect(guard *oauthz.Guard, req oauthz.Requirement) echo.MiddlewareFunc {

@@ -19,15 +19,15 @@
 //
 // A Guard in [echo.Echo.Use] or [echo.Echo.Pre] answers for every path, those
 // that have no route too. One in a group answers for every path below the prefix
-// of the group. Echo itself answers OPTIONS for a path that has a route, unless
-// the Guard is in Use or Pre.
+// of the group. One of a route answers for that route: OPTIONS, 404 and 405 are
+// left to echo.
 //
 // Put middlewares that write to every response (logger, CORS, Gzip, Recover)
 // before Protect, and those that act for a caller (rate limits by user, tenants)
 // after it.
 //
-// [oauthz.Decision] has the pattern of the route as echo writes it. In Pre, and
-// where there is no route, it is empty.
+// [oauthz.Decision] has the pattern of the route as echo writes it, /orders/:id.
+// In Pre, and where nothing matches, it is empty.
 //
 // A handler may keep the token, but neither [echo.Context] nor what it returns,
 // for echo uses it for another request.

@@ -2,7 +2,6 @@ package authzecho4
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -13,40 +12,61 @@ import (
 // refuse answers, and returns what the middlewares outside and the error handler
 // are told.
 func refuse(c echo.Context, guard *oauthz.Guard, err error) error {
-	// A Response of our own, around those of others, knows what was written even
-	// where a middleware such as Gzip holds it back.
-	response := echo.NewResponse(c.Response(), c.Echo())
+	// A Response of our own, around that of echo, becomes the one that is sealed.
+	outside := c.Response()
+	response := echo.NewResponse(outside, c.Echo())
 	guard.WriteError(response, c.Request(), err)
-	status := response.Status
-	if response.Committed {
-		seal(c, response)
-	} else if e := (*oauthz.Error)(nil); errors.As(err, &e) {
-		status = e.Status
+	if !response.Committed {
+		return told(statusOf(err), err)
 	}
+	seal(c, response)
+	if !heldBack(outside) {
+		return told(response.Status, err)
+	}
+	// The Timeout middleware of echo drops what was written by whoever returns an
+	// error, and the client would get a 200.
+	c.Error(told(response.Status, err))
+	return nil
+}
+
+func statusOf(err error) int {
+	if e := (*oauthz.Error)(nil); errors.As(err, &e) {
+		return e.Status
+	}
+	return http.StatusInternalServerError
+}
+
+func told(status int, err error) error {
 	return echo.NewHTTPError(status).SetInternal(refused{err})
 }
 
 // seal makes response the last word. An error handler need not look whether the
 // response is committed, and one that does not would append a second body.
 func seal(c echo.Context, response *echo.Response) {
-	// The Timeout middleware of echo drops what was written by whoever returns an
-	// error, and leaves the answer to the error handler, which must not find the
-	// response committed then.
-	response.Committed = !timed(response)
+	status, size := response.Status, response.Size
 	// Not the Writer of the Response that was there: Gzip puts the one back that it
 	// found, if the body is shorter than its MinLength.
 	response.Writer = sealed{response.Header().Clone()}
 	c.SetResponse(response)
+
+	// Nor is it enough to replace the Writer of ours, for a middleware outside may
+	// put one back here. A Response that is not committed asks before it writes.
+	response.Committed = false
+	response.Before(func() {
+		response.Writer, response.Status = sealed{response.Header().Clone()}, status
+	})
+	response.After(func() { response.Size = size })
 }
 
-// timed says whether w writes to an [http.TimeoutHandler], which is what the
-// Timeout middleware uses. One outside of echo does no such thing: there, what
-// the error handler writes falls into the seal.
-func timed(w http.ResponseWriter) bool {
+// heldBack says whether it is up to somebody else to send what is written to w:
+// it cannot be flushed. The writer of an [http.TimeoutHandler] is one of those,
+// and the Timeout middleware of echo uses that.
+func heldBack(w http.ResponseWriter) bool {
 	for {
 		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
 		if !ok {
-			return fmt.Sprintf("%T", w) == "*http.timeoutWriter"
+			_, flushes := w.(http.Flusher)
+			return !flushes
 		}
 		w = outer.Unwrap()
 	}

@@ -1,0 +1,366 @@
+package authzecho4_test
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/oauthz/oauthz"
+)
+
+// careless is an error handler that looks at nothing.
+func careless(err error, c echo.Context) {
+	c.Response().Header().Set("WWW-Authenticate", "Careless")
+	c.Response().Flush()
+	_ = c.JSON(http.StatusTeapot, map[string]string{"error": err.Error()})
+	_, _ = c.Response().Write([]byte("careless"))
+}
+
+// errorHandlers are set up by name.
+var errorHandlers = map[string]func(*echo.Echo){
+	"default":         func(*echo.Echo) {},
+	"exposing errors": func(e *echo.Echo) { e.Debug = true },
+	"careless":        func(e *echo.Echo) { e.HTTPErrorHandler = careless },
+}
+
+func dump(echo.Context, []byte, []byte) {}
+
+// tellsTheErrorHandler is a middleware that leaves nothing to be told.
+func tellsTheErrorHandler(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if err := next(c); err != nil {
+			c.Error(err)
+		}
+		return nil
+	}
+}
+
+// putsBack is a middleware that had another writer for a while.
+func putsBack(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		w := c.Response().Writer
+		c.Response().Writer = wrapper{w}
+		defer func() { c.Response().Writer = w }()
+		return next(c)
+	}
+}
+
+type wrapper struct{ http.ResponseWriter }
+
+func (w wrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// putsBackOpaque is one whose writer does not say what is inside.
+func putsBackOpaque(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		w := c.Response().Writer
+		c.Response().Writer = struct{ http.ResponseWriter }{w}
+		defer func() { c.Response().Writer = w }()
+		return next(c)
+	}
+}
+
+func timeout(next http.Handler) http.Handler { return http.TimeoutHandler(next, time.Minute, "") }
+
+func netHTTP(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r) })
+}
+
+// outer are middlewares that other people put outside of a Guard.
+var outer = map[string][]echo.MiddlewareFunc{
+	"nothing":                 nil,
+	"tells the error handler": {tellsTheErrorHandler},
+	"Gzip":                    {middleware.Gzip()},
+	"Gzip of long bodies":     {middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000})},
+	"BodyDump":                {middleware.BodyDump(dump)},
+	"BodyDump in Gzip":        {middleware.Gzip(), middleware.BodyDump(dump)},
+	"Gzip in BodyDump":        {middleware.BodyDump(dump), middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 10})},
+	"told within Gzip":        {middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000}), tellsTheErrorHandler},
+	"puts the writer back":    {putsBack},
+	"puts back what it hid":   {putsBackOpaque},
+	"net/http":                {echo.WrapMiddleware(netHTTP)},
+	"TimeoutHandler":          {echo.WrapMiddleware(timeout)},
+	"ContextTimeout":          {middleware.ContextTimeout(time.Minute)},
+	"usual":                   {middleware.Recover(), middleware.RequestID(), middleware.CORS(), middleware.Secure()},
+	"logger that tells": {middleware.RequestLoggerWithConfig(middleware.RequestLoggerConfig{
+		HandleError: true, LogValuesFunc: func(echo.Context, middleware.RequestLoggerValues) error { return nil },
+	})},
+}
+
+// hooks are oauthz.Config.ErrorHandlers.
+var hooks = map[string]func(http.ResponseWriter, *http.Request, *oauthz.Error){
+	"": nil,
+	"own": func(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) {
+		w.WriteHeader(e.Status)
+		_, _ = w.Write([]byte("01234"))
+		_, _ = w.Write([]byte("56789"))
+	},
+	"panics": func(http.ResponseWriter, *http.Request, *oauthz.Error) { panic(secret) },
+	"hides": func(w http.ResponseWriter, r *http.Request, _ *oauthz.Error) {
+		w.Header().Del("WWW-Authenticate")
+		http.NotFound(w, r)
+	},
+}
+
+// CX-10: whatever is around a Guard, the client sees what it would see of net/http: one status, one body.
+func TestRefusalIsOneAnswer(t *testing.T) {
+	t.Parallel()
+	for hookName, hook := range hooks {
+		guard := newGuard(t, oauthz.Config{ErrorHandler: hook})
+		reference := guard.Protect(write)(http.NotFoundHandler())
+		for outerName, middlewares := range outer {
+			for handlerName, errorHandler := range errorHandlers {
+				t.Run(hookName+"/"+outerName+"/"+handlerName, func(t *testing.T) {
+					t.Parallel()
+					e := quiet(nil)
+					errorHandler(e)
+					e.Use(middlewares...)
+					e.Any("/orders", mustNotRun(t), protect(guard, write))
+					sameAnswers(t, reference, e)
+				})
+			}
+		}
+	}
+}
+
+// sameAnswers asks for refusals of all kinds.
+func sameAnswers(t *testing.T, want, got http.Handler) {
+	t.Helper()
+	wantURL, gotURL, header := start(t, want), start(t, got), http.Header{"Accept-Encoding": {"gzip"}}
+	for _, bearer := range []string{"", "alice", "junk", "fault", "panic", "a b"} {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			assert.Equal(t, call(t, wantURL, method, "/orders", bearer, nil), call(t, gotURL, method, "/orders", bearer, header), "%s %s", method, bearer)
+		}
+	}
+}
+
+// A TimeoutHandler around all of echo.
+func TestRefusalInTimeoutHandler(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{})
+	e := quiet(careless)
+	e.Any("/orders", mustNotRun(t), protect(guard, write))
+	sameAnswers(t, guard.Protect(write)(http.NotFoundHandler()), timeout(e))
+}
+
+// The Timeout middleware drops what was written by whoever returns an error: the client would get a 200. Others have the error
+// handler told first.
+func TestRefusalInTimeout(t *testing.T) {
+	t.Parallel()
+	//lint:ignore SA1019 people use it
+	limit := middleware.TimeoutWithConfig(middleware.TimeoutConfig{Timeout: time.Minute})
+	for hookName, hook := range hooks {
+		guard := newGuard(t, oauthz.Config{ErrorHandler: hook})
+		for outerName, inner := range outer {
+			errs := 0
+			e := quiet(func(err error, c echo.Context) {
+				errs++
+				careless(err, c)
+			})
+			e.Use(limit)
+			e.Use(inner...)
+			e.Any("/orders", mustNotRun(t), protect(guard, write))
+			sameAnswers(t, guard.Protect(write)(http.NotFoundHandler()), e)
+			assert.Equal(t, 12, errs, hookName+outerName)
+		}
+	}
+}
+
+// told is what an error handler or a middleware outside is told.
+type told struct {
+	errs      []error
+	committed bool
+	status    int
+}
+
+func (o *told) note(err error, c echo.Context) {
+	o.errs, o.committed, o.status = append(o.errs, err), c.Response().Committed, c.Response().Status
+}
+
+var toldTests = []struct {
+	name, bearer string
+	hook         func(http.ResponseWriter, *http.Request, *oauthz.Error)
+	status       int // that was answered
+	cause        error
+	causeStatus  int
+}{
+	{name: "no token", status: 401, causeStatus: 401, cause: oauthz.ErrNoToken},
+	{name: "bad token", bearer: "junk", status: 401, causeStatus: 401, cause: oauthz.ErrInvalidToken},
+	{name: "lacks a scope", bearer: "alice", status: 403, causeStatus: 403, cause: oauthz.ErrInsufficientScope},
+	{name: "fault", bearer: "fault", status: 503, causeStatus: 503, cause: oauthz.ErrUnavailable},
+	{name: "hidden", bearer: "alice", hook: hooks["hides"], status: 404, causeStatus: 403, cause: oauthz.ErrInsufficientScope},
+	{name: "hook that panics", bearer: "alice", hook: hooks["panics"], status: 500, causeStatus: 403, cause: oauthz.ErrInsufficientScope},
+}
+
+// The error handler is told once, and so are the middlewares outside, and both can tell what was answered and why.
+func TestErrorHandlerIsTold(t *testing.T) {
+	t.Parallel()
+	for _, tt := range toldTests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			guard := newGuard(t, oauthz.Config{ErrorHandler: tt.hook})
+			var handler, outside told
+			e := quiet(handler.note)
+			before := 0
+			e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+				return func(c echo.Context) error {
+					c.Response().Before(func() { before++ })
+					err := next(c)
+					outside.note(err, c)
+					return err
+				}
+			})
+			e.GET("/orders", mustNotRun(t), protect(guard, write))
+			got := call(t, start(t, e), http.MethodGet, "/orders", tt.bearer, nil)
+			assert.Equal(t, tt.status, got.status)
+			assert.Equal(t, 1, before, "hooks before the response")
+			assert.Equal(t, outside, handler)
+			assert.False(t, handler.committed)
+			assert.Equal(t, tt.status, handler.status)
+			if assert.Len(t, handler.errs, 1) {
+				assertError(t, handler.errs[0], tt.status, tt.causeStatus, tt.cause)
+			}
+		})
+	}
+}
+
+func assertError(t *testing.T, err error, status, causeStatus int, cause error) {
+	t.Helper()
+	var httpError *echo.HTTPError
+	if assert.ErrorAs(t, err, &httpError) {
+		assert.Equal(t, status, httpError.Code)
+		assert.Equal(t, http.StatusText(status), httpError.Message)
+		assert.Equal(t, "code="+strconv.Itoa(status)+", message="+http.StatusText(status)+", internal=oauthz: refused", err.Error())
+	}
+	var refusal *oauthz.Error
+	if assert.ErrorAs(t, err, &refusal) {
+		assert.Equal(t, causeStatus, refusal.Status)
+	}
+	assert.ErrorIs(t, err, cause)
+}
+
+// An ErrorHandler of the Guard that writes nothing leaves the answer to that of echo, which finds the challenge in place, and
+// nothing of the cause in the error.
+func TestAnswerLeftToTheErrorHandler(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{ErrorHandler: func(http.ResponseWriter, *http.Request, *oauthz.Error) {}})
+	e := quiet(nil)
+	e.Debug = true
+	e.GET("/orders", mustNotRun(t), protect(guard, write))
+	for bearer, want := range map[string]answer{
+		"":      {401, `Bearer realm="api", scope="orders:write"`, "application/json", "", "{\n  \"error\": \"code=401, message=Unauthorized, internal=oauthz: refused\",\n  \"message\": \"Unauthorized\"\n}\n"},
+		"fault": {503, "", "application/json", "5", "{\n  \"error\": \"code=503, message=Service Unavailable, internal=oauthz: refused\",\n  \"message\": \"Service Unavailable\"\n}\n"},
+	} {
+		assert.Equal(t, want, call(t, start(t, e), http.MethodGet, "/orders", bearer, nil))
+	}
+}
+
+// A middleware that throws away what was written leaves the answer to the error handler, and to all of it.
+func TestAnswerThrownAway(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{})
+	e := echo.New()
+	e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			w := c.Response()
+			defer c.SetResponse(w)
+			buffer := httptest.NewRecorder()
+			c.SetResponse(echo.NewResponse(buffer, c.Echo()))
+			if err := next(c); err != nil {
+				return err
+			}
+			_, err := buffer.Body.WriteTo(w)
+			return err
+		}
+	})
+	e.GET("/orders", mustNotRun(t), protect(guard, read))
+	got := call(t, start(t, e), http.MethodGet, "/orders", "fault", nil)
+	assert.Equal(t, answer{503, "", "application/json", "", `{"message":"Service Unavailable"}` + "\n"}, got)
+}
+
+// What the error handler would have liked to send is not what was sent, and those outside are not told that it was.
+func TestResponseSaysWhatWasSent(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{})
+	e := quiet(careless)
+	e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			err := tellsTheErrorHandler(next)(c)
+			assert.Equal(t, 401, c.Response().Status)
+			assert.Equal(t, int64(len("{}")), c.Response().Size)
+			return err
+		}
+	})
+	e.GET("/orders", mustNotRun(t), protect(guard, read))
+	assert.Equal(t, "{}", serve(e, http.MethodGet, "/orders", "").Body.String())
+}
+
+// What is left of a response that was answered lets nobody at the connection, and does not panic.
+func TestSealedResponse(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{})
+	var problems []string
+	e := quiet(func(_ error, c echo.Context) { problems = append(problems, tryAll(c.Response())...) })
+	e.GET("/orders", mustNotRun(t), protect(guard, read))
+	got := call(t, start(t, e), http.MethodGet, "/orders", "", nil)
+	assert.Equal(t, answer{401, `Bearer realm="api", scope="orders:read"`, "application/json", "", "{}"}, got)
+	assert.Empty(t, problems)
+}
+
+// tryAll does with w what it can, and says what it should not have been able to.
+func tryAll(w http.ResponseWriter) (problems []string) {
+	for w != nil {
+		w.Header().Set("Content-Type", "text/careless")
+		w.Header().Set("Trailer", "X-Careless")
+		w.WriteHeader(http.StatusOK)
+		if n, err := w.Write([]byte("careless")); n != 8 || err != nil {
+			problems = append(problems, "Write failed")
+		}
+		controller := http.NewResponseController(w)
+		if err := controller.Flush(); err != nil {
+			problems = append(problems, "Flush failed")
+		}
+		if _, _, err := controller.Hijack(); !errors.Is(err, http.ErrNotSupported) {
+			problems = append(problems, "Hijack")
+		}
+		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return problems
+		}
+		w = inner.Unwrap()
+	}
+	return problems
+}
+
+// Logs and metrics outside see what was answered.
+func TestLoggerSeesTheRefusal(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{})
+	var log bytes.Buffer
+	e := echo.New()
+	e.Logger.SetOutput(&log)
+	e.Use(middleware.RequestLoggerWithConfig(middleware.RequestLoggerConfig{
+		LogStatus: true, LogResponseSize: true, LogError: true, HandleError: true,
+		LogValuesFunc: func(_ echo.Context, v middleware.RequestLoggerValues) error {
+			assert.Equal(t, http.StatusServiceUnavailable, v.Status)
+			assert.Equal(t, int64(len(`{"error":"temporarily_unavailable"}`)), v.ResponseSize)
+			assert.ErrorIs(t, v.Error, oauthz.ErrUnavailable)
+			log.WriteString(v.Error.Error())
+			return nil
+		},
+	}))
+	e.GET("/orders", mustNotRun(t), protect(guard, read))
+	r := httptest.NewRequest(http.MethodGet, "/orders", nil)
+	r.Header.Set("Authorization", "Bearer fault")
+	e.ServeHTTP(httptest.NewRecorder(), r)
+	assert.Contains(t, log.String(), "code=503")
+	assert.NotContains(t, log.String(), secret)
+	assert.NotContains(t, log.String(), "fault")
+}
