@@ -186,6 +186,34 @@ func TestErrorHandler(t *testing.T) {
 	}
 }
 
+// A refusal is never a 200, whatever an ErrorHandler forgets.
+func TestForgetfulErrorHandlers(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		handler func(http.ResponseWriter, *http.Request, *oauthz.Error)
+		want    answer
+	}{
+		{name: "writes nothing", handler: func(http.ResponseWriter, *http.Request, *oauthz.Error) {}, want: lacksScope("a")},
+		{
+			name: "writes no status", want: answer{403, lacksScope("a").challenge, "no"},
+			handler: func(w http.ResponseWriter, _ *http.Request, _ *oauthz.Error) {
+				_, _ = io.WriteString(w, "n")
+				_, _ = io.WriteString(w, "o")
+			},
+		},
+		{
+			name: "another status", want: answer{404, lacksScope("a").challenge, ""},
+			handler: func(w http.ResponseWriter, _ *http.Request, _ *oauthz.Error) { w.WriteHeader(http.StatusNotFound) },
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.want.check(t, serve(t, newGuard(t, oauthz.Config{ErrorHandler: tt.handler}), scopeA, withGoodToken()))
+		})
+	}
+}
+
 // WriteError takes any error: adapters hand on what Authorize returned.
 func TestWriteError(t *testing.T) {
 	t.Parallel()

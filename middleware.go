@@ -40,7 +40,9 @@ type Config struct {
 	// never carry credentials (Fetch §3.2.2). Default: they are refused.
 	AllowPreflight bool
 	// ErrorHandler writes the status and the body of a refusal, after all its
-	// headers are set. Default: a small JSON object (RFC 6750 §3.1 codes).
+	// headers are set. Without a status of its own that is the Error's, and
+	// without a body too it is as by default: a small JSON object (RFC 6750 §3.1
+	// codes).
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 	// Observe is told of every decision, once, before the handler runs: for
 	// logs, metrics and traces. It must be safe for concurrent use.
@@ -256,19 +258,24 @@ func (g *Guard) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 		writeBody(w, r, e)
 		return
 	}
-	noted := &notingWriter{ResponseWriter: w}
+	noted := &notingWriter{ResponseWriter: w, status: e.Status}
 	defer func() {
 		if v := recover(); v != nil {
 			g.writePanic(noted, r, v)
 		}
 	}()
 	g.errorHandler(noted, r, e)
+	if !noted.wrote { // net/http would send 200
+		writeBody(w, r, e)
+	}
 }
 
-// notingWriter notes whether an ErrorHandler has written before it panicked.
+// notingWriter notes whether an ErrorHandler has written, and sees to it that
+// what it writes has the status of a refusal, where net/http would send 200.
 type notingWriter struct {
 	http.ResponseWriter
-	wrote bool
+	status int
+	wrote  bool
 }
 
 func (w *notingWriter) WriteHeader(status int) {
@@ -277,7 +284,9 @@ func (w *notingWriter) WriteHeader(status int) {
 }
 
 func (w *notingWriter) Write(p []byte) (int, error) {
-	w.wrote = true
+	if !w.wrote {
+		w.WriteHeader(w.status)
+	}
 	return w.ResponseWriter.Write(p)
 }
 

@@ -39,8 +39,8 @@ func shared(t *testing.T) *oauthz.Guard {
 	return guard
 }
 
-// runUsers has two users alternate in 10,000 requests, 50 at a time. Each handler gets its own user, may do as it likes with
-// the token, and may keep it after the request.
+// runUsers has two users, and one who is refused, alternate in 10,000 requests, 50 at a time. Each handler gets its own user,
+// may do as it likes with the token, and may keep it after the request.
 func runUsers(t *testing.T, build Build) {
 	const clients, requests = 50, 200
 	var kept sync.WaitGroup
@@ -64,8 +64,12 @@ func runUsers(t *testing.T, build Build) {
 	for range clients {
 		all.Go(func() {
 			for i := range requests {
-				user := []string{"alice", "bob"}[i%2]
-				if code, body := ask(h, http.MethodGet, "Bearer "+user, http.Header{"X-Expect": {user}}); code != http.StatusOK || body != user {
+				user := []string{"alice", "bob", "mallory"}[i%3]
+				wantCode, wantBody := http.StatusOK, user
+				if user == "mallory" {
+					wantCode, wantBody = http.StatusUnauthorized, badToken
+				}
+				if code, body := ask(h, http.MethodGet, "Bearer "+user, http.Header{"X-Expect": {user}}); code != wantCode || body != wantBody {
 					t.Errorf("%s got %d %q", user, code, body)
 					return
 				}

@@ -162,6 +162,9 @@ func configured() []outcome {
 			panic("secret")
 		}
 	}
+	silent := func(cfg *oauthz.Config) {
+		cfg.ErrorHandler = func(http.ResponseWriter, *http.Request, *oauthz.Error) {}
+	}
 	preflight := http.Header{"Origin": {"https://app.example"}, "Access-Control-Request-Method": {"GET"}}
 	confirmed := func(cfg *oauthz.Config) { cfg.Confirmers = []oauthz.Confirmer{certificate{}} }
 	observed := func(cfg *oauthz.Config) { cfg.Observe = func(context.Context, oauthz.Decision) { panic("secret") } }
@@ -171,6 +174,7 @@ func configured() []outcome {
 			challenge: `Bearer realm="my \"api\"", scope="orders:read", resource_metadata="https://api.example/.well-known/oauth-protected-resource"`,
 		},
 		{name: "error handler", config: teapot, bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
+		{name: "error handler that writes nothing", config: silent, bearer: "junk", status: 401, challenge: badTokenChallenge, answer: badToken, asked: 1},
 		{name: "error handler panics", config: broken, bearer: "junk", status: 500, answer: serverError, asked: 1},
 		{name: "error handler panics after the status", config: late, bearer: "junk", status: 401, challenge: badTokenChallenge, asked: 1},
 		{

@@ -15,8 +15,7 @@ import (
 // middlewares outside and to the error handler, as an [echo.HTTPError] with its
 // status. [errors.As] finds the *[oauthz.Error] in it. The response is finished
 // by then: [echo.Response.Committed] is true, and what anybody writes to it is
-// dropped. To answer in another way, set [oauthz.Config.ErrorHandler]; one that
-// writes nothing leaves the answer to the error handler of echo.
+// dropped. To answer in another way, set [oauthz.Config.ErrorHandler].
 //
 // The middleware is safe for concurrent use.
 func Protect(guard *oauthz.Guard, req oauthz.Requirement) echo.MiddlewareFunc {

@@ -1,7 +1,6 @@
 package authzecho
 
 import (
-	"errors"
 	"net/http"
 
 	"github.com/labstack/echo/v5"
@@ -16,13 +15,8 @@ func refuse(c *echo.Context, guard *oauthz.Guard, err error) error {
 	// where a middleware such as Gzip holds it back.
 	response := echo.NewResponse(c.Response(), c.Logger())
 	guard.WriteError(response, c.Request(), err)
-	status := response.Status
-	if response.Committed {
-		seal(c, response)
-	} else if e := (*oauthz.Error)(nil); errors.As(err, &e) {
-		status = e.Status
-	}
-	return echo.NewHTTPError(status, http.StatusText(status)).Wrap(refused{err})
+	seal(c, response)
+	return echo.NewHTTPError(response.Status, http.StatusText(response.Status)).Wrap(refused{err})
 }
 
 // seal makes response the last word. An error handler need not look whether the

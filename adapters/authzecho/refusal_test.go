@@ -228,21 +228,6 @@ func assertError(t *testing.T, err error, status, causeStatus int, cause error) 
 	assert.ErrorIs(t, err, cause)
 }
 
-// An ErrorHandler of the Guard that writes nothing leaves the answer to that of echo, which finds the challenge in place, and
-// nothing of the cause in the error.
-func TestAnswerLeftToTheErrorHandler(t *testing.T) {
-	t.Parallel()
-	guard := newGuard(t, oauthz.Config{ErrorHandler: func(http.ResponseWriter, *http.Request, *oauthz.Error) {}})
-	e := echo.NewWithConfig(echo.Config{HTTPErrorHandler: echo.DefaultHTTPErrorHandler(true)})
-	e.GET("/orders", mustNotRun(t), protect(guard, write))
-	for bearer, want := range map[string]answer{
-		"":      {401, `Bearer realm="api", scope="orders:write"`, "application/json", "", `{"error":"oauthz: refused","message":"Unauthorized"}` + "\n"},
-		"fault": {503, "", "application/json", "5", `{"error":"oauthz: refused","message":"Service Unavailable"}` + "\n"},
-	} {
-		assert.Equal(t, want, call(t, start(t, e), http.MethodGet, "/orders", bearer, nil))
-	}
-}
-
 // A middleware that throws away what was written leaves the answer to the error handler, and to all of it.
 func TestAnswerThrownAway(t *testing.T) {
 	t.Parallel()

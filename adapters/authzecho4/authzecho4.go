@@ -17,8 +17,7 @@ import (
 // by then: what anybody writes to it is dropped, so that an error handler need
 // not know of it. It does not find the response committed, and can log and count
 // as it does for other errors. To answer in another way, set
-// [oauthz.Config.ErrorHandler]; one that writes nothing leaves the answer to the
-// error handler of echo. Where the writer cannot be flushed, as inside of an
+// [oauthz.Config.ErrorHandler]. Where the writer cannot be flushed, as inside of an
 // http.TimeoutHandler (the deprecated Timeout middleware of echo is one), the
 // error handler is told, but the middlewares outside are not.
 //

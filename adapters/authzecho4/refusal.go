@@ -1,7 +1,6 @@
 package authzecho4
 
 import (
-	"errors"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -16,28 +15,15 @@ func refuse(c echo.Context, guard *oauthz.Guard, err error) error {
 	outside := c.Response()
 	response := echo.NewResponse(outside, c.Echo())
 	guard.WriteError(response, c.Request(), err)
-	if !response.Committed {
-		return told(statusOf(err), err)
-	}
 	seal(c, response)
+	told := echo.NewHTTPError(response.Status).SetInternal(refused{err})
 	if !heldBack(outside) {
-		return told(response.Status, err)
+		return told
 	}
 	// The Timeout middleware of echo drops what was written by whoever returns an
 	// error, and the client would get a 200.
-	c.Error(told(response.Status, err))
+	c.Error(told)
 	return nil
-}
-
-func statusOf(err error) int {
-	if e := (*oauthz.Error)(nil); errors.As(err, &e) {
-		return e.Status
-	}
-	return http.StatusInternalServerError
-}
-
-func told(status int, err error) error {
-	return echo.NewHTTPError(status).SetInternal(refused{err})
 }
 
 // seal makes response the last word. An error handler need not look whether the

@@ -246,22 +246,6 @@ func assertError(t *testing.T, err error, status, causeStatus int, cause error) 
 	assert.ErrorIs(t, err, cause)
 }
 
-// An ErrorHandler of the Guard that writes nothing leaves the answer to that of echo, which finds the challenge in place, and
-// nothing of the cause in the error.
-func TestAnswerLeftToTheErrorHandler(t *testing.T) {
-	t.Parallel()
-	guard := newGuard(t, oauthz.Config{ErrorHandler: func(http.ResponseWriter, *http.Request, *oauthz.Error) {}})
-	e := quiet(nil)
-	e.Debug = true
-	e.GET("/orders", mustNotRun(t), protect(guard, write))
-	for bearer, want := range map[string]answer{
-		"":      {401, `Bearer realm="api", scope="orders:write"`, "application/json", "", "{\n  \"error\": \"code=401, message=Unauthorized, internal=oauthz: refused\",\n  \"message\": \"Unauthorized\"\n}\n"},
-		"fault": {503, "", "application/json", "5", "{\n  \"error\": \"code=503, message=Service Unavailable, internal=oauthz: refused\",\n  \"message\": \"Service Unavailable\"\n}\n"},
-	} {
-		assert.Equal(t, want, call(t, start(t, e), http.MethodGet, "/orders", bearer, nil))
-	}
-}
-
 // A middleware that throws away what was written leaves the answer to the error handler, and to all of it.
 func TestAnswerThrownAway(t *testing.T) {
 	t.Parallel()
