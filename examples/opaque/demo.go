@@ -18,7 +18,7 @@ import (
 type row struct {
 	outcome string
 	because string
-	scene   func(*stage) // what happens before the request; nil: nothing
+	scene   func(*play) // what happens before the request; nil: nothing
 	method  string
 	path    string
 	bearer  string // the shell's variable that holds the token
@@ -65,7 +65,7 @@ func outcomes() []row {
 			want: promise{status: 401, challenged: true, code: "invalid_token", calls: 4},
 		}, {
 			outcome: "server down", because: "the server stopped and two minutes went by; better a stale answer than none, and Observe is told",
-			scene:  (*stage).outage,
+			scene:  (*play).outage,
 			method: "GET", path: "/notes", bearer: "ALICE",
 			want: promise{status: 200, source: "stale", calls: 4},
 		}, {
@@ -74,7 +74,7 @@ func outcomes() []row {
 			want: promise{status: 503, retryAfter: true, calls: 4},
 		}, {
 			outcome: "revoked", because: "the server is back, where the token was revoked; the minute is over, so it is asked",
-			scene:  (*stage).recovery,
+			scene:  (*play).recovery,
 			method: "GET", path: "/notes", bearer: "ALICE",
 			want: promise{status: 401, challenged: true, code: "invalid_token", calls: 5},
 		},
@@ -83,7 +83,7 @@ func outcomes() []row {
 
 // demonstrate prints the tokens, then for every row what the API answers. Its
 // error names the rows whose promise was broken.
-func (s *stage) demonstrate(ctx context.Context, out io.Writer, rows []row) error {
+func (s *play) demonstrate(ctx context.Context, out io.Writer, rows []row) error {
 	if err := s.introduce(out); err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (s *stage) demonstrate(ctx context.Context, out io.Writer, rows []row) erro
 	return errors.Join(broken...)
 }
 
-func (s *stage) introduce(out io.Writer) error {
+func (s *play) introduce(out io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "The API is at %s, its authorization server at %s.\n", s.base, s.as.Issuer())
 	b.WriteString("These are the tokens of the story:\n\n")
@@ -139,7 +139,7 @@ type answer struct {
 }
 
 // ask sends the row's request, and listens to what Observe is told of it.
-func (s *stage) ask(ctx context.Context, client *http.Client, r row) (answer, error) {
+func (s *play) ask(ctx context.Context, client *http.Client, r row) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, r.method, s.base+r.path, nil)
 	if err != nil {
 		return answer{}, err

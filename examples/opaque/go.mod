@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	github.com/oauthz/oauthz v0.0.0
+	github.com/oauthz/oauthz/examples/stage v0.0.0
 	github.com/stretchr/testify v1.12.1
 )
 
@@ -16,4 +17,7 @@ require (
 	golang.org/x/time v0.15.0 // indirect
 )
 
-replace github.com/oauthz/oauthz => ../..
+replace (
+	github.com/oauthz/oauthz => ../..
+	github.com/oauthz/oauthz/examples/stage => ../stage
+)

@@ -167,7 +167,7 @@ func TestCurlLines(t *testing.T) {
 // Nobody is told that the token has ended while the server still takes it.
 func TestLogoutWhileTheServerIsDown(t *testing.T) {
 	t.Parallel()
-	s := newStage()
+	s := newPlay()
 	defer s.as.Close()
 	a, err := newAPI(t.Context(), s.config())
 	require.NoError(t, err)
@@ -195,7 +195,7 @@ func TestLogoutWhileTheServerIsDown(t *testing.T) {
 // A thousand requests with a token that nobody has seen are one question.
 func TestAsksOnce(t *testing.T) {
 	t.Parallel()
-	s := newStage()
+	s := newPlay()
 	defer s.as.Close()
 	a, err := newAPI(t.Context(), s.config())
 	require.NoError(t, err)

@@ -24,11 +24,11 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
+
+	"github.com/oauthz/oauthz/examples/stage"
 )
 
 func main() {
@@ -43,14 +43,14 @@ func main() {
 
 // run is the program. The rows are what it shows, and promises to be so.
 func run(ctx context.Context, args []string, stdout io.Writer, rows []row) error {
-	opts, err := parse(args, stdout)
+	opts, err := stage.Parse("quickstart", "127.0.0.1:0", args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", opts.addr)
+	listener, err := net.Listen("tcp", opts.Addr)
 	if err != nil {
 		return fmt.Errorf("%w (choose another -addr, or leave it out for a free port)", err)
 	}
@@ -67,65 +67,14 @@ func run(ctx context.Context, args []string, stdout io.Writer, rows []row) error
 		return err
 	}
 	served := make(chan error, 1)
-	go func() { served <- serve(ctx, listener, api) }()
+	go func() { served <- stage.Serve(ctx, listener, api) }()
 
-	err = demonstrate(ctx, stdout, baseURL(listener.Addr()), issuers, rows)
-	if err == nil && !opts.once {
+	err = demonstrate(ctx, stdout, stage.BaseURL(listener.Addr()), issuers, rows)
+	if err == nil && !opts.Once {
 		_, err = fmt.Fprintln(stdout, "Serving until interrupted (Ctrl-C).")
 	}
-	if err != nil || opts.once {
+	if err != nil || opts.Once {
 		cancel()
 	}
 	return errors.Join(err, <-served)
-}
-
-type options struct {
-	addr string
-	once bool
-}
-
-func parse(args []string, stdout io.Writer) (options, error) {
-	var opts options
-	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
-	flags.SetOutput(stdout)
-	flags.StringVar(&opts.addr, "addr", "127.0.0.1:0", "`address` that the API listens on; port 0 is a free one")
-	flags.BoolVar(&opts.once, "once", false, "exit after the table, with status 1 if an answer is not the promised one")
-	if err := flags.Parse(args); err != nil {
-		return options{}, err
-	}
-	if flags.NArg() > 0 {
-		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	}
-	return opts, nil
-}
-
-// serve answers requests until ctx is done, and lets those under way finish.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
-	drained := make(chan error, 1)
-	go func() {
-		<-ctx.Done()
-		// ctx is done already; a client that dawdles must not keep us for ever.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		drained <- server.Shutdown(ctx)
-	}()
-	// Serve returns as soon as Shutdown begins, which is too early to leave.
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return <-drained
-}
-
-// baseURL is how a client on this machine reaches a server that listens at addr:
-// 0.0.0.0 and :: are places to listen, not to call.
-func baseURL(addr net.Addr) string {
-	host, port, err := net.SplitHostPort(addr.String())
-	if err != nil {
-		return "http://" + addr.String()
-	}
-	if net.ParseIP(host).IsUnspecified() {
-		host = "localhost"
-	}
-	return "http://" + net.JoinHostPort(host, port)
 }

@@ -225,16 +225,6 @@ func TestRead(t *testing.T) {
 	}
 }
 
-func TestBaseURL(t *testing.T) {
-	t.Parallel()
-	for ip, want := range map[string]string{
-		"127.0.0.1": "http://127.0.0.1:80", "::1": "http://[::1]:80",
-		"0.0.0.0": "http://localhost:80", "::": "http://localhost:80",
-	} {
-		assert.Equal(t, want, baseURL(&net.TCPAddr{IP: net.ParseIP(ip), Port: 80}))
-	}
-}
-
 // A program is one that serves.
 type program struct {
 	output    string

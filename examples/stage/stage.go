@@ -1,7 +1,8 @@
-// Package stage is what stands around the API of an example: a fake
-// authorization server, a Guard that takes its tokens, and a client that sends
-// the curl lines of the example's doc comment and looks at the answers. In a
-// program of your own the authorization server is real, and there is no stage.
+// Package stage is what stands around the API of an example: the flags and the
+// server, and for most of them a fake authorization server, a Guard that takes
+// its tokens, and a client that sends the curl lines of the example's doc comment
+// and looks at the answers. In a program of your own the authorization server is
+// real, and there is no stage.
 package stage
 
 import (
@@ -47,7 +48,7 @@ func Main(source string, newAPI func(*oauthz.Guard) http.Handler) {
 // until the curl lines are answered. Its error names those whose answer is not
 // the promised one.
 func Run(ctx context.Context, args []string, stdout io.Writer, source string, newAPI func(*oauthz.Guard) http.Handler) error {
-	opts, err := parse(args, stdout)
+	opts, err := Parse("example", DefaultAddr, args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return nil
 	}
@@ -58,7 +59,7 @@ func Run(ctx context.Context, args []string, stdout io.Writer, source string, ne
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", opts.addr)
+	listener, err := net.Listen("tcp", opts.Addr)
 	if err != nil {
 		return fmt.Errorf("%w (choose another -addr; port 0 is a free one)", err)
 	}
@@ -74,36 +75,16 @@ func Run(ctx context.Context, args []string, stdout io.Writer, source string, ne
 	}
 	defer remembering.Close()
 	served := make(chan error, 1)
-	go func() { served <- serve(ctx, listener, newAPI(guard)) }()
+	go func() { served <- Serve(ctx, listener, newAPI(guard)) }()
 
-	err = show(ctx, stdout, "http://"+listener.Addr().String(), mint(as), lines)
-	if err == nil && !opts.once {
+	err = show(ctx, stdout, BaseURL(listener.Addr()), mint(as), lines)
+	if err == nil && !opts.Once {
 		_, err = fmt.Fprintln(stdout, "Serving until interrupted (Ctrl-C).")
 	}
-	if err != nil || opts.once {
+	if err != nil || opts.Once {
 		cancel()
 	}
 	return errors.Join(err, <-served)
-}
-
-type options struct {
-	addr string
-	once bool
-}
-
-func parse(args []string, stdout io.Writer) (options, error) {
-	var opts options
-	flags := flag.NewFlagSet("example", flag.ContinueOnError)
-	flags.SetOutput(stdout)
-	flags.StringVar(&opts.addr, "addr", DefaultAddr, "`address` that the API listens on")
-	flags.BoolVar(&opts.once, "once", false, "exit after the curl lines, with status 1 if an answer is not the promised one")
-	if err := flags.Parse(args); err != nil {
-		return options{}, err
-	}
-	if flags.NArg() > 0 {
-		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	}
-	return opts, nil
 }
 
 // newGuard verifies the server's tokens here, and remembers what they say.
@@ -172,22 +153,4 @@ func show(ctx context.Context, out io.Writer, base string, tokens map[string]str
 	}
 	_, err := io.WriteString(out, b.String())
 	return errors.Join(append(broken, err)...)
-}
-
-// serve answers requests until ctx is done, and lets those under way finish.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
-	drained := make(chan error, 1)
-	go func() {
-		<-ctx.Done()
-		// ctx is done already; a client that dawdles must not keep us for ever.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		drained <- server.Shutdown(ctx)
-	}()
-	// Serve returns as soon as Shutdown begins, which is too early to leave.
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return <-drained
 }

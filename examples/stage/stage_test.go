@@ -89,6 +89,16 @@ func TestFlags(t *testing.T) {
 	require.ErrorContains(t, err, "-addr")
 }
 
+func TestBaseURL(t *testing.T) {
+	t.Parallel()
+	for ip, want := range map[string]string{
+		"127.0.0.1": "http://127.0.0.1:80", "::1": "http://[::1]:80",
+		"0.0.0.0": "http://localhost:80", "::": "http://localhost:80",
+	} {
+		assert.Equal(t, want, stage.BaseURL(&net.TCPAddr{IP: net.ParseIP(ip), Port: 80}))
+	}
+}
+
 // lines hands on what is written to it.
 type lines chan string
 

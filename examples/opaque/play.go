@@ -20,10 +20,10 @@ const (
 	clientSecret = "notes-api-secret"
 )
 
-// A stage is what the API is shown on: the authorization server, the people
+// A play is what the API is shown in: the authorization server, the people
 // with their tokens, a clock that can be put forward, and an ear for what the
 // Guard decided.
-type stage struct {
+type play struct {
 	as     *oauthztest.Server
 	base   string // of the API
 	tokens []variable
@@ -34,7 +34,7 @@ type stage struct {
 // A variable of the shell holds a token.
 type variable struct{ name, token string }
 
-func newStage() *stage {
+func newPlay() *play {
 	as := oauthztest.NewServer(oauthztest.Config{
 		Audience: []string{audience}, ClientID: clientID, ClientSecret: clientSecret,
 	})
@@ -44,12 +44,12 @@ func newStage() *stage {
 			"sub": subject, "scope": "notes:read", "exp": time.Now().Add(24 * time.Hour),
 		})
 	}
-	return &stage{as: as, tokens: []variable{
+	return &play{as: as, tokens: []variable{
 		{"ALICE", mint("alice")}, {"BOB", mint("bob")}, {"CAROL", mint("carol")}, {"NOBODY", "not-a-token-of-that-server"},
 	}}
 }
 
-func (s *stage) config() config {
+func (s *play) config() config {
 	return config{
 		Issuer:        s.as.Issuer(),
 		RevocationURL: s.as.RevocationURL(),
@@ -60,7 +60,7 @@ func (s *stage) config() config {
 }
 
 // token is what the shell puts in place of a variable.
-func (s *stage) token(name string) string {
+func (s *play) token(name string) string {
 	for _, v := range s.tokens {
 		if v.name == name {
 			return v.token
@@ -70,25 +70,25 @@ func (s *stage) token(name string) string {
 }
 
 // calls is how often the authorization server was asked what a token says.
-func (s *stage) calls() int { return s.as.Count(oauthztest.Introspection) }
+func (s *play) calls() int { return s.as.Count(oauthztest.Introspection) }
 
 // The scenes: what happens between two requests.
 
 // outage stops the authorization server, long enough for all that the API
 // remembers to be older than its TTL.
-func (s *stage) outage() {
+func (s *play) outage() {
 	s.as.Stop()
 	s.ahead.Add(int64(2 * time.Minute))
 }
 
 // recovery starts it again; somebody has revoked Alice's token.
-func (s *stage) recovery() {
+func (s *play) recovery() {
 	s.as.Revoke(s.token("ALICE"))
 	s.as.Start()
 }
 
 // invite tells a reader in another terminal how to go on.
-func (s *stage) invite(out io.Writer) error {
+func (s *play) invite(out io.Writer) error {
 	_, err := fmt.Fprintf(out, `Serving until interrupted (Ctrl-C). $CAROL is still good. Revoke her token behind the API's back, and see for
 how long it is remembered:
 
