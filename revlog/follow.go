@@ -67,16 +67,18 @@ func (f *follower) step(ctx context.Context) error {
 		}
 		return err
 	}
+	if len(revs) > 0 || err == nil {
+		if err := l.apply(ctx, revs); err != nil {
+			return err // and read it again: to go on would be to leave it out
+		}
+		if len(revs) > 0 && (next == f.position || next == "") {
+			return errors.New("revlog: read: entries, but no new position")
+		}
+		f.position, f.wait = next, 0
+	}
 	if err != nil {
 		return err
 	}
-	if err := l.apply(ctx, revs); err != nil {
-		return err // and read it again: to go on would be to leave it out
-	}
-	if len(revs) > 0 && (next == f.position || next == "") {
-		return errors.New("revlog: read: entries, but no new position")
-	}
-	f.position, f.wait = next, 0
 	if len(revs) < f.batch {
 		f.wait, f.again = l.cfg.Poll, false
 		l.caughtUp(began)

@@ -72,6 +72,34 @@ func TestReadyIsAllOfIt(t *testing.T) {
 	})
 }
 
+// RV-10: entries before one that cannot be read are held, and the list is not ready: however few they are, they are not all.
+func TestEntriesBeforeAnError(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &script{batch: 100}
+		log.reading(func(_ context.Context, after string, _ time.Duration) ([]oauthz.Revocation, string, error) {
+			if after == "" {
+				return []oauthz.Revocation{jti("1")}, "1", errDown
+			}
+			assert.Equal(t, "1", after, "what was read is not read again")
+			return nil, "", errDown
+		})
+		list := open(t, log, revlog.Config{})
+		pass(time.Minute)
+		wantRevoked(t, list, true, "1")
+		wantCannotTell(t, list, revlog.ErrNotReady, errDown)
+		assert.Greater(t, len(log.looks()), 2)
+
+		log.reading(func(_ context.Context, after string, _ time.Duration) ([]oauthz.Revocation, string, error) {
+			assert.Equal(t, "1", after)
+			return nil, "1", nil
+		})
+		require.NoError(t, list.Ready(t.Context()))
+		log.reading(hang)
+		wantRevoked(t, list, false, "2")
+	})
+}
+
 // RV-08, RV-10: up to MaxLag it goes on with what it has, from then on it cannot tell, but about what it knows. When the log
 // is back, so is it, with what it missed.
 func TestLag(t *testing.T) {

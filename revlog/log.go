@@ -28,16 +28,16 @@ type Log interface {
 	//
 	// An entry that becomes durable while somebody reads is either returned or
 	// comes after next, whatever order it was written in. An entry that cannot be
-	// read is an error, never left out. [ErrTruncated]: what came after the
-	// position may be gone; the reader starts again from "".
+	// read is an error, never left out; those before it may come with the error,
+	// and next is then the position of the last of them. [ErrTruncated]: what came
+	// after the position may be gone; the reader starts again from "".
 	Read(ctx context.Context, after string, wait time.Duration) (revs []oauthz.Revocation, next string, err error)
 }
 
 // Batcher is a Log that says how many entries a Read returns at most: one that
-// returns fewer has returned all that there was when it was called, up to an
-// entry that cannot be read. From any other log a list knows that it has
-// everything only when a Read returns nothing, and lags behind one that is
-// written to without a pause.
+// returns fewer, and no error, has returned all that there was when it was
+// called. From any other log a list knows that it has everything only when a
+// Read returns nothing, and lags behind one that is written to without a pause.
 type Batcher interface {
 	Log
 	Batch() int

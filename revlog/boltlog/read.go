@@ -24,8 +24,8 @@ type batch struct {
 	err  error
 }
 
-// Read returns what comes after a position. Entries before one that cannot be
-// read are returned first; then it is an error, which says its number.
+// Read returns what comes after a position. An entry that cannot be read is an
+// error, which says its number; those before it come with the error.
 func (l *Log) Read(ctx context.Context, after string, wait time.Duration) (revs []oauthz.Revocation, next string, err error) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -92,20 +92,23 @@ func (l *Log) view(after string) (b batch) {
 		if err != nil {
 			return err
 		}
-		if b.revs, n, err = s.batch(n); err != nil {
+		revs, n, unread := s.batch(n)
+		next, err := s.position(n)
+		if err != nil {
 			return err
 		}
-		b.next, err = s.position(n)
-		return err
+		b.revs, b.next = revs, next
+		return unread
 	})
 	if err != nil {
-		return batch{err: fmt.Errorf("boltlog: read: %w", err)}
+		b.err = fmt.Errorf("boltlog: read: %w", err)
 	}
 	return b
 }
 
 // batch returns entries after a number, and the number of the last of them; if
-// there are none, of the last that there ever was.
+// there are none, of the last that there ever was. With the error of an entry
+// come those before it; with one of the bucket comes nothing.
 func (s store) batch(after uint64) (revs []oauthz.Revocation, last uint64, err error) {
 	cursor := s.entries.Cursor()
 	for key, record := cursor.Seek(keyOf(after + 1)); key != nil && len(revs) < maxBatch; key, record = cursor.Next() {
@@ -117,11 +120,8 @@ func (s store) batch(after uint64) (revs []oauthz.Revocation, last uint64, err e
 			return nil, 0, errBehind
 		}
 		rev, err := decode(key, record)
-		if err != nil && len(revs) > 0 {
-			return revs, last, nil // the next Read begins with it
-		}
 		if err != nil {
-			return nil, 0, fmt.Errorf("entry %d: %w", n, err)
+			return revs, last, fmt.Errorf("entry %d: %w", n, err)
 		}
 		revs, last = append(revs, rev), n
 	}

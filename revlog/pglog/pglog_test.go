@@ -190,7 +190,7 @@ func TestGarbage(t *testing.T) {
 			run(t, pool, `INSERT INTO `+table+` (id, entry) VALUES (2, $1)`, []byte(entry))
 			add(t, log, "after")
 			revs, position, err := log.Read(t.Context(), "", 0)
-			if err != nil || len(revs) != 1 {
+			if err == nil || len(revs) != 1 {
 				t.Fatalf("got %v, %v", names(revs), err)
 			}
 			for _, wait := range []time.Duration{0, patience} {

@@ -142,8 +142,7 @@ func toRow(from pgx.CollectableRow) (r row, err error) {
 }
 
 // decode returns the entries of rows, which begin with that at from unless that is
-// the beginning. Those before one that cannot be read are returned, and it is the
-// error of the next read.
+// the beginning. With the error of one that cannot be read come those before it.
 func decode(rows []row, from position, batch int) (revs []oauthz.Revocation, next string, err error) {
 	if from != (position{}) {
 		if len(rows) == 0 || rows[0].at != from {
@@ -154,10 +153,7 @@ func decode(rows []row, from position, batch int) (revs []oauthz.Revocation, nex
 	for _, row := range rows[:min(len(rows), batch)] {
 		var rev oauthz.Revocation
 		if err := rev.UnmarshalJSON(row.entry); err != nil {
-			if len(revs) > 0 {
-				break
-			}
-			return nil, "", fmt.Errorf("entry %d: %w", row.at.id, err)
+			return revs, from.String(), fmt.Errorf("entry %d: %w", row.at.id, err)
 		}
 		revs, from = append(revs, rev), row.at
 	}

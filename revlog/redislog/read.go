@@ -41,9 +41,9 @@ func (l *Log) Read(ctx context.Context, after string, wait time.Duration) (revs 
 			}
 		}
 		if err != nil {
-			return nil, "", fmt.Errorf("redislog: read: %w", cmp.Or(ctx.Err(), err))
+			err = fmt.Errorf("redislog: read: %w", cmp.Or(ctx.Err(), err))
 		}
-		return revs, next.String(), nil
+		return revs, next.String(), err
 	}
 }
 
@@ -65,11 +65,8 @@ func (l *Log) fetch(ctx context.Context, after entryID) ([]oauthz.Revocation, en
 	revs, next := make([]oauthz.Revocation, 0, len(entries)), after
 	for _, e := range entries {
 		rev, err := e.decode()
-		if err != nil && len(revs) > 0 {
-			break // what comes before it counts; the next Read begins with it
-		}
 		if err != nil {
-			return nil, after, err
+			return revs, next, err // what comes before it counts
 		}
 		revs, next = append(revs, rev), e.id
 	}
