@@ -57,8 +57,8 @@ var errProbe = errors.New("oauthz: a probe, not a request")
 // [Config.Observe].
 //
 // Where the end of the chain cannot be chosen, stop says which Guard refuses the
-// request, 1 being the first, so that nothing behind it is run. If stop is 0 all
-// let it through.
+// request, 1 being the first, so that nothing behind it is run, however often the
+// request comes back. If stop is 0 all let it through.
 func Probe(r *http.Request, stop int, serve func(*http.Request)) []Requirement {
 	p := &probe{Context: r.Context(), stop: stop}
 	serve(r.WithContext(p))
@@ -89,7 +89,7 @@ func (p *probe) meet(r *http.Request, req Requirement) (*http.Request, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.met = append(p.met, req)
-	if len(p.met) == p.stop {
+	if p.stop > 0 && len(p.met) >= p.stop {
 		return nil, unavailable(errProbe)
 	}
 	return r, nil

@@ -3,6 +3,7 @@ package authzchi_test
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/go-chi/chi/v5"
@@ -143,4 +144,44 @@ func TestGuardForSomeMethods(t *testing.T) {
 		{Method: "*", Pattern: "/orders", Requirements: []oauthz.Requirement{read}},
 		{Method: "POST", Pattern: "/orders", Requirements: []oauthz.Requirement{read, oauthz.Require("orders:write")}},
 	}, routes)
+}
+
+// A Guard to which a middleware does not listen protects nothing.
+func TestMiddlewareThatIsDeaf(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{})
+	protect := authzchi.Protect(guard, read)
+	for name, deaf := range map[string]func(next http.Handler) http.Handler{
+		"the error is ignored": func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if authorized, err := guard.Authorize(r, read); err == nil {
+					r = authorized
+				}
+				next.ServeHTTP(w, r)
+			})
+		},
+		"something else is protected": func(next http.Handler) http.Handler {
+			audit := protect(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				audit.ServeHTTP(httptest.NewRecorder(), r)
+				next.ServeHTTP(w, r)
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			handler, router := &spy{}, chi.NewRouter()
+			router.With(protect, deaf).Method("GET", "/both", handler)
+			router.With(deaf).Handle("/deaf", handler)
+			router.With(protect).Method("GET", "/protected", handler)
+			routes := authzchi.Routes(router)
+			require.Len(t, routes, 3)
+			for _, route := range routes[:2] {
+				assert.ErrorContains(t, route.Err, "authzchi: route: a middleware asks a Guard, and goes on when that refuses", route.Pattern)
+			}
+			require.NoError(t, routes[2].Err)
+			assert.Zero(t, handler.ran.Load(), "the handler ran")
+			assert.Equal(t, orders, serve(router, request("GET", "/deaf", "")), "as it is for everybody")
+		})
+	}
 }
