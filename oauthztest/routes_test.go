@@ -85,6 +85,7 @@ func TestRouteTableNamesWhatIsNotProtected(t *testing.T) {
 		{name: "a handler", register: func(m *oauthztest.Mux) { m.Handle("PUT /orders/{id}", harmful) }, want: "PUT /orders/{id}: nobody protects this route"},
 		{name: "a function", register: func(m *oauthztest.Mux) { m.HandleFunc("PUT /orders/{id}", harmful) }, want: "PUT /orders/{id}: nobody protects this route"},
 		{name: "any method", register: func(m *oauthztest.Mux) { m.Handle("/new", harmful) }, want: "* /new: nobody protects this route"},
+		{name: "any method, behind a space", register: func(m *oauthztest.Mux) { m.Handle(" /new", harmful) }, want: "* /new: nobody protects this route"},
 		{name: "a Guard that is not the outermost", register: func(m *oauthztest.Mux) {
 			m.Handle("/new", http.StripPrefix("/new", guard.Protect(oauthz.Require())(harmful)))
 		}, want: "* /new: nobody"},
