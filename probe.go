@@ -27,12 +27,16 @@ type Route struct {
 }
 
 // Requirement is all that a request must meet to reach the handler. It is not ok
-// if no Guard stands before that.
+// if no Guard stands before that: then it is what [Public] is, and not on purpose.
 func (r Route) Requirement() (req Requirement, ok bool) {
-	if len(r.Requirements) == 1 {
+	switch len(r.Requirements) {
+	case 0:
+		return Public(), false // All of nothing would be any valid token
+	case 1:
 		return r.Requirements[0], true
+	default:
+		return All(r.Requirements...), true
 	}
-	return All(r.Requirements...), len(r.Requirements) > 0
 }
 
 // Protected says what h requires, if [Guard.Protect] made it, and what it

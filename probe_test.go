@@ -170,7 +170,7 @@ func TestRouteRequirement(t *testing.T) {
 		want         string
 		ok           bool
 	}{
-		{name: "none", want: "all()"},
+		{name: "none", want: "public"},
 		{name: "one", requirements: []oauthz.Requirement{scopeA}, want: "scope a", ok: true},
 		{name: "a group and a route", requirements: []oauthz.Requirement{oauthz.Require(), scopeA}, want: "all(any valid token, scope a)", ok: true},
 	} {
