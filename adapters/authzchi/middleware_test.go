@@ -185,3 +185,22 @@ func TestMiddlewareThatIsDeaf(t *testing.T) {
 		})
 	}
 }
+
+// Middleware that notes in the request that it was there is not led astray.
+func TestMiddlewareThatMarksTheRequest(t *testing.T) {
+	t.Parallel()
+	protect := authzchi.Protect(newGuard(t, oauthz.Config{}), read)
+	once := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("X-Checked") != "" {
+				next.ServeHTTP(w, r)
+				return
+			}
+			r.Header.Set("X-Checked", "yes")
+			protect(next).ServeHTTP(w, r)
+		})
+	}
+	router := chi.NewRouter()
+	router.With(once).Method("GET", "/orders", forbidden(t))
+	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/orders", Requirements: []oauthz.Requirement{read}}}, authzchi.Routes(router))
+}
