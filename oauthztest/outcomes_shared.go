@@ -195,7 +195,7 @@ func runHTTP2(t *testing.T, build Build) {
 
 // runUpgrade: a handler may take over the connection, once the request is allowed, and not before.
 func runUpgrade(t *testing.T, build Build) {
-	taken := make(chan struct{}, 1)
+	taken := make(chan struct{}, 2) // as many as there are requests, or a handler that ran in vain would block the server
 	server := httptest.NewServer(build(shared(t), func(w http.ResponseWriter, _ *http.Request) {
 		taken <- struct{}{}
 		connection, _, err := http.NewResponseController(w).Hijack()

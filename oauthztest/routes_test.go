@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,7 +55,7 @@ func orders(mux registrar, guard *oauthz.Guard) {
 	clerk := guard.Protect(oauthz.RequireClaim("roles", "clerk"))
 	mux.Handle("GET /orders", guard.Protect(oauthz.Require("orders:read").OrAnonymous())(harmful))
 	mux.Handle("POST /orders", clerk(guard.Protect(oauthz.All(oauthz.Require("orders:write"), oauthz.RequireMaxAge(5*time.Minute)))(harmful)))
-	mux.Handle("DELETE \t/orders/{id}", clerk(guard.Protect(oauthz.RequireACR("gold"))(harmful)))
+	mux.Handle("DELETE\t/orders/{id}", clerk(guard.Protect(oauthz.RequireACR("gold"))(harmful)))
 	mux.Handle("api.example/reports/", guard.Protect(oauthz.RequireAny("reports:read", "admin"))(harmful))
 	mux.Handle("GET /health", guard.Protect(oauthz.Public())(harmful))
 }
@@ -122,6 +123,22 @@ func TestRouteTableOfAGroup(t *testing.T) {
 		"GET     /admin/users                    all(acr gold, scope users:read)\n", oauthztest.RouteTable(t, mux.Routes()))
 }
 
+// The order is by pattern and method, and that of the caller is left alone.
+func TestRouteTableOrder(t *testing.T) {
+	t.Parallel()
+	route := func(method, pattern string) oauthz.Route {
+		return oauthz.Route{Method: method, Pattern: pattern, Requirements: []oauthz.Requirement{oauthz.Public()}}
+	}
+	routes := []oauthz.Route{route("GET", "/b"), route("POST", "/a"), route("*", "/b"), route("GET", "/a")}
+	before := slices.Clone(routes)
+	assert.Equal(t, ""+
+		"GET     /a                              public\n"+
+		"POST    /a                              public\n"+
+		"*       /b                              public\n"+
+		"GET     /b                              public\n", oauthztest.RouteTable(t, routes))
+	assert.Equal(t, before, routes)
+}
+
 func TestRouteTableSaysWhatIsNotKnown(t *testing.T) {
 	t.Parallel()
 	failed := &note{TB: t}
@@ -161,7 +178,7 @@ func TestGolden(t *testing.T) { // no t.Parallel: it sets the environment
 
 	t.Setenv("OAUTHZTEST_UPDATE", "1")
 	oauthztest.Golden(t, file, table)
-	t.Setenv("OAUTHZTEST_UPDATE", "")
+	t.Setenv("OAUTHZTEST_UPDATE", "0")
 	oauthztest.Golden(t, file, table)
 	require.NoError(t, os.WriteFile(file, []byte(strings.ReplaceAll(table, "\n", "\r\n")), 0o600))
 	oauthztest.Golden(t, file, table)

@@ -1,6 +1,7 @@
 package authzchi_test
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/http/httptest"
@@ -184,6 +185,26 @@ func TestMiddlewareThatIsDeaf(t *testing.T) {
 			assert.Equal(t, orders, serve(router, request("GET", "/deaf", "")), "as it is for everybody")
 		})
 	}
+}
+
+// One that is deaf for some methods is told for those.
+func TestMiddlewareThatIsDeafForSomeMethods(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{})
+	router := chi.NewRouter()
+	router.With(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			authorized, err := guard.Authorize(r, read)
+			if err == nil || r.Method == http.MethodPost {
+				next.ServeHTTP(w, cmp.Or(authorized, r))
+			}
+		})
+	}).Handle("/orders", forbidden(t))
+	routes := authzchi.Routes(router)
+	require.Len(t, routes, 2)
+	assert.Equal(t, oauthz.Route{Method: "*", Pattern: "/orders", Requirements: []oauthz.Requirement{read}}, routes[0])
+	assert.Equal(t, "POST", routes[1].Method)
+	assert.Error(t, routes[1].Err)
 }
 
 // Middleware that notes in the request that it was there is not led astray.
