@@ -27,12 +27,16 @@ type Route struct {
 }
 
 // Requirement is all that a request must meet to reach the handler. It is not ok
-// if no Guard stands before that.
+// if no Guard stands before that: then it is what [Public] is, and not on purpose.
 func (r Route) Requirement() (req Requirement, ok bool) {
-	if len(r.Requirements) == 1 {
+	switch len(r.Requirements) {
+	case 0:
+		return Public(), false // All of nothing would be any valid token
+	case 1:
 		return r.Requirements[0], true
+	default:
+		return All(r.Requirements...), true
 	}
-	return All(r.Requirements...), len(r.Requirements) > 0
 }
 
 // Protected says what h requires, if [Guard.Protect] made it, and what it
@@ -57,8 +61,8 @@ var errProbe = errors.New("oauthz: a probe, not a request")
 // [Config.Observe].
 //
 // Where the end of the chain cannot be chosen, stop says which Guard refuses the
-// request, 1 being the first, so that nothing behind it is run. If stop is 0 all
-// let it through.
+// request, 1 being the first, so that nothing behind it is run, however often the
+// request comes back. If stop is 0 all let it through.
 func Probe(r *http.Request, stop int, serve func(*http.Request)) []Requirement {
 	p := &probe{Context: r.Context(), stop: stop}
 	serve(r.WithContext(p))
@@ -89,7 +93,7 @@ func (p *probe) meet(r *http.Request, req Requirement) (*http.Request, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.met = append(p.met, req)
-	if len(p.met) == p.stop {
+	if p.stop > 0 && len(p.met) >= p.stop {
 		return nil, unavailable(errProbe)
 	}
 	return r, nil

@@ -40,6 +40,12 @@ func TestProbe(t *testing.T) {
 	plain := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r) })
 	}
+	twice := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(w, r)
+			next.ServeHTTP(w, r)
+		})
+	}
 	for _, tt := range []struct {
 		name  string
 		chain func(http.Handler) http.Handler
@@ -54,6 +60,7 @@ func TestProbe(t *testing.T) {
 		{name: "stopped at the last", chain: chained(guard.Protect(scopeA), plain, guard.Protect(scopeB)), stop: 2, want: []string{"scope a", "scope b"}},
 		{name: "stopped at a public one", chain: guard.Protect(oauthz.Public()), stop: 1, want: []string{"public"}},
 		{name: "stopped before the last", chain: chained(guard.Protect(scopeA), guard.Protect(scopeB)), stop: 1, want: []string{"scope a"}},
+		{name: "stopped whenever it comes back", chain: chained(twice, guard.Protect(scopeA)), stop: 1, want: []string{"scope a", "scope a"}},
 		{name: "not stopped, for there are fewer", chain: guard.Protect(scopeA), stop: 2, want: []string{"scope a"}, ends: 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -163,7 +170,7 @@ func TestRouteRequirement(t *testing.T) {
 		want         string
 		ok           bool
 	}{
-		{name: "none", want: "all()"},
+		{name: "none", want: "public"},
 		{name: "one", requirements: []oauthz.Requirement{scopeA}, want: "scope a", ok: true},
 		{name: "a group and a route", requirements: []oauthz.Requirement{oauthz.Require(), scopeA}, want: "all(any valid token, scope a)", ok: true},
 	} {

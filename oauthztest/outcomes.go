@@ -8,6 +8,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -30,7 +31,8 @@ type Build func(guard *oauthz.Guard, handler http.HandlerFunc, requirements ...o
 
 // RunOutcomes checks that an adapter answers as net/http does: for every outcome the same status, challenge, other headers
 // of the refusal and body, to the byte, and the handler run or not; and that it keeps users apart, guards every method and
-// every version of HTTP, and leaves the ResponseWriter as it was. Adapters run it as their test, with the race detector.
+// every version of HTTP, and leaves the ResponseWriter, the body of the request and the end of its context as they were.
+// Adapters run it as their test, with the race detector.
 func RunOutcomes(t *testing.T, build Build) {
 	t.Helper()
 	for _, o := range outcomes() {
@@ -40,7 +42,7 @@ func RunOutcomes(t *testing.T, build Build) {
 		})
 	}
 	for name, run := range map[string]func(*testing.T, Build){
-		"alternating users": runUsers, "methods": runMethods, "HTTP 1.0": runHTTP10, "HTTP 2": runHTTP2, "upgrade": runUpgrade, "stream": runStream,
+		"alternating users": runUsers, "methods": runMethods, "HTTP 1.0": runHTTP10, "HTTP 2": runHTTP2, "upgrade": runUpgrade, "stream": runStream, "hang up": runHangUp,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -133,6 +135,9 @@ func (o outcome) run(t *testing.T, build Build) {
 	o.compare(t, answer, string(body))
 	equal(t, "handler ran", suite.ran.Load(), o.ran)
 	equal(t, "subject in the context", suite.subject.Load(), any(o.subject))
+	if o.ran {
+		equal(t, "body that the handler reads", suite.body.Load(), any(o.body))
+	}
 	equal(t, "questions to the introspector", suite.asked.Load(), o.asked)
 }
 
@@ -161,11 +166,21 @@ func (o outcome) compare(t *testing.T, answer *http.Response, body string) {
 	equal(t, "WWW-Authenticate", strings.Join(answer.Header.Values("WWW-Authenticate"), "\n"), o.challenge)
 	equal(t, "Retry-After", answer.Header.Get("Retry-After"), o.retryAfter)
 	equal(t, "body", body, o.answer)
-	if !o.ran {
-		equal(t, "Cache-Control", answer.Header.Get("Cache-Control"), "no-store")
-		equal(t, "Content-Type", answer.Header.Get("Content-Type"), "application/json")
+	if o.ran {
+		return
+	}
+	equal(t, "Cache-Control", answer.Header.Get("Cache-Control"), "no-store")
+	equal(t, "Content-Type", answer.Header.Get("Content-Type"), "application/json")
+	equal(t, "X-Content-Type-Options", answer.Header.Get("X-Content-Type-Options"), "nosniff")
+	for name := range answer.Header {
+		if !slices.Contains(refusalFields, name) {
+			t.Errorf("a refusal has a field %s", name)
+		}
 	}
 }
+
+// refusalFields are what a refusal may say, by itself or through net/http.
+var refusalFields = []string{"Cache-Control", "Content-Length", "Content-Type", "Date", "Retry-After", "Www-Authenticate", "X-Content-Type-Options"}
 
 func equal[T comparable](t *testing.T, what string, got, want T) {
 	t.Helper()
@@ -179,6 +194,7 @@ type suite struct {
 	asked   atomic.Int64
 	ran     atomic.Bool
 	subject atomic.Value
+	body    atomic.Value
 }
 
 func (s *suite) config(o outcome) oauthz.Config {
@@ -211,5 +227,7 @@ func (s *suite) handle(w http.ResponseWriter, r *http.Request) {
 	if token, ok := oauthz.TokenFrom(r.Context()); ok {
 		s.subject.Store(token.Subject)
 	}
+	body, _ := io.ReadAll(r.Body)
+	s.body.Store(string(body))
 	_, _ = io.WriteString(w, "orders")
 }

@@ -93,10 +93,16 @@ func ask(h http.Handler, method, authorization string, header http.Header) (code
 	return w.Code, w.Body.String()
 }
 
-// runMethods: no method passes without a token, and every one with it.
+// runMethods: no method passes without a token, and every one with it. One that a framework cannot route may be answered by it
+// alone, but passes no more than others.
 func runMethods(t *testing.T, build Build) {
-	ran := 0
-	h := build(shared(t), func(http.ResponseWriter, *http.Request) { ran++ }, oauthz.Require())
+	ran, seen := 0, ""
+	h := build(shared(t), func(_ http.ResponseWriter, r *http.Request) { ran, seen = ran+1, r.Method+" "+r.URL.Path }, oauthz.Require())
+	for _, method := range []string{"PROPFIND", "QUERY", "BREW", "get"} {
+		if code, _ := ask(h, method, "", nil); code < 400 || ran > 0 {
+			t.Errorf("%s without a token: %d, and the handler ran %d times", method, code, ran)
+		}
+	}
 	methods := []string{
 		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
 		http.MethodOptions, http.MethodTrace, http.MethodConnect,
@@ -107,6 +113,7 @@ func runMethods(t *testing.T, build Build) {
 		code, _ = ask(h, method, "Bearer alice", nil)
 		equal(t, method, code, http.StatusOK)
 		equal(t, method+": handlers run", ran, i+1)
+		equal(t, method+": what the handler was asked", seen, method+" /orders")
 	}
 }
 
@@ -192,7 +199,7 @@ func runHTTP2(t *testing.T, build Build) {
 
 // runUpgrade: a handler may take over the connection, once the request is allowed, and not before.
 func runUpgrade(t *testing.T, build Build) {
-	taken := make(chan struct{}, 1)
+	taken := make(chan struct{}, 2) // as many as there are requests, or a handler that ran in vain would block the server
 	server := httptest.NewServer(build(shared(t), func(w http.ResponseWriter, _ *http.Request) {
 		taken <- struct{}{}
 		connection, _, err := http.NewResponseController(w).Hijack()
@@ -237,15 +244,39 @@ func runStream(t *testing.T, build Build) {
 	defer server.Close()
 	connection, reader := dial(t, server)
 	_, _ = io.WriteString(connection, "GET /orders HTTP/1.0\r\nAuthorization: Bearer alice\r\n\r\n")
-	for line := ""; line != "first\n"; {
-		var err error
-		if line, err = reader.ReadString('\n'); err != nil {
-			t.Fatal(err)
-		}
+	line, err := "", error(nil)
+	for line != "first\n" && err == nil {
+		line, err = reader.ReadString('\n')
 	}
-	close(seen)
-	rest, err := io.ReadAll(reader)
-	if err != nil || string(rest) != "second\n" {
+	close(seen) // also if it did not arrive, or the handler would wait for ever, and the server for it
+	rest, err := io.ReadAll(io.MultiReader(strings.NewReader(line), reader))
+	if err != nil || string(rest) != "first\nsecond\n" {
 		t.Errorf("%v %q", err, rest)
+	}
+}
+
+// runHangUp: a handler learns from its context that the client is gone.
+func runHangUp(t *testing.T, build Build) {
+	running, told := make(chan struct{}), make(chan bool, 1)
+	patience, cancel := context.WithTimeout(t.Context(), outcomesPatience)
+	defer cancel()
+	server := httptest.NewServer(build(shared(t), func(_ http.ResponseWriter, r *http.Request) {
+		close(running)
+		select {
+		case <-r.Context().Done():
+			told <- true
+		case <-patience.Done():
+			told <- false
+		}
+	}, oauthz.Require(), oauthz.Require("orders:read")))
+	defer server.Close()
+	connection, _ := dial(t, server)
+	_, _ = io.WriteString(connection, "GET /orders HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer alice\r\n\r\n")
+	select {
+	case <-running:
+		_ = connection.Close()
+		equal(t, "told that the client is gone", <-told, true)
+	case <-patience.Done():
+		t.Error("the handler did not run")
 	}
 }

@@ -139,6 +139,8 @@ func nested() []outcome {
 		{name: "anonymous group, protected route, token", requirements: []oauthz.Requirement{anonymous, read}, bearer: "good", status: 200, answer: "orders", ran: true, subject: "user-1", asked: 1},
 		{name: "public group, protected route", requirements: []oauthz.Requirement{oauthz.Public(), read}, status: 401, challenge: `Bearer realm="api", scope="orders:read"`, answer: "{}"},
 		{name: "three deep", requirements: []oauthz.Requirement{oauthz.Public(), oauthz.Require(), oauthz.Require("profile"), read}, bearer: "good", status: 200, answer: "orders", ran: true, subject: "user-1", asked: 1},
+		{name: "three deep, the second refuses", requirements: []oauthz.Requirement{oauthz.Require(), write, read}, bearer: "good", status: 403, challenge: fmt.Sprintf(noScopeChallenge, "orders:write"), answer: noScope, asked: 1},
+		{name: "four deep, the third refuses", requirements: []oauthz.Requirement{oauthz.Public(), oauthz.Require(), write, read}, bearer: "good", status: 403, challenge: fmt.Sprintf(noScopeChallenge, "orders:write"), answer: noScope, asked: 1},
 	}
 }
 

@@ -146,7 +146,7 @@ func (m *Mux) below(group []oauthz.Requirement) []oauthz.Route {
 		}
 		method, pattern := oauthz.AnyMethod, r.pattern
 		if space := strings.IndexAny(r.pattern, " \t"); space >= 0 {
-			method, pattern = r.pattern[:space], strings.TrimLeft(r.pattern[space:], " \t")
+			method, pattern = cmp.Or(r.pattern[:space], oauthz.AnyMethod), strings.TrimLeft(r.pattern[space:], " \t")
 		}
 		routes = append(routes, oauthz.Route{Method: method, Pattern: pattern, Requirements: requirements})
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,7 +55,7 @@ func orders(mux registrar, guard *oauthz.Guard) {
 	clerk := guard.Protect(oauthz.RequireClaim("roles", "clerk"))
 	mux.Handle("GET /orders", guard.Protect(oauthz.Require("orders:read").OrAnonymous())(harmful))
 	mux.Handle("POST /orders", clerk(guard.Protect(oauthz.All(oauthz.Require("orders:write"), oauthz.RequireMaxAge(5*time.Minute)))(harmful)))
-	mux.Handle("DELETE \t/orders/{id}", clerk(guard.Protect(oauthz.RequireACR("gold"))(harmful)))
+	mux.Handle("DELETE\t/orders/{id}", clerk(guard.Protect(oauthz.RequireACR("gold"))(harmful)))
 	mux.Handle("api.example/reports/", guard.Protect(oauthz.RequireAny("reports:read", "admin"))(harmful))
 	mux.Handle("GET /health", guard.Protect(oauthz.Public())(harmful))
 }
@@ -85,6 +86,7 @@ func TestRouteTableNamesWhatIsNotProtected(t *testing.T) {
 		{name: "a handler", register: func(m *oauthztest.Mux) { m.Handle("PUT /orders/{id}", harmful) }, want: "PUT /orders/{id}: nobody protects this route"},
 		{name: "a function", register: func(m *oauthztest.Mux) { m.HandleFunc("PUT /orders/{id}", harmful) }, want: "PUT /orders/{id}: nobody protects this route"},
 		{name: "any method", register: func(m *oauthztest.Mux) { m.Handle("/new", harmful) }, want: "* /new: nobody protects this route"},
+		{name: "any method, behind a space", register: func(m *oauthztest.Mux) { m.Handle(" /new", harmful) }, want: "* /new: nobody protects this route"},
 		{name: "a Guard that is not the outermost", register: func(m *oauthztest.Mux) {
 			m.Handle("/new", http.StripPrefix("/new", guard.Protect(oauthz.Require())(harmful)))
 		}, want: "* /new: nobody"},
@@ -119,6 +121,22 @@ func TestRouteTableOfAGroup(t *testing.T) {
 	assert.Equal(t, ""+
 		"GET     /admin/                         acr gold\n"+
 		"GET     /admin/users                    all(acr gold, scope users:read)\n", oauthztest.RouteTable(t, mux.Routes()))
+}
+
+// The order is by pattern and method, and that of the caller is left alone.
+func TestRouteTableOrder(t *testing.T) {
+	t.Parallel()
+	route := func(method, pattern string) oauthz.Route {
+		return oauthz.Route{Method: method, Pattern: pattern, Requirements: []oauthz.Requirement{oauthz.Public()}}
+	}
+	routes := []oauthz.Route{route("GET", "/b"), route("POST", "/a"), route("*", "/b"), route("GET", "/a")}
+	before := slices.Clone(routes)
+	assert.Equal(t, ""+
+		"GET     /a                              public\n"+
+		"POST    /a                              public\n"+
+		"*       /b                              public\n"+
+		"GET     /b                              public\n", oauthztest.RouteTable(t, routes))
+	assert.Equal(t, before, routes)
 }
 
 func TestRouteTableSaysWhatIsNotKnown(t *testing.T) {
@@ -160,7 +178,7 @@ func TestGolden(t *testing.T) { // no t.Parallel: it sets the environment
 
 	t.Setenv("OAUTHZTEST_UPDATE", "1")
 	oauthztest.Golden(t, file, table)
-	t.Setenv("OAUTHZTEST_UPDATE", "")
+	t.Setenv("OAUTHZTEST_UPDATE", "0")
 	oauthztest.Golden(t, file, table)
 	require.NoError(t, os.WriteFile(file, []byte(strings.ReplaceAll(table, "\n", "\r\n")), 0o600))
 	oauthztest.Golden(t, file, table)

@@ -1,8 +1,10 @@
 package authzchi_test
 
 import (
+	"cmp"
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/go-chi/chi/v5"
@@ -143,4 +145,83 @@ func TestGuardForSomeMethods(t *testing.T) {
 		{Method: "*", Pattern: "/orders", Requirements: []oauthz.Requirement{read}},
 		{Method: "POST", Pattern: "/orders", Requirements: []oauthz.Requirement{read, oauthz.Require("orders:write")}},
 	}, routes)
+}
+
+// A Guard to which a middleware does not listen protects nothing.
+func TestMiddlewareThatIsDeaf(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{})
+	protect := authzchi.Protect(guard, read)
+	for name, deaf := range map[string]func(next http.Handler) http.Handler{
+		"the error is ignored": func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if authorized, err := guard.Authorize(r, read); err == nil {
+					r = authorized
+				}
+				next.ServeHTTP(w, r)
+			})
+		},
+		"something else is protected": func(next http.Handler) http.Handler {
+			audit := protect(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				audit.ServeHTTP(httptest.NewRecorder(), r)
+				next.ServeHTTP(w, r)
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			handler, router := &spy{}, chi.NewRouter()
+			router.With(protect, deaf).Method("GET", "/both", handler)
+			router.With(deaf).Handle("/deaf", handler)
+			router.With(protect).Method("GET", "/protected", handler)
+			routes := authzchi.Routes(router)
+			require.Len(t, routes, 3)
+			for _, route := range routes[:2] {
+				assert.ErrorContains(t, route.Err, "authzchi: route: a middleware asks a Guard, and goes on when that refuses", route.Pattern)
+			}
+			require.NoError(t, routes[2].Err)
+			assert.Zero(t, handler.ran.Load(), "the handler ran")
+			assert.Equal(t, orders, serve(router, request("GET", "/deaf", "")), "as it is for everybody")
+		})
+	}
+}
+
+// One that is deaf for some methods is told for those.
+func TestMiddlewareThatIsDeafForSomeMethods(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{})
+	router := chi.NewRouter()
+	router.With(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			authorized, err := guard.Authorize(r, read)
+			if err == nil || r.Method == http.MethodPost {
+				next.ServeHTTP(w, cmp.Or(authorized, r))
+			}
+		})
+	}).Handle("/orders", forbidden(t))
+	routes := authzchi.Routes(router)
+	require.Len(t, routes, 2)
+	assert.Equal(t, oauthz.Route{Method: "*", Pattern: "/orders", Requirements: []oauthz.Requirement{read}}, routes[0])
+	assert.Equal(t, "POST", routes[1].Method)
+	assert.Error(t, routes[1].Err)
+}
+
+// Middleware that notes in the request that it was there is not led astray.
+func TestMiddlewareThatMarksTheRequest(t *testing.T) {
+	t.Parallel()
+	protect := authzchi.Protect(newGuard(t, oauthz.Config{}), read)
+	once := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("X-Checked") != "" {
+				next.ServeHTTP(w, r)
+				return
+			}
+			r.Header.Set("X-Checked", "yes")
+			protect(next).ServeHTTP(w, r)
+		})
+	}
+	router := chi.NewRouter()
+	router.With(once).Method("GET", "/orders", forbidden(t))
+	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/orders", Requirements: []oauthz.Requirement{read}}}, authzchi.Routes(router))
 }

@@ -31,10 +31,13 @@ func (w *walker) request(method, pattern string) *http.Request {
 }
 
 // through sends r through outer, the outermost first, to an end that does nothing. One that answers by itself, or panics,
-// hides nothing: the next one then gets the request as it was so far.
-func through(outer chi.Middlewares, w http.ResponseWriter, r *http.Request) {
+// hides nothing: the next one then gets the request as it was so far. It notes in deaf if one goes on when a Guard refuses.
+func through(outer chi.Middlewares, w http.ResponseWriter, r *http.Request, deaf *atomic.Bool) {
 	if len(outer) == 0 {
 		return
+	}
+	if isDeaf(outer[0], w, r) {
+		deaf.Store(true)
 	}
 	var passed atomic.Bool // a middleware may go on in another goroutine
 	next := func(w http.ResponseWriter, inner *http.Request) {
@@ -44,12 +47,20 @@ func through(outer chi.Middlewares, w http.ResponseWriter, r *http.Request) {
 		if inner.Context().Value(probeKey{}) == nil {
 			inner = r // whose context is not lost: a Guard would not know what it is asked
 		}
-		through(outer[1:], w, inner)
+		through(outer[1:], w, inner, deaf)
 	}
 	call(outer[0], http.HandlerFunc(next), w, r)
 	if !passed.Load() {
-		through(outer[1:], w, r)
+		through(outer[1:], w, r, deaf)
 	}
+}
+
+// isDeaf says whether middleware goes on with a request that the Guards in it, all of them, refuse: then these protect nothing.
+func isDeaf(middleware func(http.Handler) http.Handler, w http.ResponseWriter, r *http.Request) bool {
+	var passed atomic.Bool
+	next := func(http.ResponseWriter, *http.Request) { passed.Store(true) }
+	met := oauthz.Probe(r.Clone(r.Context()), 1, func(r *http.Request) { call(middleware, http.HandlerFunc(next), w, r) })
+	return len(met) > 0 && passed.Load()
 }
 
 func call(middleware func(http.Handler) http.Handler, next http.Handler, w http.ResponseWriter, r *http.Request) {

@@ -2,10 +2,13 @@ package authzchi
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/go-chi/chi/v5"
 
@@ -16,15 +19,18 @@ import (
 // With, Group, Route and Mount, and of a handler that [oauthz.Guard.Protect] made. It is for tests, such as one of
 // oauthztest.RouteTable; call it when all is registered.
 //
-// No handler runs, but middleware does, once for each route and method, with a request that has the pattern as its path
-// and no headers. What answers that by itself, as basic authentication does, hides no Guard that is behind it.
+// No handler runs, but middleware does, a few times for each route and method, with a request that has the pattern as its
+// path and no headers. What answers that by itself, as basic authentication does, hides no Guard that is behind it. A
+// middleware that asks a Guard and goes on whatever it says is told in the Err of the route; one that asks a Guard of some
+// requests only, by their path or headers, is taken for what it does with this one. What NotFound and MethodNotAllowed set
+// are no routes.
 //
 // A route for every method is one route, of [oauthz.AnyMethod]; methods of which something else is required are listed
 // beside it. A mounted handler that is no router is one route as well, and Guards of its own are not seen: write
 // r.With(Protect(…)).Mount instead of r.Mount of what Protect made.
 func Routes(r chi.Routes) []oauthz.Route {
 	w := walker{root: r}
-	w.walk(r, "", nil)
+	w.walk(r, "", nil, nil)
 	slices.SortFunc(w.routes, func(a, b oauthz.Route) int {
 		return cmp.Or(strings.Compare(a.Pattern, b.Pattern), strings.Compare(a.Method, b.Method),
 			strings.Compare(fmt.Sprint(a.Requirements), fmt.Sprint(b.Requirements))) // the router has them in random order
@@ -40,8 +46,9 @@ type walker struct {
 	routes []oauthz.Route
 }
 
-// walk adds the routes of r, which is mounted at prefix behind outer.
-func (w *walker) walk(r chi.Routes, prefix string, outer chi.Middlewares) {
+// walk adds the routes of r, which is mounted at prefix behind outer. Requests with the methods in taken may not reach it:
+// handlers at the same pattern answer them.
+func (w *walker) walk(r chi.Routes, prefix string, outer chi.Middlewares, taken map[string]http.Handler) {
 	routes := r.Routes()
 	if len(routes) == 0 {
 		return // and leave r alone: With would be the end of Use
@@ -53,30 +60,46 @@ func (w *walker) walk(r chi.Routes, prefix string, outer chi.Middlewares) {
 		switch {
 		case ok && route.SubRoutes != nil:
 			inline, _ := unchained(every)
-			w.walk(route.SubRoutes, pattern, slices.Concat(outer, inline))
-			w.add(pattern, handlers, outer, nil)
-		case ok:
+			w.walk(route.SubRoutes, pattern, slices.Concat(outer, inline), both(taken, handlers))
+			w.add(pattern, handlers, outer, taken, nil)
+		case ok && len(taken) == 0:
 			all := w.ask(oauthz.AnyMethod, pattern, every, outer)
 			w.routes = append(w.routes, all)
-			w.add(pattern, handlers, outer, &all)
+			w.add(pattern, handlers, outer, nil, &all)
 		default:
-			w.add(pattern, handlers, outer, nil)
+			w.add(pattern, handlers, outer, taken, nil)
 		}
 	}
 }
 
+// both has the handlers for single methods of a and of b.
+func both(a, b map[string]http.Handler) map[string]http.Handler {
+	merged := maps.Clone(b)
+	maps.Copy(merged, a)
+	delete(merged, "*")
+	return merged
+}
+
 // add adds the routes for single methods, but those of which the same is required as of all.
-func (w *walker) add(pattern string, handlers map[string]http.Handler, outer chi.Middlewares, all *oauthz.Route) {
+func (w *walker) add(pattern string, handlers map[string]http.Handler, outer chi.Middlewares, taken map[string]http.Handler, all *oauthz.Route) {
 	for method, handler := range handlers {
 		if method == "*" {
 			continue
 		}
 		route := w.ask(method, pattern, handler, outer)
-		if all == nil || !slices.EqualFunc(route.Requirements, all.Requirements, alike) {
+		if taken[method] != nil {
+			route.Err = errTaken
+		}
+		if all == nil || !slices.EqualFunc(route.Requirements, all.Requirements, alike) || (route.Err == nil) != (all.Err == nil) {
 			w.routes = append(w.routes, route)
 		}
 	}
 }
+
+var (
+	errDeaf  = errors.New("authzchi: route: a middleware asks a Guard, and goes on when that refuses: OrAnonymous lets requests without a token through")
+	errTaken = errors.New("authzchi: route: another handler, at the pattern of the mounted router, answers in its place")
+)
 
 func alike(a, b oauthz.Requirement) bool { return a.String() == b.String() }
 
@@ -105,10 +128,14 @@ func unchained(h http.Handler) (chi.Middlewares, http.Handler) {
 // ask finds out what is required of a route with the handler h behind outer.
 func (w *walker) ask(method, pattern string, h http.Handler, outer chi.Middlewares) oauthz.Route {
 	route := oauthz.Route{Method: method, Pattern: pattern}
+	var deaf atomic.Bool
 	for {
 		inline, end := unchained(h)
 		outer = slices.Concat(outer, inline)
-		met := oauthz.Probe(w.request(method, pattern), 0, func(r *http.Request) { through(outer, discard{http.Header{}}, r) })
+		met := oauthz.Probe(w.request(method, pattern), 0, func(r *http.Request) { through(outer, discard{http.Header{}}, r, &deaf) })
+		if deaf.Load() {
+			route.Err = errDeaf
+		}
 		guards, inner := oauthz.Protected(end)
 		route.Requirements = slices.Concat(route.Requirements, met, guards)
 		if _, ok := inner.(*chi.ChainHandler); !ok {

@@ -9,6 +9,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/adapters/authzchi"
@@ -182,6 +183,7 @@ func TestEmptyRouter(t *testing.T) {
 // What is served to callers without a token is what the table says.
 func TestTableIsTrue(t *testing.T) {
 	t.Parallel()
+	const taken = "authzchi: route: another handler, at the pattern of the mounted router, answers in its place"
 	for name, register := range map[string]func(r chi.Router, protect func(http.Handler) http.Handler, handler http.Handler){
 		"an inline router": func(r chi.Router, protect func(http.Handler) http.Handler, handler http.Handler) {
 			sub := chi.NewRouter()
@@ -196,17 +198,36 @@ func TestTableIsTrue(t *testing.T) {
 			r.Mount("/sub", sub)
 			r.Method("GET", "/sub/*", handler)
 		},
+		"handlers in the place of what a mounted router protects": func(r chi.Router, protect func(http.Handler) http.Handler, handler http.Handler) {
+			sub, deep := chi.NewRouter(), chi.NewRouter()
+			deep.With(protect).Handle("/a", handler)
+			deep.With(protect).Method("PUT", "/*", handler)
+			sub.Mount("/deep", deep)
+			sub.Method("POST", "/deep/*", handler)
+			sub.With(protect).Handle("/b", handler)
+			r.Mount("/sub", sub)
+			r.Method("GET", "/sub/*", handler)
+		},
+		"a handler in the place of all of a mounted router": func(r chi.Router, protect func(http.Handler) http.Handler, handler http.Handler) {
+			sub := chi.NewRouter()
+			sub.With(protect).Handle("/a", handler)
+			r.Mount("/sub", sub)
+			r.Handle("/sub/*", handler)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			router := chi.NewRouter()
 			register(router, authzchi.Protect(newGuard(t, oauthz.Config{}), read), &spy{})
 			for _, route := range authzchi.Routes(router) {
-				want := orders
-				if len(route.Requirements) > 0 {
-					want = noToken
+				want := orders.status
+				if len(route.Requirements) > 0 && route.Err == nil {
+					want = noToken.status
 				}
-				assert.Equal(t, want, serve(router, request(route.Method, route.Pattern, "")), route.Pattern)
+				assert.Equal(t, want, serve(router, request(route.Method, route.Pattern, "")).status, "%s %s", route.Method, route.Pattern)
+				if route.Err != nil {
+					require.EqualError(t, route.Err, taken)
+				}
 			}
 		})
 	}

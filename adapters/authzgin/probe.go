@@ -19,6 +19,7 @@ type probeKey struct{}
 // take it for a real one and, if the route is public, let it through to the handler.
 type probe struct {
 	route gin.RouteInfo
+	twin  bool // another route has the same pattern, once gin has taken the backslashes out
 
 	entered  bool // the chain of the route
 	strayed  bool // into another one
@@ -76,6 +77,8 @@ func (p *probe) err() error {
 	switch {
 	case p.panicked != nil:
 		return fmt.Errorf("authzgin: route: a middleware before the last Guard panicked: %v", p.panicked)
+	case p.twin:
+		return errors.New("authzgin: route: another one has the same method and pattern, but for a backslash: which of them answers is not known")
 	case p.strayed:
 		return errors.New("authzgin: route: another route, or none, answers a request whose path is this pattern")
 	case !p.entered:

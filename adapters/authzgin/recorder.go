@@ -20,7 +20,8 @@ type Recorder struct {
 }
 
 // Record makes a Recorder of engine, by putting a middleware before all others. So it must be called before anything is
-// registered, groups too, and panics if there are routes. The middleware does nothing but for [Recorder.Routes].
+// registered, and panics if there are routes. It cannot see groups that are there already: [Recorder.Routes] would run the
+// handlers of their routes that have no Guard. The middleware does nothing but for Routes.
 func Record(engine *gin.Engine) *Recorder {
 	if engine == nil {
 		panic("authzgin: Record: nil Engine")
@@ -50,8 +51,12 @@ func nameOf(h gin.HandlerFunc) string {
 func (r *Recorder) Routes() []oauthz.Route {
 	r.serve(&probe{route: gin.RouteInfo{Path: "/"}}) // at its first request, here one without a method, gin rewrites escaped patterns
 	var routes []oauthz.Route
+	seen := map[string]int{}
 	for _, info := range r.engine.Routes() {
-		p := &probe{route: info}
+		seen[info.Method+" "+info.Path]++
+	}
+	for _, info := range r.engine.Routes() {
+		p := &probe{route: info, twin: seen[info.Method+" "+info.Path] > 1}
 		r.serve(p)
 		routes = append(routes, oauthz.Route{Method: info.Method, Pattern: info.Path, Requirements: p.met, Err: p.err()})
 	}

@@ -170,6 +170,13 @@ func TestRoutesThatFail(t *testing.T) {
 				}
 			}, protect, handler)
 		}, []string{"GET /a" + unknown + "another route, or none, answers a request whose path is this pattern"}},
+		{"a pattern that is there twice", func(e *gin.Engine) {
+			e.GET(`/a/\:id`, protect, handler)
+			e.GET("/a/:id", handler)
+		}, []string{
+			"GET /a/:id" + unknown + "another one has the same method and pattern, but for a backslash: which of them answers is not known",
+			"GET /a/:id" + unknown + "another one has the same method and pattern, but for a backslash: which of them answers is not known",
+		}},
 		{"a pattern that no request can have", func(e *gin.Engine) {
 			e.UseEscapedPath = true
 			e.NoRoute(handler)

@@ -21,7 +21,7 @@ const source = "// Package main.\n//\n" +
 	"//\tcurl -i -H \"Authorization: Bearer $ALICE\" http://127.0.0.1:8080/             # 200\n" +
 	"//\tcurl -i -H \"Authorization: Bearer $ALICE\" -d 'a lamp' http://127.0.0.1:8080/ # 403\n" +
 	"//\tcurl -i -H \"Authorization: Bearer $CLERK\" -d 'a lamp' http://127.0.0.1:8080/ # 200\n" +
-	"//\tcurl -i -X DELETE http://127.0.0.1:8080/                                     # 401\n"
+	"//\tcurl -i -H \"Authorization: Bearer $ALICE\" -X DELETE -d lamp http://127.0.0.1:8080/ # 200\n"
 
 func newAPI(guard *oauthz.Guard) http.Handler {
 	mux := http.NewServeMux()
@@ -71,6 +71,14 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 			assert.Contains(t, err.Error(), tt.want)
 		})
 	}
+}
+
+// A promise that is not kept ends a program that would serve on.
+func TestBrokenPromiseEndsIt(t *testing.T) {
+	t.Parallel()
+	out, err := run(t, strings.ReplaceAll(source, "# 403", "# 200"), "-addr", "127.0.0.1:0")
+	require.ErrorContains(t, err, "promised 200, got 403")
+	assert.NotContains(t, out, "Serving until interrupted")
 }
 
 func TestFlags(t *testing.T) {
