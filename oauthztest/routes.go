@@ -7,15 +7,18 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/oauthz/oauthz"
 )
 
 // RouteTable renders routes, METHOD PATTERN REQUIREMENT, one line each, by pattern and then method: a page on which a reviewer
 // sees what every route requires. Keep it as a file, with [Golden]. A route that no Guard protects fails t, which names it: one
-// that is open on purpose says [oauthz.Public].
+// that is open on purpose says [oauthz.Public]. So does a route that is there twice and does not require the same, and one
+// whose requirements are not known.
 //
 // The routes come from the adapter for the framework (authzchi.Routes, and Record of authzgin, authzecho and authzecho4), or
 // from a [Mux]. No handler runs.
@@ -28,11 +31,26 @@ func RouteTable(t testing.TB, routes []oauthz.Route) string {
 	slices.SortStableFunc(routes, func(a, b oauthz.Route) int {
 		return cmp.Or(strings.Compare(a.Pattern, b.Pattern), strings.Compare(a.Method, b.Method))
 	})
-	var table strings.Builder
-	for _, r := range routes {
-		fmt.Fprintf(&table, "%-7s %-31s %s\n", r.Method, r.Pattern, required(t, r))
+	var lines []string
+	for i, r := range routes {
+		line := fmt.Sprintf("%-7s %-31s %s\n", oneWord(r.Method), oneWord(r.Pattern), required(t, r))
+		switch {
+		case i == 0 || r.Method != routes[i-1].Method || r.Pattern != routes[i-1].Pattern:
+			lines = append(lines, line)
+		case line != lines[len(lines)-1]:
+			t.Errorf("%s %s: is there twice, with other requirements: which of them serves is not known", r.Method, r.Pattern)
+			lines = append(lines, line)
+		}
 	}
-	return table.String()
+	return strings.Join(lines, "")
+}
+
+// oneWord quotes what would not be one word of a line.
+func oneWord(s string) string {
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
 }
 
 // required is the last column of a line.
@@ -96,8 +114,8 @@ func difference(want, got string) string {
 	return lines.String()
 }
 
-// Mux records the routes that a program registers. It is an [http.ServeMux], and takes the same patterns, so a program that
-// registers through an interface with the methods it needs can be given one in a test:
+// Mux records the routes that a program registers. It takes the patterns of an [http.ServeMux], and serves as one does, so a
+// program that registers through an interface with the methods it needs can be given one in a test:
 //
 //	type router interface {
 //		Handle(pattern string, handler http.Handler)
@@ -110,7 +128,7 @@ func difference(want, got string) string {
 // A Guard is seen where it is the outermost handler of the route, or stands directly behind another one. The zero value is
 // ready. Like a ServeMux it is safe for concurrent use once all is registered.
 type Mux struct {
-	http.ServeMux
+	mux    http.ServeMux // not embedded: what is registered with it would be served, and not listed
 	routes []muxRoute
 }
 
@@ -121,15 +139,18 @@ type muxRoute struct {
 
 // Handle registers handler as [http.ServeMux.Handle] does.
 func (m *Mux) Handle(pattern string, handler http.Handler) {
-	m.ServeMux.Handle(pattern, handler)
+	m.mux.Handle(pattern, handler)
 	m.routes = append(m.routes, muxRoute{pattern, handler})
 }
 
 // HandleFunc registers handler as [http.ServeMux.HandleFunc] does: without protection.
 func (m *Mux) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
-	m.ServeMux.HandleFunc(pattern, handler)
+	m.mux.HandleFunc(pattern, handler)
 	m.routes = append(m.routes, muxRoute{pattern, http.HandlerFunc(handler)})
 }
+
+// ServeHTTP serves as [http.ServeMux.ServeHTTP] does.
+func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.mux.ServeHTTP(w, r) }
 
 // Routes returns what has been registered. In place of a route whose handler is another Mux, protected or not, stand the
 // routes of that one, which require what its own does first.

@@ -151,6 +151,23 @@ func TestRouteTableSaysWhatIsNotKnown(t *testing.T) {
 	assert.Contains(t, failed.errors[0], "no routes")
 }
 
+// A line is a route: one that is there twice is listed once, if it requires the same, and no pattern can forge another line.
+func TestRouteTableLines(t *testing.T) {
+	t.Parallel()
+	route := func(pattern string, req oauthz.Requirement) oauthz.Route {
+		return oauthz.Route{Method: "GET", Pattern: pattern, Requirements: []oauthz.Requirement{req}}
+	}
+	a, b := oauthz.Require("a"), oauthz.Require("b")
+	assert.Equal(t, ""+
+		"GET     \"\"                              scope a\n"+
+		"GET     \"/x  public\\nGET /y\"            scope a\n"+
+		"GET     /z                              scope a\n",
+		oauthztest.RouteTable(t, []oauthz.Route{route("/z", a), route("/x  public\nGET /y", a), route("/z", a), route("", a)}))
+	failed := &note{TB: t}
+	oauthztest.RouteTable(failed, []oauthz.Route{route("/z", a), route("/y", b), route("/z", b)})
+	assert.Equal(t, []string{"GET /z: is there twice, with other requirements: which of them serves is not known"}, failed.errors)
+}
+
 // A Mux serves as a ServeMux does, and refuses what that refuses.
 func TestMuxServes(t *testing.T) {
 	t.Parallel()
