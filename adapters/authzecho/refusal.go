@@ -43,14 +43,18 @@ func seal(c *echo.Context, response *echo.Response) {
 // not before all has passed through it, and not if it passes in another coding,
 // whose end cannot be seen from here.
 func sealOuter(outer *echo.Response, size int64) {
+	if size == 0 { // there will be no Write to be after
+		status := &bodiless{below: outer.ResponseWriter}
+		if outer.Committed {
+			status.header = outer.Header().Clone()
+		}
+		outer.ResponseWriter = status
+		return
+	}
 	sealAtEnd := func() {
 		if outer.Size == size && outer.Header().Get(echo.HeaderContentEncoding) == "" {
 			outer.ResponseWriter = sealed{outer.Header().Clone()}
 		}
-	}
-	if size == 0 {
-		outer.ResponseWriter = bodiless{outer.ResponseWriter}
-		return
 	}
 	sealAtEnd()
 	outer.After(sealAtEnd)
@@ -66,13 +70,27 @@ func (w final) WriteHeader(status int) {
 	}
 }
 
-// bodiless is a writer that lets the status through, and no body.
-type bodiless struct{ below http.ResponseWriter }
+// bodiless is a writer that lets the status through, with the header that there is
+// by then, and no body.
+type bodiless struct {
+	below  http.ResponseWriter
+	header http.Header // once the status is through
+}
 
-func (w bodiless) Header() http.Header         { return w.below.Header() }
-func (w bodiless) WriteHeader(status int)      { w.below.WriteHeader(status) }
-func (w bodiless) Write(p []byte) (int, error) { return len(p), nil }
-func (w bodiless) Flush()                      { _ = http.NewResponseController(w.below).Flush() }
+func (w *bodiless) Header() http.Header {
+	if w.header != nil {
+		return w.header
+	}
+	return w.below.Header()
+}
+
+func (w *bodiless) WriteHeader(status int) {
+	w.below.WriteHeader(status)
+	w.header = w.below.Header().Clone()
+}
+
+func (w *bodiless) Write(p []byte) (int, error) { return len(p), nil }
+func (w *bodiless) Flush()                      {}
 
 // sealed is a writer that drops everything. It does not unwrap to one that
 // does not, and lets nobody hijack the connection.

@@ -165,9 +165,12 @@ func TestRefusalOfAutomaticHEAD(t *testing.T) {
 func TestRefusalInTimeoutHandler(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
-	e := echo.NewWithConfig(echo.Config{Logger: quiet(), HTTPErrorHandler: careless})
-	e.Any("/orders", mustNotRun(t), protect(guard, write))
-	sameAnswers(t, guard.Protect(write)(http.NotFoundHandler()), timeout(e))
+	for _, middlewares := range outer {
+		e := echo.NewWithConfig(echo.Config{Logger: quiet(), HTTPErrorHandler: careless})
+		e.Use(middlewares...)
+		e.Any("/orders", mustNotRun(t), protect(guard, write))
+		sameAnswers(t, guard.Protect(write)(http.NotFoundHandler()), timeout(e))
+	}
 }
 
 // told is what an error handler or a middleware outside is told.

@@ -150,9 +150,12 @@ func sameAnswers(t *testing.T, want, got http.Handler) {
 func TestRefusalInTimeoutHandler(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
-	e := quiet(careless)
-	e.Any("/orders", mustNotRun(t), protect(guard, write))
-	sameAnswers(t, guard.Protect(write)(http.NotFoundHandler()), timeout(e))
+	for _, middlewares := range outer {
+		e := quiet(careless)
+		e.Use(middlewares...)
+		e.Any("/orders", mustNotRun(t), protect(guard, write))
+		sameAnswers(t, guard.Protect(write)(http.NotFoundHandler()), timeout(e))
+	}
 }
 
 // The Timeout middleware drops what was written by whoever returns an error: the client would get a 200. Others have the error
