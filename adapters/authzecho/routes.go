@@ -38,6 +38,10 @@ func keyOf(method, path string) routeKey {
 // Record notes the routes that are registered with e from now on. It panics if
 // there are some already. A hook in [echo.Echo.OnAddRoute] is kept; one that is
 // set later must call the one that it finds.
+//
+// A route that [echo.Echo.AddRoute] returns an error for is taken for one that was
+// added, and one that the router is given directly in the place of another is not
+// seen.
 func Record(e *echo.Echo) *Recorder {
 	if e == nil {
 		panic("authzecho: Record: nil Echo")

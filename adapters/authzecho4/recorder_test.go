@@ -258,10 +258,14 @@ func TestRecorderIsInert(t *testing.T) {
 	assert.Equal(t, "hello alice", serve(e, http.MethodGet, "/a", "alice").Body.String())
 
 	assert.Equal(t, "told", serve(e, http.MethodGet, "/nowhere", "").Body.String())
+	e.GET("/pattern", func(c echo.Context) error { return c.String(http.StatusOK, c.Path()) }, protect(guard, oauthz.Public()))
+	assert.Equal(t, "/pattern", serve(e, http.MethodGet, "/pattern", "").Body.String())
 
 	e.Use(protect(guard, oauthz.Require()))
 	e.GET("/b", hello)
-	assert.Equal(t, []string{`GET /a: [any valid token] [scope orders:read]`, `GET /b: [any valid token]`}, lines(recorder.Routes()))
+	assert.Equal(t, []string{
+		`GET /a: [any valid token] [scope orders:read]`, `GET /pattern: [any valid token] [public]`, `GET /b: [any valid token]`,
+	}, lines(recorder.Routes()))
 	assert.Equal(t, "hello alice", serve(e, http.MethodGet, "/b", "alice").Body.String())
 }
 
