@@ -214,6 +214,25 @@ func TestForgetfulErrorHandlers(t *testing.T) {
 	}
 }
 
+// Informational responses are not the answer (RFC 9110 §15.2): net/http would go on with 200.
+func TestErrorHandlerSendsHints(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{"", "no"} {
+		guard := newGuard(t, oauthz.Config{ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ *oauthz.Error) {
+			w.WriteHeader(http.StatusEarlyHints)
+			if body != "" {
+				_, _ = io.WriteString(w, body)
+			}
+		}})
+		server := httptest.NewServer(guard.Protect(scopeA)(http.NotFoundHandler()))
+		t.Cleanup(server.Close)
+		got, err := server.Client().Get(server.URL)
+		require.NoError(t, err)
+		require.NoError(t, got.Body.Close())
+		assert.Equal(t, http.StatusUnauthorized, got.StatusCode, body)
+	}
+}
+
 // WriteError takes any error: adapters hand on what Authorize returned.
 func TestWriteError(t *testing.T) {
 	t.Parallel()

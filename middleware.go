@@ -279,7 +279,9 @@ type notingWriter struct {
 }
 
 func (w *notingWriter) WriteHeader(status int) {
-	w.wrote = true
+	if status >= http.StatusOK || status == http.StatusSwitchingProtocols { // the others come before the answer
+		w.wrote = true
+	}
 	w.ResponseWriter.WriteHeader(status)
 }
 

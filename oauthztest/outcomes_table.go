@@ -164,6 +164,13 @@ func configured() []outcome {
 			panic("secret")
 		}
 	}
+	hints := func(cfg *oauthz.Config) {
+		cfg.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) {
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(e.Status)
+			_, _ = w.Write([]byte("own " + e.Code))
+		}
+	}
 	silent := func(cfg *oauthz.Config) {
 		cfg.ErrorHandler = func(http.ResponseWriter, *http.Request, *oauthz.Error) {}
 	}
@@ -176,6 +183,7 @@ func configured() []outcome {
 			challenge: `Bearer realm="my \"api\"", scope="orders:read", resource_metadata="https://api.example/.well-known/oauth-protected-resource"`,
 		},
 		{name: "error handler", config: teapot, bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
+		{name: "error handler that sends hints first", config: hints, bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
 		{name: "error handler that writes nothing", config: silent, bearer: "junk", status: 401, challenge: badTokenChallenge, answer: badToken, asked: 1},
 		{name: "error handler panics", config: broken, bearer: "junk", status: 500, answer: serverError, asked: 1},
 		{name: "error handler panics after the status", config: late, bearer: "junk", status: 401, challenge: badTokenChallenge, asked: 1},

@@ -56,6 +56,14 @@ func putsBack(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// hasAnother is one that had another Response.
+func hasAnother(next echo.HandlerFunc) echo.HandlerFunc {
+	return putsBack(func(c *echo.Context) error {
+		c.SetResponse(echo.NewResponse(c.Response(), c.Logger()))
+		return next(c)
+	})
+}
+
 func timeout(next http.Handler) http.Handler { return http.TimeoutHandler(next, time.Minute, "") }
 
 func netHTTP(next http.Handler) http.Handler {
@@ -74,6 +82,8 @@ var outer = map[string][]echo.MiddlewareFunc{
 	"told within Gzip":        {middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000}), tellsTheErrorHandler},
 	"puts the writer back":    {putsBack},
 	"net/http":                {echo.WrapMiddleware(netHTTP)},
+	"net/http in Gzip":        {middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000}), echo.WrapMiddleware(netHTTP)},
+	"has another Response":    {hasAnother},
 	"TimeoutHandler":          {echo.WrapMiddleware(timeout)},
 	"ContextTimeout":          {middleware.ContextTimeout(time.Minute)},
 	"usual":                   {middleware.Recover(), middleware.RequestID(), middleware.CORS("*"), middleware.Secure()},
@@ -94,6 +104,12 @@ var hooks = map[string]func(http.ResponseWriter, *http.Request, *oauthz.Error){
 	"hides": func(w http.ResponseWriter, r *http.Request, _ *oauthz.Error) {
 		w.Header().Del("WWW-Authenticate")
 		http.NotFound(w, r)
+	},
+	"status alone": func(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) { w.WriteHeader(e.Status) },
+	"hints first": func(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) {
+		w.WriteHeader(http.StatusEarlyHints)
+		w.WriteHeader(e.Status)
+		_, _ = w.Write([]byte("own"))
 	},
 }
 
@@ -149,9 +165,12 @@ func TestRefusalOfAutomaticHEAD(t *testing.T) {
 func TestRefusalInTimeoutHandler(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
-	e := echo.NewWithConfig(echo.Config{Logger: quiet(), HTTPErrorHandler: careless})
-	e.Any("/orders", mustNotRun(t), protect(guard, write))
-	sameAnswers(t, guard.Protect(write)(http.NotFoundHandler()), timeout(e))
+	for _, middlewares := range outer {
+		e := echo.NewWithConfig(echo.Config{Logger: quiet(), HTTPErrorHandler: careless})
+		e.Use(middlewares...)
+		e.Any("/orders", mustNotRun(t), protect(guard, write))
+		sameAnswers(t, guard.Protect(write)(http.NotFoundHandler()), timeout(e))
+	}
 }
 
 // told is what an error handler or a middleware outside is told.

@@ -15,6 +15,10 @@ import (
 // Recorder.
 var errUnseen = errors.New("authzecho: the route was added to the router directly, not through Echo or a Group")
 
+// errMethods is the Err of a route for all methods of which not all are treated
+// alike.
+var errMethods = errors.New("authzecho: what it requires depends on the method: register it for each")
+
 // Recorder knows the routes of an Echo. It is for tests, and not safe for
 // concurrent use.
 type Recorder struct {
@@ -34,6 +38,10 @@ func keyOf(method, path string) routeKey {
 // Record notes the routes that are registered with e from now on. It panics if
 // there are some already. A hook in [echo.Echo.OnAddRoute] is kept; one that is
 // set later must call the one that it finds.
+//
+// A route that [echo.Echo.AddRoute] returns an error for is taken for one that was
+// added, and one that the router is given directly in the place of another is not
+// seen.
 func Record(e *echo.Echo) *Recorder {
 	if e == nil {
 		panic("authzecho: Record: nil Echo")
@@ -64,7 +72,9 @@ func Record(e *echo.Echo) *Recorder {
 //
 // A Guard inside a handler, which [echo.WrapHandler] makes of an [http.Handler],
 // is not seen. A handler for paths that have no route ([echo.Echo.RouteNotFound])
-// has the method "404". The answers of echo itself, 404 and 405, are no routes.
+// has the method "404". The answers of the router, 404 and 405, are no routes,
+// even if [echo.RouterConfig] names handlers for them. If what a route for all
+// methods requires is not the same for each, its Err says so.
 func (r *Recorder) Routes() []oauthz.Route {
 	var routes []oauthz.Route
 	done := map[routeKey]bool{}
@@ -86,7 +96,10 @@ func (r *Recorder) Routes() []oauthz.Route {
 			route.Err = errUnseen
 		}
 		info.Path = key.path
-		route.Requirements = r.requirements(info, recorded.Middlewares)
+		var alike bool
+		if route.Requirements, alike = r.requirements(info, recorded.Middlewares); !alike {
+			route.Err = errMethods
+		}
 		routes = append(routes, route)
 	}
 	return routes
@@ -98,23 +111,40 @@ func automatic(route echo.Route) bool {
 	return route.Method == echo.RouteNotFound && route.Handler == nil
 }
 
-// requirements are those of all Guards on the way to a handler.
-func (r *Recorder) requirements(info echo.RouteInfo, middlewares []echo.MiddlewareFunc) []oauthz.Requirement {
-	return oauthz.Probe(probeRequest(info), 0, func(request *http.Request) {
-		c := r.echo.NewContext(request, sealed{http.Header{}})
-		walk(c, slices.Concat(r.echo.PreMiddlewares(), []echo.MiddlewareFunc{routed(info)}, r.echo.Middlewares(), middlewares))
-	})
+// requirements are those of all Guards on the way to a handler, and whether they
+// are the same for all methods that it answers to.
+func (r *Recorder) requirements(info echo.RouteInfo, middlewares []echo.MiddlewareFunc) (first []oauthz.Requirement, alike bool) {
+	alike = true
+	for i, method := range methods(info) {
+		met := oauthz.Probe(probeRequest(info, method), 0, func(request *http.Request) {
+			c := r.echo.NewContext(request, sealed{http.Header{}})
+			walk(c, slices.Concat(r.echo.PreMiddlewares(), []echo.MiddlewareFunc{routed(info)}, r.echo.Middlewares(), middlewares))
+		})
+		if i == 0 {
+			first = met
+		}
+		alike = alike && slices.EqualFunc(first, met, func(a, b oauthz.Requirement) bool { return a.String() == b.String() })
+	}
+	return first, alike
+}
+
+// methods are those that a route answers to, as far as they have names.
+func methods(info echo.RouteInfo) []string {
+	if info.Method != echo.RouteAny && info.Method != echo.RouteNotFound {
+		return []string{info.Method}
+	}
+	return []string{
+		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
+	}
 }
 
 // probeRequest is one that the route would be for.
-func probeRequest(info echo.RouteInfo) *http.Request {
+func probeRequest(info echo.RouteInfo, method string) *http.Request {
 	request, err := http.NewRequest(http.MethodGet, "https://probe.invalid/", http.NoBody)
 	if err != nil {
 		panic(err) // they are constants
 	}
-	if info.Method != echo.RouteAny && info.Method != echo.RouteNotFound {
-		request.Method = info.Method
-	}
+	request.Method = method
 	request.URL.Path, request.RequestURI, request.RemoteAddr = info.Path, info.Path, "192.0.2.1:49152"
 	return request
 }

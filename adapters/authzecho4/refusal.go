@@ -14,7 +14,7 @@ func refuse(c echo.Context, guard *oauthz.Guard, err error) error {
 	// A Response of our own, around that of echo, becomes the one that is sealed.
 	outside := c.Response()
 	response := echo.NewResponse(outside, c.Echo())
-	guard.WriteError(response, c.Request(), err)
+	guard.WriteError(final{response}, c.Request(), err)
 	seal(c, response)
 	told := echo.NewHTTPError(response.Status).SetInternal(refused{err})
 	if !heldBack(outside) {
@@ -55,6 +55,16 @@ func heldBack(w http.ResponseWriter) bool {
 			return !flushes
 		}
 		w = outer.Unwrap()
+	}
+}
+
+// final keeps informational responses (1xx) from a Response, which would take the
+// first one for the last word, and have net/http send 200.
+type final struct{ *echo.Response }
+
+func (w final) WriteHeader(status int) {
+	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
+		w.Response.WriteHeader(status)
 	}
 }
 

@@ -16,12 +16,17 @@ import (
 // errAnswered is the Err of a route that the probe did not get to.
 var errAnswered = errors.New("authzecho4: a middleware of Pre or Use answered by itself, and hides those behind it: let it skip requests to probe.invalid")
 
+// errMethods is the Err of a handler for paths that have no route, if not all
+// methods are treated alike.
+var errMethods = errors.New("authzecho4: what it requires depends on the method")
+
 // Recorder knows the routes of an Echo. It is for tests, and not safe for
 // concurrent use.
 type Recorder struct {
 	echo   *echo.Echo
 	keys   []routeKey // in the order of registration
 	routes map[routeKey]route
+	probed *routeKey // while it is probed
 }
 
 type routeKey struct{ host, method, path string }
@@ -36,7 +41,8 @@ type route struct {
 
 // Record notes the routes that are registered with e from now on. It panics if
 // there are some already. A hook in [echo.Echo.OnAddRouteHandler] is kept; one
-// that is set later must call the one that it finds.
+// that is set later must call the one that it finds. It adds to e a middleware
+// that does something only while Routes runs.
 func Record(e *echo.Echo) *Recorder {
 	if e == nil {
 		panic("authzecho4: Record: nil Echo")
@@ -57,7 +63,19 @@ func Record(e *echo.Echo) *Recorder {
 		// Not a copy: for each request echo reads the slice anew, which may be the program's.
 		r.routes[key] = route{middlewares, added.Method == echo.RouteNotFound && same(handler, echo.NotFoundHandler)}
 	}
+	e.Use(r.routed)
 	return r
+}
+
+// routed is the outermost middleware of Use. In a probe the router may have found
+// another route, to which the pattern of this one, taken for a path, leads.
+func (r *Recorder) routed(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if r.probed != nil {
+			c.SetPath(r.probed.path)
+		}
+		return next(c)
+	}
 }
 
 func same(a, b echo.HandlerFunc) bool {
@@ -74,8 +92,9 @@ func same(a, b echo.HandlerFunc) bool {
 // A Guard inside a handler, which [echo.WrapHandler] makes of an [http.Handler],
 // is not seen. A route for all methods ([echo.Echo.Any]) is one, if what it
 // requires is the same for each. A handler for paths that have no route
-// ([echo.Echo.RouteNotFound]) has the method "404". The answers of echo itself,
-// 404 and 405, are no routes.
+// ([echo.Echo.RouteNotFound]) has the method "404", and an Err if what it requires
+// depends on the method. The answers of echo itself, 404 and 405, are no routes,
+// and what is given to a [echo.Router] directly is not seen.
 //
 // It adds to e a middleware that does nothing afterwards.
 func (r *Recorder) Routes() []oauthz.Route {
@@ -98,20 +117,34 @@ func (r *Recorder) Routes() []oauthz.Route {
 		if r.routes[key].automatic {
 			continue
 		}
-		routes = append(routes, r.probe(key, &behind))
+		routes = append(routes, r.route(key, &behind))
 	}
 	return collapse(routes)
 }
 
-// probe finds out what the Guards on the way to a handler require. It sets behind
-// to what is behind the middlewares of Pre and Use.
-func (r *Recorder) probe(key routeKey, behind *func(echo.Context)) oauthz.Route {
-	found := oauthz.Route{Method: key.method, Pattern: key.pattern()}
-	if key.method == echo.RouteNotFound {
-		found.Method = "404"
+// route finds out what the Guards on the way to a handler require.
+func (r *Recorder) route(key routeKey, behind *func(echo.Context)) oauthz.Route {
+	if key.method != echo.RouteNotFound {
+		return r.probe(key, key.method, behind)
 	}
+	found := r.probe(key, http.MethodGet, behind)
+	for _, method := range methods() {
+		if !equal(found, r.probe(key, method, behind)) && found.Err == nil {
+			found.Err = errMethods
+		}
+	}
+	found.Method = "404"
+	return found
+}
+
+// probe asks with one request. It sets behind to what is behind the middlewares of
+// Pre and Use.
+func (r *Recorder) probe(key routeKey, method string, behind *func(echo.Context)) oauthz.Route {
+	found := oauthz.Route{Method: method, Pattern: key.pattern()}
 	middlewares := r.routes[key].middlewares
-	found.Requirements = oauthz.Probe(probeRequest(key), 0, func(request *http.Request) {
+	r.probed = &key
+	defer func() { r.probed = nil }()
+	found.Requirements = oauthz.Probe(probeRequest(key, method), 0, func(request *http.Request) {
 		reached := false
 		*behind = func(c echo.Context) {
 			if !reached { // somebody may try again
@@ -123,7 +156,9 @@ func (r *Recorder) probe(key routeKey, behind *func(echo.Context)) oauthz.Route 
 		r.serve(request)
 		if !reached {
 			found.Err = errAnswered
-			walk(r.echo.NewContext(request, sealed{http.Header{}}), middlewares)
+			c := r.echo.NewContext(request, sealed{http.Header{}})
+			c.SetPath(key.path)
+			walk(c, middlewares)
 		}
 	})
 	return found
@@ -141,7 +176,7 @@ func (r *Recorder) serve(request *http.Request) {
 }
 
 // probeRequest is one that the route is for.
-func probeRequest(key routeKey) *http.Request {
+func probeRequest(key routeKey, method string) *http.Request {
 	request, err := http.NewRequest(http.MethodGet, "https://probe.invalid/", http.NoBody)
 	if err != nil {
 		panic(err) // they are constants
@@ -149,9 +184,7 @@ func probeRequest(key routeKey) *http.Request {
 	if key.host != "" {
 		request.Host = key.host
 	}
-	if key.method != echo.RouteNotFound {
-		request.Method = key.method
-	}
+	request.Method = method
 	request.URL.Path = strings.ReplaceAll(key.path, `\:`, ":")
 	request.RequestURI, request.RemoteAddr = request.URL.Path, "192.0.2.1:49152"
 	request.TLS = &tls.ConnectionState{} // HTTPSRedirect in Pre would answer
@@ -184,13 +217,19 @@ func run(c echo.Context, h echo.HandlerFunc) {
 	_ = h(c)
 }
 
+// methods are those that [echo.Echo.Any] registers.
+func methods() []string {
+	var all []string
+	for _, any := range echo.New().Any("/", echo.NotFoundHandler) {
+		all = append(all, any.Method)
+	}
+	return all
+}
+
 // collapse makes one route of those that [echo.Echo.Any] registers, where they
 // require the same.
 func collapse(routes []oauthz.Route) []oauthz.Route {
-	var methods []string
-	for _, any := range echo.New().Any("/", echo.NotFoundHandler) {
-		methods = append(methods, any.Method)
-	}
+	methods := methods()
 	alike := map[string][]oauthz.Route{} // by pattern: those that are like the first
 	for _, r := range routes {
 		if group := alike[r.Pattern]; slices.Contains(methods, r.Method) && (len(group) == 0 || equal(group[0], r)) {
