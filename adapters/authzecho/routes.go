@@ -1,6 +1,7 @@
 package authzecho
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -18,6 +19,9 @@ var errUnseen = errors.New("authzecho: the route was added to the router directl
 // errMethods is the Err of a route for all methods of which not all are treated
 // alike.
 var errMethods = errors.New("authzecho: what it requires depends on the method: register it for each")
+
+// errDeaf is the Err of a route with a Guard that protects nothing.
+var errDeaf = errors.New("authzecho: a middleware asks a Guard, and goes on when that refuses")
 
 // Recorder knows the routes of an Echo. It is for tests, and not safe for
 // concurrent use.
@@ -96,9 +100,9 @@ func (r *Recorder) Routes() []oauthz.Route {
 			route.Err = errUnseen
 		}
 		info.Path = key.path
-		var alike bool
-		if route.Requirements, alike = r.requirements(info, recorded.Middlewares); !alike {
-			route.Err = errMethods
+		var err error
+		if route.Requirements, err = r.requirements(info, recorded.Middlewares); err != nil {
+			route.Err = err
 		}
 		routes = append(routes, route)
 	}
@@ -111,21 +115,26 @@ func automatic(route echo.Route) bool {
 	return route.Method == echo.RouteNotFound && route.Handler == nil
 }
 
-// requirements are those of all Guards on the way to a handler, and whether they
-// are the same for all methods that it answers to.
-func (r *Recorder) requirements(info echo.RouteInfo, middlewares []echo.MiddlewareFunc) (first []oauthz.Requirement, alike bool) {
-	alike = true
+// requirements are those of all Guards on the way to a handler. The error says
+// why they are not what every request has to meet.
+func (r *Recorder) requirements(info echo.RouteInfo, middlewares []echo.MiddlewareFunc) (first []oauthz.Requirement, err error) {
 	for i, method := range methods(info) {
+		deaf := false
 		met := oauthz.Probe(probeRequest(info, method), 0, func(request *http.Request) {
 			c := r.echo.NewContext(request, sealed{http.Header{}})
-			walk(c, slices.Concat(r.echo.PreMiddlewares(), []echo.MiddlewareFunc{routed(info)}, r.echo.Middlewares(), middlewares))
+			walk(c, slices.Concat(r.echo.PreMiddlewares(), []echo.MiddlewareFunc{routed(info)}, r.echo.Middlewares(), middlewares), &deaf)
 		})
 		if i == 0 {
 			first = met
 		}
-		alike = alike && slices.EqualFunc(first, met, func(a, b oauthz.Requirement) bool { return a.String() == b.String() })
+		switch {
+		case deaf:
+			err = errDeaf
+		case !slices.EqualFunc(first, met, func(a, b oauthz.Requirement) bool { return a.String() == b.String() }):
+			err = cmp.Or(err, errMethods)
+		}
 	}
-	return first, alike
+	return first, err
 }
 
 // methods are those that a route answers to, as far as they have names.
@@ -165,22 +174,48 @@ func routed(info echo.RouteInfo) echo.MiddlewareFunc {
 }
 
 // walk runs the middlewares in their order, each around what is behind it. What
-// is behind one that does not call it is run after it.
-func walk(c *echo.Context, middlewares []echo.MiddlewareFunc) {
+// is behind one that does not call it is run after it. It notes in deaf if one
+// goes on when a Guard refuses.
+func walk(c *echo.Context, middlewares []echo.MiddlewareFunc, deaf *bool) {
 	if len(middlewares) == 0 {
 		return
 	}
+	*deaf = isDeaf(c, middlewares[0]) || *deaf
 	called := false
-	run(c, middlewares[0](func(c *echo.Context) error {
-		if !called { // it may try again
-			called = true
-			walk(c, middlewares[1:])
-		}
-		return nil
-	}))
+	run(c, func(c *echo.Context) error {
+		return middlewares[0](func(c *echo.Context) error {
+			if !called { // it may try again
+				called = true
+				walk(c, middlewares[1:], deaf)
+			}
+			return nil
+		})(c)
+	})
 	if !called {
-		walk(c, middlewares[1:])
+		walk(c, middlewares[1:], deaf)
 	}
+}
+
+// isDeaf says whether a middleware goes on with a request that the Guards in it,
+// all of them, refuse: then these protect nothing.
+func isDeaf(c *echo.Context, middleware echo.MiddlewareFunc) bool {
+	request, response := c.Request(), c.Response()
+	defer func() {
+		c.SetRequest(request)
+		c.SetResponse(response)
+	}()
+	passed := false
+	met := oauthz.Probe(request.Clone(request.Context()), 1, func(refused *http.Request) {
+		c.SetRequest(refused)
+		c.SetResponse(echo.NewResponse(sealed{http.Header{}}, c.Logger()))
+		run(c, func(c *echo.Context) error {
+			return middleware(func(*echo.Context) error {
+				passed = true
+				return nil
+			})(c)
+		})
+	})
+	return len(met) > 0 && passed
 }
 
 // run runs h to its end, however that comes about: a middleware may miss

@@ -20,6 +20,9 @@ var errAnswered = errors.New("authzecho4: a middleware of Pre or Use answered by
 // methods are treated alike.
 var errMethods = errors.New("authzecho4: what it requires depends on the method")
 
+// errDeaf is the Err of a route with a Guard that protects nothing.
+var errDeaf = errors.New("authzecho4: a middleware asks a Guard, and goes on when that refuses")
+
 // Recorder knows the routes of an Echo. It is for tests, and not safe for
 // concurrent use.
 type Recorder struct {
@@ -149,7 +152,7 @@ func (r *Recorder) probe(key routeKey, method string, behind *func(echo.Context)
 		*behind = func(c echo.Context) {
 			if !reached { // somebody may try again
 				reached = true
-				walk(c, middlewares)
+				walk(c, middlewares, &found.Err)
 			}
 		}
 		defer func() { *behind = nil }()
@@ -158,10 +161,23 @@ func (r *Recorder) probe(key routeKey, method string, behind *func(echo.Context)
 			found.Err = errAnswered
 			c := r.echo.NewContext(request, sealed{http.Header{}})
 			c.SetPath(key.path)
-			walk(c, middlewares)
+			walk(c, middlewares, &found.Err)
 		}
 	})
+	if r.isDeaf(probeRequest(key, method), behind) {
+		found.Err = errDeaf
+	}
 	return found
+}
+
+// isDeaf says whether the middlewares of Pre and Use go on with a request that the
+// Guards in them, all of them, refuse: then these protect nothing.
+func (r *Recorder) isDeaf(request *http.Request, behind *func(echo.Context)) bool {
+	passed := false
+	*behind = func(echo.Context) { passed = true }
+	defer func() { *behind = nil }()
+	met := oauthz.Probe(request, 1, r.serve)
+	return len(met) > 0 && passed
 }
 
 // serve serves a probe. What becomes of it is no concern of the error handler.
@@ -192,22 +208,50 @@ func probeRequest(key routeKey, method string) *http.Request {
 }
 
 // walk runs the middlewares in their order, each around what is behind it. What
-// is behind one that does not call it is run after it.
-func walk(c echo.Context, middlewares []echo.MiddlewareFunc) {
+// is behind one that does not call it is run after it. One that goes on when a
+// Guard refuses is an error.
+func walk(c echo.Context, middlewares []echo.MiddlewareFunc, err *error) {
 	if len(middlewares) == 0 {
 		return
 	}
-	called := false
-	run(c, middlewares[0](func(c echo.Context) error {
-		if !called { // it may try again
-			called = true
-			walk(c, middlewares[1:])
-		}
-		return nil
-	}))
-	if !called {
-		walk(c, middlewares[1:])
+	if isDeaf(c, middlewares[0]) {
+		*err = errDeaf
 	}
+	called := false
+	run(c, func(c echo.Context) error {
+		return middlewares[0](func(c echo.Context) error {
+			if !called { // it may try again
+				called = true
+				walk(c, middlewares[1:], err)
+			}
+			return nil
+		})(c)
+	})
+	if !called {
+		walk(c, middlewares[1:], err)
+	}
+}
+
+// isDeaf says whether a middleware goes on with a request that the Guards in it,
+// all of them, refuse: then these protect nothing.
+func isDeaf(c echo.Context, middleware echo.MiddlewareFunc) bool {
+	request, response := c.Request(), c.Response()
+	defer func() {
+		c.SetRequest(request)
+		c.SetResponse(response)
+	}()
+	passed := false
+	met := oauthz.Probe(request.Clone(request.Context()), 1, func(refused *http.Request) {
+		c.SetRequest(refused)
+		c.SetResponse(echo.NewResponse(sealed{http.Header{}}, c.Echo()))
+		run(c, func(c echo.Context) error {
+			return middleware(func(echo.Context) error {
+				passed = true
+				return nil
+			})(c)
+		})
+	})
+	return len(met) > 0 && passed
 }
 
 // run runs h to its end, however that comes about: a middleware may miss
