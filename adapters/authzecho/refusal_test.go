@@ -70,7 +70,9 @@ func netHTTP(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r) })
 }
 
-// outer are middlewares that other people put outside of a Guard.
+// outer are middlewares that other people put outside of a Guard. Gzip within BodyDump is not among them: it puts back the
+// writer of BodyDump, whose buffer is another request's by the time that a careless error handler writes to it. That is a
+// race of echo v5 with any error.
 var outer = map[string][]echo.MiddlewareFunc{
 	"nothing":                 nil,
 	"tells the error handler": {tellsTheErrorHandler},
@@ -78,7 +80,6 @@ var outer = map[string][]echo.MiddlewareFunc{
 	"Gzip of long bodies":     {middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000})},
 	"BodyDump":                {middleware.BodyDump(dump)},
 	"BodyDump in Gzip":        {middleware.Gzip(), middleware.BodyDump(dump)},
-	"Gzip in BodyDump":        {middleware.BodyDump(dump), middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 10})},
 	"told within Gzip":        {middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000}), tellsTheErrorHandler},
 	"puts the writer back":    {putsBack},
 	"net/http":                {echo.WrapMiddleware(netHTTP)},
