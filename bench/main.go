@@ -2,7 +2,7 @@
 // through each of them. From the root of the repository:
 //
 //	go run ./bench
-//	go run ./bench -markdown bench/figures.md -svg bench/figures.svg    # as they are committed; about eight minutes
+//	go run ./bench -markdown bench/figures.md -svg bench/figures.svg    # as they are committed; about ten minutes
 //	go test -run '^$' -bench NewToken -count 10 ./bench > new.txt       # the same cases, for benchstat -col /by new.txt
 //
 // Flags:

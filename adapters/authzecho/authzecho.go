@@ -15,7 +15,9 @@ import (
 // middlewares outside and to the error handler, as an [echo.HTTPError] with its
 // status. [errors.As] finds the *[oauthz.Error] in it. The response is finished
 // by then: [echo.Response.Committed] is true, and what anybody writes to it is
-// dropped. To answer in another way, set [oauthz.Config.ErrorHandler].
+// dropped (but for an error handler that does not look at Committed, where a
+// middleware has put in its place a writer that cannot be unwrapped). To answer in
+// another way, set [oauthz.Config.ErrorHandler].
 //
 // The middleware is safe for concurrent use.
 func Protect(guard *oauthz.Guard, req oauthz.Requirement) echo.MiddlewareFunc {
