@@ -51,11 +51,11 @@ func nameOf(h gin.HandlerFunc) string {
 func (r *Recorder) Routes() []oauthz.Route {
 	r.serve(&probe{route: gin.RouteInfo{Path: "/"}}) // at its first request, here one without a method, gin rewrites escaped patterns
 	var routes []oauthz.Route
-	seen := map[string]int{}
-	for _, info := range r.engine.Routes() {
+	seen, registered := map[string]int{}, r.engine.Routes()
+	for _, info := range registered {
 		seen[info.Method+" "+info.Path]++
 	}
-	for _, info := range r.engine.Routes() {
+	for _, info := range registered {
 		p := &probe{route: info, twin: seen[info.Method+" "+info.Path] > 1}
 		r.serve(p)
 		routes = append(routes, oauthz.Route{Method: info.Method, Pattern: info.Path, Requirements: p.met, Err: p.err()})

@@ -1,6 +1,7 @@
 package figures
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -82,8 +83,17 @@ func (k Key) of(benchmark string) Key {
 	return k
 }
 
-// fastestPeer is the fastest figure that differs from ours in By alone.
+// fastestPeer is the fastest of peersOf.
 func fastestPeer(all []Figure, ours Key) (Figure, bool) {
+	others := peersOf(all, ours)
+	if len(others) == 0 {
+		return Figure{}, false
+	}
+	return slices.MinFunc(others, func(a, b Figure) int { return cmp.Compare(a.Ns, b.Ns) }), true
+}
+
+// peersOf are the figures that differ from ours in By alone.
+func peersOf(all []Figure, ours Key) []Figure {
 	var others []Figure
 	for _, f := range all {
 		key := f.Key
@@ -92,13 +102,5 @@ func fastestPeer(all []Figure, ours Key) (Figure, bool) {
 			others = append(others, f)
 		}
 	}
-	if len(others) == 0 {
-		return Figure{}, false
-	}
-	return slices.MinFunc(others, func(a, b Figure) int {
-		if a.Ns < b.Ns {
-			return -1
-		}
-		return 1
-	}), true
+	return others
 }

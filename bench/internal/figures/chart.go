@@ -1,6 +1,7 @@
 package figures
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -49,16 +50,7 @@ func (c *Chart) add(title string, of []Strip) {
 	if len(of) == 0 {
 		return
 	}
-	slices.SortStableFunc(of, func(a, b Strip) int {
-		switch {
-		case a.Ns < b.Ns:
-			return -1
-		case a.Ns > b.Ns:
-			return 1
-		default:
-			return 0
-		}
-	})
+	slices.SortStableFunc(of, func(a, b Strip) int { return cmp.Compare(a.Ns, b.Ns) })
 	c.Groups = append(c.Groups, Group{Title: title, Strips: of})
 }
 
@@ -78,12 +70,7 @@ func strips(all []Figure, seen, fresh Key) []Strip {
 	if ok {
 		out = append(out, Strip{Label: "oauthz, new", Ns: ours.Ns, Ours: true})
 	}
-	for _, f := range all {
-		key := f.Key
-		key.By = fresh.By
-		if key != fresh || f.By == fresh.By {
-			continue
-		}
+	for _, f := range peersOf(all, fresh) {
 		s := Strip{Label: f.By, Ns: f.Ns}
 		if ok {
 			s.Note = Ratio(f.Ns / ours.Ns)
