@@ -17,11 +17,11 @@ require (
 	github.com/lestrrat-go/jwx/v2 v2.1.3
 	github.com/lestrrat-go/jwx/v3 v3.3.0
 	github.com/modelcontextprotocol/go-sdk v1.8.0
-	github.com/oauthz/oauthz v0.0.0
-	github.com/oauthz/oauthz/adapters/authzchi v0.0.0
-	github.com/oauthz/oauthz/adapters/authzecho v0.0.0
-	github.com/oauthz/oauthz/adapters/authzecho4 v0.0.0
-	github.com/oauthz/oauthz/adapters/authzgin v0.0.0
+	github.com/oauthz/oauthz v0.1.0
+	github.com/oauthz/oauthz/adapters/authzchi v0.1.0
+	github.com/oauthz/oauthz/adapters/authzecho v0.1.0
+	github.com/oauthz/oauthz/adapters/authzecho4 v0.1.0
+	github.com/oauthz/oauthz/adapters/authzgin v0.1.0
 	github.com/stretchr/testify v1.12.1
 )
 

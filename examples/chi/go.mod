@@ -4,8 +4,8 @@ go 1.25.0
 
 require (
 	github.com/go-chi/chi/v5 v5.5.0
-	github.com/oauthz/oauthz v0.0.0
-	github.com/oauthz/oauthz/adapters/authzchi v0.0.0
+	github.com/oauthz/oauthz v0.1.0
+	github.com/oauthz/oauthz/adapters/authzchi v0.1.0
 	github.com/oauthz/oauthz/examples/stage v0.0.0
 )
 

@@ -4,8 +4,8 @@ go 1.25.0
 
 require (
 	github.com/gin-gonic/gin v1.12.0
-	github.com/oauthz/oauthz v0.0.0
-	github.com/oauthz/oauthz/adapters/authzgin v0.0.0
+	github.com/oauthz/oauthz v0.1.0
+	github.com/oauthz/oauthz/adapters/authzgin v0.1.0
 	github.com/oauthz/oauthz/examples/stage v0.0.0
 )
 

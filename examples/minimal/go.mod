@@ -2,7 +2,7 @@ module github.com/oauthz/oauthz/examples/minimal
 
 go 1.25.0
 
-require github.com/oauthz/oauthz v0.0.0
+require github.com/oauthz/oauthz v0.1.0
 
 require (
 	github.com/MicahParks/jwkset v0.11.3 // indirect

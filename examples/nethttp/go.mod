@@ -3,7 +3,7 @@ module github.com/oauthz/oauthz/examples/nethttp
 go 1.25.0
 
 require (
-	github.com/oauthz/oauthz v0.0.0
+	github.com/oauthz/oauthz v0.1.0
 	github.com/oauthz/oauthz/examples/stage v0.0.0
 )
 

@@ -4,10 +4,10 @@ go 1.25.0
 
 require (
 	github.com/jackc/pgx/v5 v5.12.0
-	github.com/oauthz/oauthz v0.0.0
-	github.com/oauthz/oauthz/revlog/boltlog v0.0.0
-	github.com/oauthz/oauthz/revlog/pglog v0.0.0
-	github.com/oauthz/oauthz/revlog/redislog v0.0.0
+	github.com/oauthz/oauthz v0.1.0
+	github.com/oauthz/oauthz/revlog/boltlog v0.1.0
+	github.com/oauthz/oauthz/revlog/pglog v0.1.0
+	github.com/oauthz/oauthz/revlog/redislog v0.1.0
 	github.com/redis/go-redis/v9 v9.22.0
 	github.com/stretchr/testify v1.12.1
 	go.etcd.io/bbolt v1.4.3

@@ -2,6 +2,7 @@ package agilicus_test
 
 import (
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
@@ -15,8 +16,11 @@ import (
 // permission: the handler looks at the roles. A server here stands for Agilicus;
 // leave BaseURL out to ask Agilicus itself.
 func Example() {
-	standIn := httptest.NewServer(answers(http.StatusOK, `{"sub":"u1","org":"o1","exp":"253402300799",`+
-		`"aud":["urn:api:orders"],"scopes":["orders"],"roles":{"urn:api:orders":["viewer"]}}`))
+	standIn := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"sub":"u1","org":"o1","exp":"253402300799",`+
+			`"aud":["urn:api:orders"],"scopes":["orders"],"roles":{"urn:api:orders":["viewer"]}}`)
+	}))
 	defer standIn.Close()
 	client, err := agilicus.New(agilicus.Config{Audience: []string{"urn:api:orders"}, BaseURL: standIn.URL})
 	if err != nil {
@@ -33,7 +37,7 @@ func Example() {
 	}))
 
 	request := httptest.NewRequest(http.MethodGet, "/", nil)
-	request.Header.Set("Authorization", "Bearer "+jwt)
+	request.Header.Set("Authorization", "Bearer eyJhbGciOiJFUzI1NiJ9.e30.c2ln")
 	api.ServeHTTP(httptest.NewRecorder(), request)
 	// Output: o1 false <nil>
 }

@@ -2,6 +2,7 @@ package polar_test
 
 import (
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
@@ -13,9 +14,12 @@ import (
 // An API for which Polar issues the access tokens. A server here stands for
 // Polar; leave BaseURL out to ask Polar itself.
 func Example() {
-	standIn := httptest.NewServer(answers(http.StatusOK, `{"active":false}`))
+	standIn := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"active":false}`)
+	}))
 	defer standIn.Close()
-	client, err := polar.New(polar.Config{ClientID: clientID, ClientSecret: clientSecret, BaseURL: standIn.URL})
+	client, err := polar.New(polar.Config{ClientID: "polar_ci_abc", ClientSecret: "polar_cs_abc", BaseURL: standIn.URL})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -26,7 +30,7 @@ func Example() {
 	api := guard.Protect(oauthz.Require("openid"))(http.NotFoundHandler())
 
 	request := httptest.NewRequest(http.MethodGet, "/", nil)
-	request.Header.Set("Authorization", "Bearer "+accessToken())
+	request.Header.Set("Authorization", "Bearer polar_at_u_Zz9Yy8Xx7Ww6Vv5Uu4Tt3Ss2Rr1Qq0Pp9Oo8N07aUzK")
 	response := httptest.NewRecorder()
 	api.ServeHTTP(response, request)
 	fmt.Println(response.Code, response.Body)
