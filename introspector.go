@@ -19,7 +19,10 @@ type Introspector interface {
 	//
 	//   - A nil error: the token is active, and t says what it grants. The
 	//     caller only reads t, which may be shared.
-	//   - An error that wraps ErrInvalidToken: a refusal.
+	//   - An error that wraps ErrInvalidToken: a refusal. If it may not last, for
+	//     the token is not valid yet or its key is not published, the error has a
+	//     method Temporary() bool that returns true: no cache remembers it, and
+	//     nobody takes the token for dead.
 	//   - An error that wraps ErrUnrecognized: the string is not of the kind
 	//     that this Introspector judges. FirstOf asks the next one.
 	//   - Any other error: a fault. Nothing is known of the token, and the

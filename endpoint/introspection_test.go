@@ -128,7 +128,6 @@ var verdictTests = []struct {
 	{name: "refused, wrapped", err: fmt.Errorf("x: %w", oauthz.ErrExpired)},
 	{name: "unrecognized", err: oauthz.ErrUnrecognized},
 	{name: "refused by status", err: wait(401, 0)},
-	{name: "forbidden by status", err: wait(403, 0)},
 	{name: "malformed by status", err: wait(400, 0)},
 	{name: "fault", err: errors.New("canary"), want: unavailable},
 	{name: "ErrUnavailable", err: oauthz.ErrUnavailable, want: unavailable},
@@ -158,6 +157,12 @@ func TestIntrospectionVerdicts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A token that the introspector forbids is good, and not for this API.
+func TestIntrospectionForbidden(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, inactive, serve(t, introspection(t, endpoint.IntrospectionConfig{Introspector: says(nil, wait(403, 0))}), postToken()))
 }
 
 func TestIntrospectionRevocations(t *testing.T) {

@@ -80,21 +80,61 @@ func verdicts(next oauthz.Introspector) oauthz.Introspector {
 	})
 }
 
-// judge returns the token if it is good, and nil if it is not: an error is a
-// fault. What cannot be a token at all is as unknown as any other string, and
-// unknown tokens are no error (RFC 7662 §2.2, RFC 7009 §2.2).
+// judge returns the token if it is active, and nil if it is not: an error is a
+// fault.
 func (j *judge) judge(ctx context.Context, token string) (*oauthz.Token, error) {
-	if !isToken(token) {
-		return nil, nil
-	}
-	t, err := j.introspector.Introspect(ctx, token)
+	t, err := j.ask(ctx, token)
 	if err != nil {
 		return nil, faultOf(err)
 	}
-	if t.Expired(j.now()) {
+	if t == nil || t.Expired(j.now()) {
 		return nil, nil
 	}
 	return t, nil
+}
+
+// living returns the token if an API may still accept it, and nil if none ever
+// will: an error means that the judge cannot tell. It differs from judge for a
+// token that is refused now and may be accepted later, or elsewhere, where a
+// clock is behind.
+func (j *judge) living(ctx context.Context, token string) (*oauthz.Token, error) {
+	t, err := j.ask(ctx, token)
+	if err != nil {
+		if fault := faultOf(err); fault != nil {
+			return nil, fault
+		}
+		if mayBeAccepted(err) {
+			return nil, unavailable(err)
+		}
+		return nil, nil
+	}
+	if t == nil || !t.ExpiresAt.IsZero() && !j.now().Before(t.ExpiresAt.Add(oauthz.MaxLeeway)) {
+		return nil, nil
+	}
+	return t, nil
+}
+
+// ask returns the answer of the introspector. What cannot be a token at all is
+// as unknown as any other string, and unknown tokens are not an error (RFC 7662
+// §2.2, RFC 7009 §2.2).
+func (j *judge) ask(ctx context.Context, token string) (*oauthz.Token, error) {
+	if !isToken(token) {
+		return nil, nil
+	}
+	return j.introspector.Introspect(ctx, token)
+}
+
+// mayBeAccepted reports whether a token that was refused with err may be accepted
+// by another request: the refusal is temporary (its key is not published yet, or
+// it is not valid yet), or the token is good and lacks a permission.
+func mayBeAccepted(err error) bool {
+	var (
+		temporary interface{ Temporary() bool }
+		e         *oauthz.Error
+	)
+	return errors.As(err, &temporary) && temporary.Temporary() ||
+		errors.As(err, &e) && e != nil && e.Status == http.StatusForbidden ||
+		errors.Is(err, oauthz.ErrInsufficientScope) || errors.Is(err, oauthz.ErrInsufficientAuthentication)
 }
 
 // faultOf returns nil if err is a refusal.

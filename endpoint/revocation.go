@@ -18,7 +18,9 @@ import (
 type RevocationConfig struct {
 	_ struct{}
 
-	// Introspector judges the tokens that are to be revoked. Required.
+	// Introspector judges the tokens that are to be revoked. It must accept every
+	// token that an API with the same list accepts, with the same audiences and no
+	// less leeway: a token that it refuses is taken for dead. Required.
 	Introspector oauthz.Introspector
 	// Revoker records the revocations. Required.
 	Revoker oauthz.Revoker
@@ -51,13 +53,13 @@ const reasonRevokedByClient = "revoked by its client (RFC 7009)"
 
 // Revocation makes the endpoint of RFC 7009, or says everything that is wrong
 // with cfg: a client posts one of its own access tokens, and it is recorded with
-// the Revoker. 200 means that it is recorded, or that there is no such token
-// (§2.2); a 503, that it may work still (§2.2.1).
+// the Revoker. 200 means that it is recorded, or that no API will ever accept it
+// (§2.2); 503 means that it may still work, and that the client should try again
+// (§2.2.1). That includes a token that the Introspector refuses only for now (see
+// [oauthz.Introspector]): one that is not valid yet, or whose key is not published.
 //
 // It revokes access tokens. A refresh token is for the authorization server to
 // revoke, and is answered with unsupported_token_type where it is known for one.
-// A token that the introspector refuses is taken for dead: that includes one
-// that is not valid yet.
 //
 // What is recorded is what the token says of itself: iss and jti, or else iss,
 // sub, client_id and iat, which also meets what the same client got for the same
@@ -88,7 +90,7 @@ func (v *revocation) decide(w http.ResponseWriter, r *http.Request) (reply, erro
 		return reply{}, err
 	}
 	done := reply{status: http.StatusOK} // whose body clients ignore (RFC 7009 §2.2)
-	t, err := v.judge.judge(r.Context(), q.token)
+	t, err := v.judge.living(r.Context(), q.token)
 	if err != nil {
 		return reply{}, err
 	}

@@ -53,6 +53,9 @@ func (i *Introspector) introspect(ctx context.Context, jws *jose.JWS) (*oauthz.T
 		return nil, err
 	}
 	validity, err := i.keys.Verify(ctx, jws)
+	if errors.Is(err, jose.ErrKey) && i.mayBeAccepted(jws) {
+		return nil, forNow{refusal(err)}
+	}
 	if err != nil {
 		return nil, refusal(err)
 	}
@@ -88,20 +91,34 @@ func refusal(err error) error {
 		}
 	case errors.Is(err, jose.ErrNotJWS):
 		return fmt.Errorf("%w: %w", oauthz.ErrUnrecognized, err)
-	case errors.Is(err, jose.ErrKey):
-		return unknownKey{fmt.Errorf("%w: %w", oauthz.ErrInvalidToken, err)}
 	default:
 		return fmt.Errorf("%w: %w", oauthz.ErrInvalidToken, err)
 	}
 }
 
-// unknownKey is a refusal that a cache must not remember: the key may be
-// published the next moment.
-type unknownKey struct{ error }
+// forNow is a refusal that may not last (see [oauthz.Introspector]): the key may
+// be published the next moment, or the token become valid.
+type forNow struct{ error }
 
-func (unknownKey) Temporary() bool { return true }
+func (forNow) Temporary() bool { return true }
 
-func (e unknownKey) Unwrap() error { return e.error }
+func (e forNow) Unwrap() error { return e.error }
+
+// mayBeAccepted reports whether a token whose key is not known could be accepted
+// once the key is published, going by the claims that it makes for itself.
+func (i *Introspector) mayBeAccepted(jws *jose.JWS) bool {
+	payload, err := jws.Payload()
+	if err != nil {
+		return false
+	}
+	t, err := oauthz.ParseToken(payload)
+	if err != nil {
+		return false
+	}
+	err = i.check(t, jws.Type)
+	var later forNow
+	return err == nil || errors.As(err, &later)
+}
 
 func refuse(reason string) error {
 	return fmt.Errorf("%w: %s", oauthz.ErrInvalidToken, reason)
@@ -136,7 +153,7 @@ func (i *Introspector) check(t *oauthz.Token, typ string) error {
 	case !now.Before(t.ExpiresAt.Add(i.leeway)):
 		return oauthz.ErrExpired
 	case now.Add(i.leeway).Before(t.NotBefore):
-		return refuse("nbf is in the future")
+		return forNow{refuse("nbf is in the future")}
 	}
 	if typ != typeATJWT {
 		return checkKind(t)

@@ -238,7 +238,7 @@ func (i *Introspector) check(t *oauthz.Token) error {
 	case !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt.Add(i.cfg.Leeway)):
 		return oauthz.ErrExpired
 	case now.Add(i.cfg.Leeway).Before(t.NotBefore):
-		return Refusal("nbf is in the future")
+		return notYet{Refusal("nbf is in the future")}
 	case i.cfg.Issuer != "" && t.Issuer != i.cfg.Issuer:
 		return Refusal("iss is another issuer")
 	case !i.cfg.InsecureAnyAudience && !slices.ContainsFunc(t.Audience, i.isAudience):
@@ -247,5 +247,12 @@ func (i *Introspector) check(t *oauthz.Token) error {
 		return nil
 	}
 }
+
+// notYet is a refusal that does not last (see [oauthz.Introspector]).
+type notYet struct{ error }
+
+func (notYet) Temporary() bool { return true }
+
+func (e notYet) Unwrap() error { return e.error }
 
 func (i *Introspector) isAudience(aud string) bool { return slices.Contains(i.cfg.Audience, aud) }
