@@ -212,7 +212,7 @@ func TestSignedAnswerAndItsKey(t *testing.T) {
 		"over": {"exp": noon.Add(-2 * time.Minute)}, "not yet": {"nbf": noon.Add(2 * time.Minute)},
 	} {
 		_, _, in := signing(t, func(as *oauthztest.Server) (string, string) { return signedMedia, mintAnswer(as, claims) })
-		assert.Equal(t, invalid, ask(t, in, "opaque"), name)
+		assert.Equal(t, fault, ask(t, in, "opaque"), name)
 	}
 	as, _, in := signing(t, func(as *oauthztest.Server) (string, string) { return signedMedia, mintAnswer(as, nil) })
 	token, err := in.Introspect(t.Context(), "opaque")

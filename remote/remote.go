@@ -108,7 +108,7 @@ func New(ctx context.Context, cfg Config) (*Introspector, error) {
 		HTTPClient: cfg.HTTPClient, MaxBytes: int64(cfg.MaxAnswerBytes), Timeout: cfg.Timeout, Concurrency: cfg.MaxConcurrent,
 	})}
 	if cfg.Signed != nil {
-		dialect, err := newSignedDialect(ctx, &cfg, i.client)
+		dialect, err := newSignedDialect(ctx, &cfg)
 		if err != nil {
 			return nil, err
 		}

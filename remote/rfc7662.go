@@ -57,7 +57,12 @@ func checkStatus(r *http.Response, body []byte) error {
 			return Refusal("the server does not introspect tokens of this kind")
 		}
 	}
-	return fault(0, "the endpoint refuses our request, or our credentials (status %d)", r.StatusCode)
+	return refusesUs(r.StatusCode)
+}
+
+// refusesUs is the fault of a status that is about our request.
+func refusesUs(status int) error {
+	return fault(0, "the endpoint refuses our request, or our credentials (status %d)", status)
 }
 
 // readAnswer reads the members of RFC 7662 §2.2. An answer that is not exactly

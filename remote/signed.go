@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -15,7 +14,9 @@ import (
 	"github.com/oauthz/oauthz/internal/jose"
 )
 
-// Signed says how signed answers are verified (RFC 9701).
+// Signed configures how signed answers are verified (RFC 9701). An answer that
+// does not verify is a fault: it says nothing of the token, so the request is
+// answered with 503, and no cache remembers it.
 type Signed struct {
 	_ struct{}
 
@@ -69,20 +70,42 @@ type signedDialect struct {
 	keys             *jose.Set
 }
 
-func newSignedDialect(ctx context.Context, cfg *Config, client *fetch.Client) (*signedDialect, error) {
-	jwksURL := cfg.Signed.JWKSURL
+// Bounds of the issuer's key set: the defaults of package localjwt.
+const (
+	maxKeys         = 512
+	maxKeySetBytes  = 1 << 20
+	keyFetchTimeout = 4 * time.Second
+)
+
+// keyFetcher returns how the key set is fetched. It has a client of its own, so
+// that the keys do not wait for a turn behind the questions about tokens.
+func keyFetcher(cfg *Config) func(ctx context.Context, etag string) (jose.Document, error) {
+	client := fetch.New(fetch.Config{
+		HTTPClient: cfg.HTTPClient, MaxBytes: maxKeySetBytes, Timeout: keyFetchTimeout, Concurrency: 1,
+	})
+	issuer, jwksURL := cfg.Issuer, cfg.Signed.JWKSURL
+	get := jose.Remote(client, func(ctx context.Context) (string, error) {
+		if jwksURL != "" {
+			return jwksURL, nil
+		}
+		return jose.Discover(ctx, client, issuer, "jwks_uri")
+	})
+	return func(ctx context.Context, etag string) (jose.Document, error) {
+		ctx, cancel := context.WithTimeout(ctx, keyFetchTimeout) // of discovery and key set together
+		defer cancel()
+		return get(ctx, etag)
+	}
+}
+
+func newSignedDialect(ctx context.Context, cfg *Config) (*signedDialect, error) {
+	issuer := cfg.Issuer
 	keys, err := jose.NewSet(ctx, jose.SetConfig{
-		Fetch: jose.Remote(client, func(ctx context.Context) (string, error) {
-			if jwksURL != "" {
-				return jwksURL, nil
-			}
-			return jose.Discover(ctx, client, cfg.Issuer, "jwks_uri")
-		}),
-		MaxKeys: 512, RefreshInterval: 15 * time.Minute, UnknownInterval: 5 * time.Second, MaxStale: 24 * time.Hour,
+		Fetch: keyFetcher(cfg), MaxKeys: maxKeys,
+		RefreshInterval: 15 * time.Minute, UnknownInterval: 5 * time.Second, MaxStale: 24 * time.Hour,
 		Now: cfg.Now,
 		Report: func(e jose.Event) {
 			if e.Err != nil {
-				slog.Warn("oauthz: cannot fetch the issuer's keys", "issuer", cfg.Issuer, "error", e.Err)
+				slog.Warn("oauthz: cannot fetch the issuer's keys", "issuer", issuer, "error", e.Err)
 			}
 		},
 	})
@@ -104,25 +127,32 @@ func (d *signedDialect) Ask(ctx context.Context, endpoint *url.URL, token string
 	return ask(ctx, endpoint, token, signedMediaType)
 }
 
+// Answer believes what the issuer signed for us, now, and nothing else. In
+// particular a refusal is believed only if it is signed: an error response is
+// not (RFC 9701 §4).
 func (d *signedDialect) Answer(r *http.Response, body []byte) (*oauthz.Token, error) {
-	if err := checkStatus(r, body); err != nil {
-		return nil, err
+	if r.StatusCode != http.StatusOK {
+		return nil, refusesUs(r.StatusCode)
 	}
 	if fetch.MediaType(r.Header) != signedMediaType {
 		return nil, fault(0, "the answer is not signed, although that was asked for")
 	}
 	jws, err := jose.Parse(string(body), jose.Limits{Token: len(body), Header: 8 << 10})
 	if err != nil {
-		return nil, refuseSigned(err)
+		return nil, unbelievable(err)
 	}
 	if jws.Type != signedType {
-		return nil, Refusal("the signed answer: typ is not " + signedType)
+		return nil, unbelievable(errors.New("typ is not " + signedType))
 	}
 	validity, err := d.keys.Verify(r.Request.Context(), &jws)
 	if err != nil {
-		return nil, refuseSigned(err)
+		return nil, unbelievable(err)
 	}
-	t, err := d.read(&jws)
+	answer, err := d.open(&jws)
+	if err != nil {
+		return nil, unbelievable(err)
+	}
+	t, err := readAnswer(answer)
 	if err != nil {
 		return nil, err
 	}
@@ -134,40 +164,42 @@ func (d *signedDialect) Answer(r *http.Response, body []byte) (*oauthz.Token, er
 	return t.WithValidity(until, validity.Live), nil
 }
 
-// refuseSigned: an answer that is not the issuer's says nothing good of the
-// token. Only where its keys are not to be had is it a fault.
-func refuseSigned(err error) error {
+// unbelievable is the fault of an answer that does not verify: whoever made it,
+// it says nothing of the token. Where newer keys may help, it names when.
+func unbelievable(err error) error {
+	var wait time.Duration
 	var unavailable *jose.Unavailable
 	if errors.As(err, &unavailable) {
-		return fault(unavailable.RetryAfter, "the signed answer: %w", err)
+		wait = unavailable.RetryAfter
 	}
-	return fmt.Errorf("%w: the signed answer: %w", oauthz.ErrInvalidToken, err)
+	return fault(wait, "the signed answer: %w", err)
 }
 
-// read checks what was signed (RFC 9701 §5).
-func (d *signedDialect) read(jws *jose.JWS) (*oauthz.Token, error) {
+// open returns what was signed, token_introspection, if the issuer signed it for
+// us and now (RFC 9701 §5).
+func (d *signedDialect) open(jws *jose.JWS) (string, error) {
 	payload, err := jws.Payload()
 	if err != nil {
-		return nil, refuseSigned(err)
+		return "", err
 	}
 	envelope, err := oauthz.ParseToken(payload)
 	if err != nil {
-		return nil, refuseSigned(err)
+		return "", err
 	}
 	now := d.now()
 	switch {
 	case envelope.Issuer != d.issuer:
-		return nil, Refusal("the signed answer is of another issuer")
+		return "", errors.New("iss is another issuer")
 	case !slices.Contains(envelope.Audience, d.audience):
-		return nil, Refusal("the signed answer is for somebody else")
+		return "", errors.New("aud does not name us: Signed.Audience?")
 	case envelope.IssuedAt.IsZero(), now.Sub(envelope.IssuedAt) > d.maxAge+d.leeway, envelope.IssuedAt.Sub(now) > d.leeway:
-		return nil, Refusal("the signed answer is not of now")
+		return "", errors.New("iat is missing, too old, or in the future")
 	case !envelope.ExpiresAt.IsZero() && !now.Before(envelope.ExpiresAt.Add(d.leeway)), now.Add(d.leeway).Before(envelope.NotBefore):
-		return nil, Refusal("the signed answer is over, or not valid yet")
+		return "", errors.New("expired, or not valid yet")
 	}
 	answer, ok := envelope.Claim("token_introspection")
 	if !ok || answer[0] != '{' {
-		return nil, Refusal("the signed answer holds no introspection")
+		return "", errors.New("token_introspection is missing, or not an object")
 	}
-	return readAnswer(string(answer))
+	return string(answer), nil
 }

@@ -50,6 +50,13 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w, r)
 }
 
+// set changes the answer.
+func (e *endpoint) set(answer http.HandlerFunc) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.answer = answer
+}
+
 func (e *endpoint) asked() []recorded {
 	e.mu.Lock()
 	defer e.mu.Unlock()
