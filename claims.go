@@ -78,7 +78,10 @@ func (t *Token) text(name string) (value string, standard bool) {
 		return t.ACR, true
 	// Not claims that a token can make of itself: see where they are declared.
 	case MatchTokenHash:
-		return t.hash, true
+		if t.hash == nil {
+			return "", true
+		}
+		return t.hash.text, true
 	case MatchTenant:
 		return t.Tenant, true
 	default:

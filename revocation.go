@@ -12,10 +12,10 @@ import (
 // A revocation is kept this much longer than it says, so that no token outlives it.
 const MaxLeeway = 5 * time.Minute
 
-// MatchTokenHash names the base64url(SHA-256(token)) of a token in
-// [Revocation.Match]. Only tokens that a server was asked about carry it, for
-// those that have no stable jti. A JWT verified locally never has it, whatever
-// it claims: every ES256 token has a valid twin with other bytes.
+// MatchTokenHash names the [TokenHash] of a token in [Revocation.Match]. Only
+// tokens that a server was asked about carry it, for those that have no stable
+// jti. A JWT verified locally never has it, whatever it claims: it is revoked by
+// its claims, which every encoding of it has.
 const MatchTokenHash = "token_sha256"
 
 // MatchTenant names [Token.Tenant] in [Revocation.Match]: the customer acted

@@ -1,8 +1,6 @@
 package oauthz
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,7 +38,7 @@ type Token struct {
 	claims []strictjson.Member // as they came
 	until  time.Time           // how long the verdict may be kept
 	live   func() bool         // whether it still stands
-	hash   string              // of its bytes, if a server was asked about it
+	hash   *tokenHash          // nil unless a server was asked about it; never changed
 }
 
 // Confirmation says to which key a token is bound (RFC 7800 §3.1).
@@ -263,20 +261,6 @@ func (t *Token) WithLeeway(leeway time.Duration) *Token {
 		t.until = t.ExpiresAt.Add(leeway)
 	}
 	return t
-}
-
-// WithTokenHash is for introspectors that ask a server. It returns t with the
-// hash of token, so that the one token can be revoked by [MatchTokenHash]
-// though it has no jti, or one that changes.
-func (t *Token) WithTokenHash(token string) *Token {
-	t.hash = TokenHash(token)
-	return t
-}
-
-// TokenHash returns base64url(SHA-256(token)): the value for [MatchTokenHash].
-func TokenHash(token string) string {
-	sum := sha256.Sum256([]byte(token))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // Validity returns what [Token.WithValidity] set: when the verdict ends (zero:

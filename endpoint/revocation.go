@@ -64,7 +64,8 @@ const reasonRevokedByClient = "revoked by its client (RFC 7009)"
 // What is recorded is what the token says of itself: iss and jti, or else iss,
 // sub, client_id and iat, which also meets what the same client got for the same
 // user in the same second. A token that a server was asked about is also, or
-// instead, recorded by its hash: see [oauthz.MatchTokenHash].
+// instead, recorded by its hash (see [oauthz.TokenHash]), which every encoding of
+// a JWT has.
 func Revocation(cfg RevocationConfig) (http.Handler, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -127,14 +128,16 @@ func (v *revocation) revocations(t *oauthz.Token, q question) ([]oauthz.Revocati
 	return revs, nil
 }
 
-// matchesOf says how t is named in a list: by every name that it has for good,
-// so that no other spelling of it is left over.
+// matchesOf returns what names t in a list: every name that it has for good, so
+// that no other encoding of it is left over.
 //
-// A JWT has other spellings: every ES256 signature has a twin that verifies too.
-// What is signed is the same in both, so a JWT is always named by its claims, be
-// it verified here, where it has no hash, or by the server that was asked. An
-// opaque token has the one spelling that the server knows it by, while its jti
-// may be invented anew at each introspection: it is named by its hash alone.
+// A JWT has other encodings: an ES256 signature, for one, has a second that
+// verifies as well. A JWT is therefore named by its claims, which are the same in
+// all of them, be it verified here, where it has no hash, or by the server that
+// was asked. Its hash, if it has one, is of what is signed: it names all of them
+// too, also where the server answers with neither jti nor iat. An opaque token
+// has the one encoding that the server knows it by, while its jti may be made
+// anew at each introspection: it is named by its hash alone.
 func matchesOf(t *oauthz.Token, token string) []map[string]any {
 	var matches []map[string]any
 	hash, hashed := t.Claim(oauthz.MatchTokenHash)

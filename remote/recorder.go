@@ -47,8 +47,9 @@ func (r *Recorder) Check() error {
 	return nil
 }
 
-// OfToken is the revocation of token by its hash, which [Introspector] gives to
-// what it introspects. It is kept for so long; zero: for ever.
+// OfToken returns the revocation of token by its hash ([oauthz.TokenHash]), which
+// [Introspector] gives to the tokens that it introspects: every encoding of a JWT
+// has the same. It is kept for so long; zero: it never expires.
 //
 // There is no IssuedUntil: the hash names one token, and the clock of a vendor
 // that is ahead of ours must not save it.

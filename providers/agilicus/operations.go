@@ -67,11 +67,10 @@ type RevokeOptions struct {
 // matches [remote.ErrNotRecorded], or both joined; call it again until there is
 // none. Nothing is recorded of what is not sent because it is no JWT.
 //
-// What is recorded is this one string, as this Client introspects it. The tokens
-// that go with AllSessions are accepted until the end of the cache's TTL, and so
-// is, while Agilicus fails, the same token in another spelling, of which every
-// JWT has some. To refuse those at once, have the list revoke the Issuer with the
-// Subject, or with the ID, of what [Client.Introspect] returned.
+// The record names this one token, in every encoding of it ([oauthz.TokenHash]).
+// The tokens that go with AllSessions are accepted until the end of the cache's
+// TTL. To refuse those at once, have the list revoke the Issuer with the Subject
+// of what [Client.Introspect] returned.
 func (c *Client) Revoke(ctx context.Context, token oauthz.Secret, options RevokeOptions) error {
 	const operation = "revoke"
 	if !isJWT(string(token)) {

@@ -285,6 +285,17 @@ func TestRevokedTokenThatNamesAnIssuer(t *testing.T) {
 	s.wantRefused(t, jwt)
 }
 
+// A JWT has other encodings, such as of its signature: revoked here, it is with all of them.
+func TestRevokedInEveryEncoding(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, good, says(503))
+	other := jwt[:strings.LastIndexByte(jwt, '.')] + ".another-signature"
+	s.wantAccepted(t, other)
+	require.Error(t, s.client.Revoke(t.Context(), jwt, agilicus.RevokeOptions{}))
+	s.wantRefused(t, other)
+	s.wantAccepted(t, otherToken)
+}
+
 // The way that the doc comment of Revoke names for what goes with AllSessions.
 func TestRevokeAllSessionsHereToo(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,74 @@
+package oauthz
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+)
+
+// tokenHash is what a token can be named by in [MatchTokenHash].
+type tokenHash struct {
+	text string
+	// older holds the hash of all bytes, where text is not that: revocations from
+	// before text left the signature out name it.
+	older []matchValue
+}
+
+// WithTokenHash is for introspectors that ask a server. It returns t with the
+// hash of token, so that the one token can be revoked by [MatchTokenHash]
+// though it has no jti, or one that changes.
+func (t *Token) WithTokenHash(token string) *Token {
+	t.hash = &tokenHash{text: TokenHash(token)}
+	if whole := hashOf(token); whole != t.hash.text {
+		t.hash.older = []matchValue{{kindString, whole}}
+	}
+	return t
+}
+
+// TokenHash returns base64url(SHA-256(token)): the value for [MatchTokenHash].
+//
+// Of a JWS (RFC 7515 §3.1) it hashes what is signed, header.payload, and not the
+// signature: an ES256 signature has a second encoding that verifies as well. The
+// parts of a JWS or JWE are hashed in their canonical base64url, for a server
+// that takes others: with padding, say, or with unused bits that are not zero.
+func TokenHash(token string) string { return hashOf(canonicalToken(token)) }
+
+func hashOf(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// canonicalToken returns what all encodings of a JWS or a JWE have in common, and
+// any other token as it is.
+func canonicalToken(token string) string {
+	parts := strings.Split(token, ".")
+	if len(parts) < 2 {
+		return token
+	}
+	var header map[string]json.RawMessage
+	if raw, ok := decodeLeniently(parts[0]); !ok || json.Unmarshal(raw, &header) != nil || header["alg"] == nil {
+		return token
+	}
+	if header["enc"] == nil { // not a JWE (RFC 7516 §4)
+		if parts[1] == "" { // the signature is all that tells two of them apart
+			return token
+		}
+		parts = parts[:2]
+	}
+	for i, part := range parts {
+		if raw, ok := decodeLeniently(part); ok {
+			parts[i] = base64.RawURLEncoding.EncodeToString(raw)
+		}
+	}
+	return strings.Join(parts, ".")
+}
+
+var urlAlphabet = strings.NewReplacer("+", "-", "/", "_")
+
+// decodeLeniently decodes base64 of either alphabet, with or without padding,
+// whatever the unused bits are.
+func decodeLeniently(part string) ([]byte, bool) {
+	raw, err := base64.RawURLEncoding.DecodeString(urlAlphabet.Replace(strings.TrimRight(part, "=")))
+	return raw, err == nil
+}

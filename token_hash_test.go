@@ -1,0 +1,115 @@
+package oauthz_test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+)
+
+func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+
+// byBytes is the hash of a string as it stands.
+func byBytes(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+var (
+	jwsHeader  = b64(`{"alg":"ES256"}`)       // 15 bytes: no unused bits
+	jwsPayload = b64(`{"sub":"alice","a":1}`) // 21
+	oddHeader  = b64(`{"alg":"ES256" }`)      // 16: four unused bits in the last character
+	oddPayload = b64(`{"sub":"alice"}??>>`)   // 19, with characters that the two alphabets write differently
+	jwe        = b64(`{"alg":"dir","enc":"A128GCM"}`)
+)
+
+// TestTokenHash: what a server may take for the same token has one hash, and
+// what it cannot has another.
+func TestTokenHash(t *testing.T) {
+	t.Parallel()
+	odd := oddHeader + "." + oddPayload
+	for _, tt := range []struct {
+		name, one, other string
+		same             bool
+	}{
+		{"another signature", jwsHeader + "." + jwsPayload + ".c2ln", jwsHeader + "." + jwsPayload + ".b3RoZXI", true},
+		{"no signature", jwsHeader + "." + jwsPayload + ".c2ln", jwsHeader + "." + jwsPayload + ".", true},
+		{"more parts", jwsHeader + "." + jwsPayload + ".c2ln", jwsHeader + "." + jwsPayload + ".c2ln.x", true},
+		{"unused bits in the header", odd + ".s", oddHeader[:len(oddHeader)-1] + "R." + oddPayload + ".s", true},
+		{"unused bits in the payload", odd + ".s", odd[:len(odd)-1] + "h.s", true},
+		{"padding", odd + ".s", oddHeader + "==." + oddPayload + "==.s==", true},
+		{"the other alphabet", odd + ".s", strings.NewReplacer("-", "+", "_", "/").Replace(odd) + ".s", true},
+		{"another payload", jwsHeader + "." + jwsPayload + ".c2ln", jwsHeader + "." + b64(`{"sub":"alice","a":2}`) + ".c2ln", false},
+		{"another header", jwsHeader + "." + jwsPayload + ".c2ln", b64(`{"alg":"ES384"}`) + "." + jwsPayload + ".c2ln", false},
+		{"a part moved", jwsHeader + "." + jwsPayload + ".c2ln", jwsHeader + "." + jwsPayload[:4] + "." + jwsPayload[4:], false},
+		{"JWE, another tag", jwe + ".a.aXY.Y3Q.dGFn", jwe + ".a.aXY.Y3Q.b3RoZXI", false},
+		{"JWE, another text", jwe + ".a.aXY.Y3Q.dGFn", jwe + ".a.aXY.Y3R0.dGFn", false},
+		{"JWE, unused bits in the tag", jwe + "..aXY.Y3Q.dGE", jwe + "..aXY.Y3Q.dGH", true},
+		{"opaque", "mF_9.B5f-4.1JqM", "mF_9.B5f-4.1JqN", false},
+		{"opaque, its second part", "abc.def.ghi", "abc.deg.ghi", false},
+		{"opaque, one part", "abc", "abd", false},
+		{"JSON that is not a header", b64(`{"id":1}`) + ".abc.def", b64(`{"id":1}`) + ".abc.deg", false},
+		{"JSON that is not an object", b64(`["alg"]`) + ".abc.def", b64(`["alg"]`) + ".abc.deg", false},
+		{"no payload, five parts", jwsHeader + "..a.b.c2ln", jwsHeader + "..a.b.b3RoZXI", false},
+		{"detached payload", jwsHeader + "..c2ln", jwsHeader + "..b3RoZXI", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			require.NotEqual(t, tt.one, tt.other)
+			assert.Equal(t, tt.same, oauthz.TokenHash(tt.one) == oauthz.TokenHash(tt.other))
+		})
+	}
+}
+
+func TestTokenHashIsThatOf(t *testing.T) {
+	t.Parallel()
+	for token, hashed := range map[string]string{
+		"mF_9.B5f-4.1JqM":                   "mF_9.B5f-4.1JqM",
+		"":                                  "",
+		jwsHeader + "." + jwsPayload + ".s": jwsHeader + "." + jwsPayload,
+		jwe + ".a.aXY.Y3Q.dGFn":             jwe + ".a.aXY.Y3Q.dGFn",
+		jwsHeader + "..s":                   jwsHeader + "..s",
+	} {
+		assert.Equal(t, byBytes(hashed), oauthz.TokenHash(token), token)
+	}
+}
+
+// A JWS that a server was asked about is revoked with every encoding of its
+// signature. What was recorded when a hash was of all bytes still names the one
+// encoding that it named.
+func TestJWSIsRevokedByWhatIsSigned(t *testing.T) {
+	t.Parallel()
+	one, other := jwsHeader+"."+jwsPayload+".c2ln", jwsHeader+"."+jwsPayload+".b3RoZXI"
+	revokedBy := func(hash, token string) bool {
+		list := revocations(t, by(match{"iss": "i", oauthz.MatchTokenHash: hash})...)
+		revoked, err := list.Revoked(t.Context(), parse(t, `{"iss":"i"}`).WithTokenHash(token).Clone())
+		require.NoError(t, err)
+		return revoked
+	}
+	assert.True(t, revokedBy(oauthz.TokenHash(one), one))
+	assert.True(t, revokedBy(oauthz.TokenHash(one), other))
+	assert.True(t, revokedBy(byBytes(one), one))
+	assert.False(t, revokedBy(byBytes(one), other))
+	assert.False(t, revokedBy(oauthz.TokenHash(one), jwsHeader+"."+b64(`{}`)+".c2ln"))
+
+	claim, ok := parse(t, `{"iss":"i"}`).WithTokenHash(one).Claim(oauthz.MatchTokenHash)
+	assert.True(t, ok)
+	assert.Equal(t, `"`+oauthz.TokenHash(one)+`"`, string(claim))
+}
+
+// Both hashes are looked for beside whatever else a revocation matches by.
+func TestJWSIsRevokedByOldHashAndAnotherClaim(t *testing.T) {
+	t.Parallel()
+	token := jwsHeader + "." + jwsPayload + ".c2ln"
+	list := revocations(t, by(match{"iss": "i", oauthz.MatchTokenHash: byBytes(token), "aud": "b"})...)
+	for aud, want := range map[string]bool{`["a","b"]`: true, `["a","c"]`: false, `"b"`: true} {
+		revoked, err := list.Revoked(t.Context(), parse(t, `{"iss":"i","aud":`+aud+`}`).WithTokenHash(token))
+		require.NoError(t, err)
+		assert.Equal(t, want, revoked, aud)
+	}
+}
