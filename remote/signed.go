@@ -77,31 +77,16 @@ const (
 	keyFetchTimeout = 4 * time.Second
 )
 
-// keyFetcher returns how the key set is fetched. It has a client of its own, so
-// that the keys do not wait for a turn behind the questions about tokens.
-func keyFetcher(cfg *Config) func(ctx context.Context, etag string) (jose.Document, error) {
+func newSignedDialect(ctx context.Context, cfg *Config) (*signedDialect, error) {
+	issuer := cfg.Issuer
+	// A client of its own: the keys do not wait for a turn behind the questions
+	// about tokens.
 	client := fetch.New(fetch.Config{
 		HTTPClient: cfg.HTTPClient, MaxBytes: maxKeySetBytes, Timeout: keyFetchTimeout, Concurrency: 1,
 	})
-	issuer, jwksURL := cfg.Issuer, cfg.Signed.JWKSURL
-	get := jose.Remote(client, func(ctx context.Context) (string, error) {
-		if jwksURL != "" {
-			return jwksURL, nil
-		}
-		return jose.Discover(ctx, client, issuer, "jwks_uri")
-	})
-	return func(ctx context.Context, etag string) (jose.Document, error) {
-		ctx, cancel := context.WithTimeout(ctx, keyFetchTimeout) // of discovery and key set together
-		defer cancel()
-		return get(ctx, etag)
-	}
-}
-
-func newSignedDialect(ctx context.Context, cfg *Config) (*signedDialect, error) {
-	issuer := cfg.Issuer
 	keys, err := jose.NewSet(ctx, jose.SetConfig{
-		Fetch: keyFetcher(cfg), MaxKeys: maxKeys,
-		RefreshInterval: 15 * time.Minute, UnknownInterval: 5 * time.Second, MaxStale: 24 * time.Hour,
+		Fetch:   jose.Remote(client, locateKeys(client, issuer, cfg.Signed.JWKSURL)),
+		MaxKeys: maxKeys, RefreshInterval: 15 * time.Minute, UnknownInterval: 5 * time.Second, MaxStale: 24 * time.Hour,
 		Now: cfg.Now,
 		Report: func(e jose.Event) {
 			if e.Err != nil {
@@ -119,6 +104,18 @@ func newSignedDialect(ctx context.Context, cfg *Config) (*signedDialect, error) 
 	return &signedDialect{
 		issuer: cfg.Issuer, audience: cfg.Signed.Audience, maxAge: maxAge, leeway: cfg.Leeway, now: cfg.Now, keys: keys,
 	}, nil
+}
+
+// locateKeys returns a function that returns the URL of the key set.
+func locateKeys(client *fetch.Client, issuer, jwksURL string) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		if jwksURL != "" {
+			return jwksURL, nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, keyFetchTimeout) // of all places together
+		defer cancel()
+		return jose.Discover(ctx, client, issuer, "jwks_uri")
+	}
 }
 
 // Ask accepts nothing but signed answers: some servers take a second type for
