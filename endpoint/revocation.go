@@ -29,6 +29,13 @@ type RevocationConfig struct {
 	// two of them may give one id to different clients, except with [Bearer], which
 	// knows the issuer. Required.
 	Auth ClientAuth
+	// MaxTokenLifetime is how long a token that a server introspects may live from
+	// now on, whatever its exp: for servers that move exp each time that the token
+	// is used. The record of such a token is kept at least that long; with less than
+	// the truth, the token is accepted again. Negative: the record never expires,
+	// for a server without an absolute limit. Default: the record is kept until exp,
+	// which must not move. A JWT that Introspector verifies is kept until its exp.
+	MaxTokenLifetime time.Duration
 	// Report is as in [IntrospectionConfig].
 	Report func(context.Context, error)
 	// Now is the clock; default time.Now.
@@ -74,7 +81,7 @@ func Revocation(cfg RevocationConfig) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &revocation{judge: judge, auth: cfg.Auth, revoker: cfg.Revoker}
+	r := &revocation{judge: judge, auth: cfg.Auth, revoker: cfg.Revoker, lifetime: cfg.MaxTokenLifetime}
 	h := &handler{methods: []string{http.MethodPost}, decide: r.decide, report: reporter(cfg.Report)}
 	return http.HandlerFunc(h.serve), nil
 }
@@ -83,6 +90,8 @@ type revocation struct {
 	judge   judge
 	auth    ClientAuth
 	revoker oauthz.Revoker
+
+	lifetime time.Duration // MaxTokenLifetime
 }
 
 func (v *revocation) decide(w http.ResponseWriter, r *http.Request) (reply, error) {
@@ -123,9 +132,25 @@ func (v *revocation) revocations(t *oauthz.Token, q question) ([]oauthz.Revocati
 	now := v.judge.now()
 	revs := make([]oauthz.Revocation, len(matches))
 	for i, match := range matches {
-		revs[i] = oauthz.Revocation{Match: match, Expires: t.ExpiresAt, Reason: reasonRevokedByClient, At: now}
+		revs[i] = oauthz.Revocation{Match: match, Expires: v.expires(t, now), Reason: reasonRevokedByClient, At: now}
 	}
 	return revs, nil
+}
+
+// expires returns when t is dead for good; zero: never, as far as is known. Only
+// what a server said of t may change: it carries a hash then.
+func (v *revocation) expires(t *oauthz.Token, now time.Time) time.Time {
+	_, asked := t.Claim(oauthz.MatchTokenHash)
+	switch latest := now.Add(v.lifetime); {
+	case !asked || t.ExpiresAt.IsZero():
+		return t.ExpiresAt
+	case v.lifetime < 0:
+		return time.Time{}
+	case latest.After(t.ExpiresAt):
+		return latest
+	default:
+		return t.ExpiresAt
+	}
 }
 
 // matchesOf returns what names t in a list: every name that it has for good, so

@@ -1,6 +1,8 @@
 package endpoint_test
 
 import (
+	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"testing"
@@ -82,5 +84,78 @@ func TestRemoteJWTRecordedByAVendorsClientIsRefused(t *testing.T) {
 		revoked, err := list.Revoked(t.Context(), got)
 		require.NoError(t, err)
 		assert.True(t, revoked, name)
+	}
+}
+
+// sliding is an authorization server that moves exp each time that the token is used.
+func sliding(t *testing.T, now func() time.Time) oauthz.Introspector {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"active":true,"iss":"i","client_id":%q,"aud":%q,"exp":%d}`, client, audience, now().Add(10*time.Minute).Unix())
+	}))
+	t.Cleanup(server.Close)
+	in, err := remote.New(t.Context(), remote.Config{Endpoint: server.URL, Auth: remote.None(""), Audience: []string{audience}, Now: now})
+	require.NoError(t, err)
+	return in
+}
+
+// A token whose server moves exp at each use stays revoked as long as it can live.
+func TestRevokedTokenWhoseExpiryMovesIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		lifetime time.Duration
+		later    time.Duration
+		want     int
+	}{
+		"exp does not move, says the configuration": {0, 16 * time.Minute, 204},
+		"until it can live no longer":               {time.Hour, 59 * time.Minute, 401},
+		"less than its exp":                         {time.Minute, 9 * time.Minute, 401},
+		"no limit":                                  {-1, 1000 * time.Hour, 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			clock := &movingClock{}
+			in := sliding(t, clock.now)
+			revoked := &oauthz.Revocations{Now: clock.now}
+			guard, err := oauthz.New(oauthz.Config{Introspector: in, Revocations: []oauthz.RevocationList{revoked}, Now: clock.now})
+			require.NoError(t, err)
+			h := revocation(t, endpoint.RevocationConfig{Introspector: in, Revoker: revoked, MaxTokenLifetime: tt.lifetime})
+			require.Equal(t, 204, statusBehind(guard, "opaque"))
+			require.Equal(t, done, serve(t, h, postToken()))
+			clock.move(tt.later)
+			assert.Equal(t, tt.want, statusBehind(guard, "opaque"))
+		})
+	}
+}
+
+// What MaxTokenLifetime changes: records of tokens that a server was asked about, and that expire at all.
+func TestRevocationKeptForMaxTokenLifetime(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		remote   bool
+		exp      string
+		lifetime time.Duration
+		want     time.Time
+	}{
+		"verified here":            {false, fmt.Sprint(at(time.Minute)), time.Hour, noon.Add(time.Minute)},
+		"verified here, unlimited": {false, fmt.Sprint(at(time.Minute)), -1, noon.Add(time.Minute)},
+		"longer than exp":          {true, fmt.Sprint(at(time.Minute)), time.Hour, noon.Add(time.Hour)},
+		"shorter than exp":         {true, fmt.Sprint(at(time.Minute)), time.Second, noon.Add(time.Minute)},
+		"default":                  {true, fmt.Sprint(at(time.Minute)), 0, noon.Add(time.Minute)},
+		"unlimited":                {true, fmt.Sprint(at(time.Minute)), -1, time.Time{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			token := parse(t, `{"iss":"i","jti":"7","client_id":"`+client+`","exp":`+tt.exp+`}`)
+			if tt.remote {
+				token.WithTokenHash("opaque")
+			}
+			revoker := &recorder{}
+			h := revocation(t, endpoint.RevocationConfig{Introspector: says(token, nil), Revoker: revoker, MaxTokenLifetime: tt.lifetime})
+			require.Equal(t, done, serve(t, h, postToken()))
+			require.Len(t, revoker.revs, 1)
+			assert.Equal(t, tt.want, revoker.revs[0].Expires)
+		})
 	}
 }
