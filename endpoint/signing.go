@@ -15,7 +15,10 @@ import (
 	"github.com/oauthz/oauthz/internal/jose"
 )
 
-// Signing says how answers are signed (RFC 9701).
+// Signing configures how answers are signed (RFC 9701). It is printed, logged and
+// encoded by the name of its type alone, but for the verbs %p and %w: for these,
+// package fmt calls no method of a value and prints its fields (go vet reports
+// both).
 type Signing struct {
 	_ struct{}
 
@@ -33,6 +36,9 @@ type Signing struct {
 
 // Format writes the name of the type: package fmt would print the key.
 func (Signing) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "endpoint.Signing") }
+
+// MarshalText returns the name of the type: encoding/json would write the key.
+func (Signing) MarshalText() ([]byte, error) { return []byte("endpoint.Signing"), nil }
 
 const (
 	signedMediaType = "application/token-introspection+jwt" // RFC 9701 §4

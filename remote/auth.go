@@ -124,7 +124,9 @@ func None(clientID string) ClientAuth {
 	}
 }
 
-// PrivateKey is what [PrivateKeyJWT] signs with.
+// PrivateKey is what [PrivateKeyJWT] signs with. It is printed, logged and encoded
+// by the name of its type alone, but for the verbs %p and %w: for these, package
+// fmt calls no method of a value and prints its fields (go vet reports both).
 type PrivateKey struct {
 	_ struct{}
 
@@ -145,6 +147,9 @@ type PrivateKey struct {
 
 // Format writes the name of the type: package fmt would print the key.
 func (PrivateKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "remote.PrivateKey") }
+
+// MarshalText returns the name of the type: encoding/json would write the key.
+func (PrivateKey) MarshalText() ([]byte, error) { return []byte("remote.PrivateKey"), nil }
 
 // PrivateKeyJWT is private_key_jwt (RFC 7523 §2.2): each request carries an
 // assertion of its own, good for a minute.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -91,6 +92,13 @@ type Introspector struct {
 	endpoint *endpoint
 	breaker  *breaker
 }
+
+// Format writes the name of the type: package fmt would print the fields of the
+// caller's ClientAuth, which may hold a secret.
+func (*Introspector) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "remote.Introspector") }
+
+// Format writes the name of the type, as that of [Introspector] does.
+func (Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "remote.Config") }
 
 // New makes an Introspector, or says everything that is wrong with cfg. It does
 // not call the server. ctx ends the discovery, and the fetching of keys for
