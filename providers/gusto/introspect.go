@@ -24,8 +24,10 @@ const lifetime = 2 * time.Hour
 
 // Introspect asks Gusto about token. Subject is the owner, or of a token without
 // an owner the resource, as Type/uuid; Tenant is the resource in the same form;
-// Issuer is the BaseURL. There is no ClientID and no expiry, for Gusto tells
-// neither. Claim and Decode see the answer as it came.
+// Issuer is the BaseURL. Where Gusto names neither, which its schema allows, both
+// are empty: an API that tells users or companies apart must refuse such a token.
+// There is no ClientID and no expiry, for Gusto names neither. Claim and Decode
+// see the answer as it came.
 //
 // A 401 is a refusal, for this endpoint says it of the token. Every other answer
 // that is not a whole and correct 200 is a fault.
@@ -52,7 +54,7 @@ func (e *Entity) String() string {
 	return e.Type + "/" + e.UUID
 }
 
-// subject is who the token acts for.
+// subject returns who the token acts for; "" if Gusto names neither.
 func (i *TokenInfo) subject() string {
 	if i.ResourceOwner != nil {
 		return i.ResourceOwner.String()
@@ -82,9 +84,6 @@ func (d dialect) Answer(r *http.Response, body []byte) (*oauthz.Token, error) {
 	info, err := readTokenInfo(r.Header, body)
 	if err != nil {
 		return nil, remote.Fault("gusto: token_info: "+err.Error(), r.StatusCode)
-	}
-	if info.subject() == "" { // an identity that all such tokens would share
-		return nil, remote.Refusal("gusto: token_info: names neither an owner nor a resource")
 	}
 	t, err := oauthz.ParseToken(body)
 	if err != nil {

@@ -35,7 +35,7 @@ func TestIntrospectAnswers(t *testing.T) {
 		{"no content type", answer{200, "", nil, whole}, "active"},
 		{"no owner", jsonAnswer(`{"scope":"","resource":` + company + `,"resource_owner":null}`), "active"},
 		{"no resource", jsonAnswer(`{"scope":"","resource":null,"resource_owner":` + admin + `}`), "active"},
-		{"neither", jsonAnswer(`{"scope":"public","resource":null,"resource_owner":null}`), "inactive"},
+		{"neither", jsonAnswer(`{"scope":"public","resource":null,"resource_owner":null}`), "active"},
 
 		{"empty object", jsonAnswer(`{}`), "fault"},
 		{"empty", jsonAnswer(``), "fault"},
@@ -95,6 +95,22 @@ func TestIntrospectAnswers(t *testing.T) {
 				require.ErrorAs(t, err, &e)
 			}
 		})
+	}
+}
+
+// The schema allows a token of which Gusto names neither the owner nor the
+// resource: it is nobody's, and of no tenant.
+func TestIntrospectedTokenOfNobody(t *testing.T) {
+	t.Parallel()
+	v := serve(t, jsonAnswer(`{"sub":"evil","scope":"public","resource":null,"resource_owner":null}`))
+	got, err := client(t, v).Introspect(t.Context(), token)
+	require.NoError(t, err)
+	assert.Empty(t, got.Subject)
+	assert.Empty(t, got.Tenant)
+	assert.Equal(t, oauthz.Scopes{"public"}, got.Scopes)
+	for _, claim := range []string{"sub", oauthz.MatchTenant} {
+		_, ok := got.Claim(claim)
+		assert.False(t, ok, claim)
 	}
 }
 
