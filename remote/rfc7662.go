@@ -65,13 +65,15 @@ func refusesUs(status int) error {
 	return fault(0, "the endpoint refuses our request, or our credentials (status %d)", status)
 }
 
-// readAnswer reads the members of RFC 7662 §2.2. An answer that is not exactly
-// right is a fault: it is no word of the server on the token.
+// readAnswer reads the members of RFC 7662 §2.2. One that is null counts as
+// absent: several servers write null for what they do not know. An answer that is
+// not exactly right is a fault: it says nothing of the token.
 func readAnswer(body string) (*oauthz.Token, error) {
-	members, err := strictjson.Object(body)
+	body, err := strictjson.WithoutNulls(body)
 	if err != nil {
 		return nil, fault(0, "the answer is nonsense: %w", err)
 	}
+	members, _ := strictjson.Object(body) // it has been checked
 	switch active, _ := strictjson.Lookup(members, "active"); active {
 	case "true":
 	case "false": // whatever else it says

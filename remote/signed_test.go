@@ -71,6 +71,8 @@ func TestSignedAnswers(t *testing.T) {
 		want answer
 	}{
 		{"signed", claims(nil), ok},
+		{"nulls inside are absent", with(map[string]any{"active": true, "aud": audience, "sub": nil, "exp": nil}), ok},
+		{"null inside", with(nil), fault},
 		{"inactive", with(map[string]any{"active": false}), invalid},
 		{"nonsense inside", with(map[string]any{"active": "true"}), fault},
 		{"expired inside", with(map[string]any{"active": true, "aud": audience, "exp": noon.Add(-time.Hour).Unix()}), expired},

@@ -16,7 +16,9 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -70,6 +72,28 @@ func Lookup(members []Member, name string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// WithoutNulls returns doc, which must be one object, without its members that
+// are null. It looks into no member.
+func WithoutNulls(doc string) (string, error) {
+	members, err := Object(doc)
+	if err != nil {
+		return "", err
+	}
+	isNull := func(m Member) bool { return m.Value == "null" }
+	if !slices.ContainsFunc(members, isNull) {
+		return doc, nil
+	}
+	var b strings.Builder
+	for _, m := range slices.DeleteFunc(members, isNull) {
+		name, _ := json.Marshal(m.Name) // a string always marshals
+		b.WriteByte(',')
+		b.Write(name)
+		b.WriteByte(':')
+		b.WriteString(m.Value)
+	}
+	return "{" + strings.TrimPrefix(b.String(), ",") + "}", nil
 }
 
 // String returns the string that a checked value is.

@@ -165,3 +165,24 @@ func FuzzObject(f *testing.F) {
 		}
 	})
 }
+
+func TestWithoutNulls(t *testing.T) {
+	t.Parallel()
+	for doc, want := range map[string]string{
+		`{}`:                          `{}`,
+		` {"a":1} `:                   ` {"a":1} `,
+		`{"a":null}`:                  `{}`,
+		`{"a": null ,"b":{"c":null}}`: `{"b":{"c":null}}`,
+		`{"a":1,"b":null,"\u0063\"<":[null, 1],"d":null,"e":"null"}`: `{"a":1,"c\"\u003c":[null, 1],"e":"null"}`,
+	} {
+		got, err := strictjson.WithoutNulls(doc)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+	}
+	for doc, want := range map[string]error{
+		`null`: strictjson.ErrType, `[null]`: strictjson.ErrType, `{"a":null`: strictjson.ErrSyntax, `{"a":null,"a":1}`: strictjson.ErrDuplicate,
+	} {
+		_, err := strictjson.WithoutNulls(doc)
+		assert.ErrorIs(t, err, want, doc)
+	}
+}

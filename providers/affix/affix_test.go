@@ -55,6 +55,7 @@ func TestAnswers(t *testing.T) {
 		{"no mode", with(`"mode":"xhr",`, ``), "fault"},
 		{"no provider", with(`"provider":"parolla.ie",`, ``), "fault"},
 		{"no scopes", with(`,"scopes":["`+payruns+`","identity"]`, ``), "fault"},
+		{"other members null", with(`{`, `{"exp":null,"sub":null,"cnf":null,`), "active"},
 		{"client null", with(`"`+ours+`"`, `null`), "fault"},
 		{"client empty", with(ours, ``), "fault"},
 		{"client array", with(`"`+ours+`"`, `["`+ours+`"]`), "fault"},

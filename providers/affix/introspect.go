@@ -112,7 +112,8 @@ func (d dialect) Answer(r *http.Response, body []byte) (*oauthz.Token, error) {
 	if !cfg.InsecureAnyClient && !slices.Contains(cfg.ClientIDs, inspection.ClientID) {
 		return nil, remote.Refusal("affix: introspect: the token was issued to another client")
 	}
-	t, err := oauthz.ParseToken(body)
+	claims, _ := strictjson.WithoutNulls(string(body)) // an object, as has been checked
+	t, err := oauthz.ParseToken([]byte(claims))
 	if err != nil {
 		return nil, remote.Fault("affix: introspect: the answer has a claim of the wrong type", r.StatusCode)
 	}

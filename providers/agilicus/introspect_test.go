@@ -45,6 +45,7 @@ func TestIntrospectAnswers(t *testing.T) {
 		{name: "exp RFC 3339 with an offset", body: with(t, `"exp":"1767653600"`, `"exp":"2026-01-06T00:53:20.25+02:00"`), want: "token"},
 		{name: "exp with a fraction", body: with(t, `"exp":"1767653600"`, `"exp":"1767653600.75"`), want: "token"},
 		{name: "nbf a string", body: with(t, `"jti"`, `"nbf":"1767646400","jti"`), want: "token"},
+		{name: "other members null", body: with(t, `"jti"`, `"iss":null,"nbf":null,"cnf":null,"client_id":null,"x":null,"jti"`), want: "token"},
 		{name: "iat, jti, org, scopes null", body: `{"sub":"s1","exp":"1767653600","aud":["urn:api:agilicus:users"],` +
 			`"iat":null,"jti":null,"org":null,"scopes":null,"roles":null,"session":null,"refresh_token_jti":null}`, want: "token"},
 		{name: "iat missing", body: with(t, `"iat":"1767646400",`, ``), want: "token"},

@@ -75,26 +75,22 @@ func readToken(doc string) (*oauthz.Token, *Token, error) {
 	return t, in, nil
 }
 
-// normalized is the object with its times as numbers, which are strings on the
-// wire, and without standard members that are null.
+// normalized returns the object with its times as numbers, which are strings on
+// the wire, and without the members that are null, which count as absent.
 func normalized(members []strictjson.Member) ([]byte, error) {
 	var b strings.Builder
 	for _, m := range members {
 		value := m.Value
+		if value == "null" {
+			continue
+		}
 		switch m.Name {
 		case "exp", "iat", "nbf":
-			if value == "null" {
-				continue
-			}
 			seconds, err := epoch(value)
 			if err != nil {
 				return nil, fmt.Errorf("member %s: %w", m.Name, err)
 			}
 			value = strconv.FormatInt(seconds, 10)
-		case "aud", "jti":
-			if value == "null" {
-				continue
-			}
 		}
 		name, _ := json.Marshal(m.Name) // a string always marshals
 		b.WriteByte(',')

@@ -85,7 +85,8 @@ func (d dialect) Answer(r *http.Response, body []byte) (*oauthz.Token, error) {
 	if err != nil {
 		return nil, remote.Fault("gusto: token_info: "+err.Error(), r.StatusCode)
 	}
-	t, err := oauthz.ParseToken(body)
+	claims, _ := strictjson.WithoutNulls(string(body)) // an object, as has been checked
+	t, err := oauthz.ParseToken([]byte(claims))
 	if err != nil {
 		return nil, remote.Fault("gusto: token_info: the answer has a claim of the wrong type", r.StatusCode)
 	}

@@ -70,6 +70,7 @@ func TestIntrospectAnswers(t *testing.T) {
 		{"owner broken", jsonAnswer(`{"scope":"a","resource":` + company + `,"resource_owner":{"type":"Employee"}}`), "fault"},
 		{"a claim of the wrong type", jsonAnswer(`{"exp":"x",` + whole[1:]), "fault"},
 
+		{"nulls are absent", jsonAnswer(`{"exp":null,"jti":null,"cnf":null,` + whole[1:]), "active"},
 		{"expired, should Gusto ever say so", jsonAnswer(`{"exp":1,` + whole[1:]), "inactive"},
 		{"401", answer{status: 401}, "inactive"},
 		{"401 with a whole answer", answer{401, "application/json", nil, whole}, "inactive"},

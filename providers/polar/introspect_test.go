@@ -44,6 +44,7 @@ func TestIntrospectAnswers(t *testing.T) {
 		{name: "aud an array", body: with(t, `"aud":"polar_ci_abc"`, `"aud":["polar_ci_abc"]`), want: "token"},
 		{name: "no scope", body: with(t, `"scope":"openid email",`, ``), want: "token"},
 
+		{name: "nulls are absent", body: with(t, `"iat":`, `"jti":null,"nbf":null,"cnf":null,"username":null,"iat":`), want: "token"},
 		{name: "inactive", body: `{"active":false}`, want: "refusal"},
 		{name: "inactive with all members", body: with(t, `true`, `false`), want: "refusal"},
 		{name: "inactive with members null", body: `{"active":false,"client_id":null,"sub":null,"exp":null}`, want: "refusal"},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/internal/fetch"
+	"github.com/oauthz/oauthz/internal/strictjson"
 	"github.com/oauthz/oauthz/remote"
 )
 
@@ -113,7 +114,8 @@ func (d dialect) Answer(r *http.Response, body []byte) (*oauthz.Token, error) {
 	case in.ClientID != d.clientID:
 		return nil, remote.Refusal("was issued to another client")
 	}
-	t, err := oauthz.ParseToken(body)
+	claims, _ := strictjson.WithoutNulls(string(body)) // an object, as has been checked
+	t, err := oauthz.ParseToken([]byte(claims))
 	if err != nil {
 		return nil, remote.Fault(fmt.Sprintf("Polar's answer is nonsense: %v", err), r.StatusCode)
 	}
