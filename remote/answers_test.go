@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
+	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/remote"
 )
 
@@ -161,5 +163,24 @@ func TestAnswers(t *testing.T) {
 			}
 			assert.Equal(t, tt.want, ask(t, e.introspector(t, changes...), "opaque", scopes...))
 		})
+	}
+}
+
+// An API whose server never names an audience learns which field decides on that;
+// no byte of the answer is in the text.
+func TestRefusalWithoutAnAudience(t *testing.T) {
+	t.Parallel()
+	for aud, want := range map[string]string{
+		``:                      "the answer names no audience: InsecureAnyAudience?",
+		`,"aud":[]`:             "the answer names no audience: InsecureAnyAudience?",
+		`,"aud":null`:           "the answer names no audience: InsecureAnyAudience?",
+		`,"aud":"canary"`:       "aud does not name this API",
+		`,"aud":["x","canary"]`: "aud does not name this API",
+		`,"aud":""`:             "aud does not name this API",
+	} {
+		e := newEndpoint(t, says(200, `{"active":true`+aud+`}`))
+		_, err := e.introspector(t).Introspect(t.Context(), "opaque")
+		require.ErrorIs(t, err, oauthz.ErrInvalidToken)
+		assert.Equal(t, "oauthz: invalid token: "+want, err.Error(), aud)
 	}
 }

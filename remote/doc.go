@@ -11,8 +11,14 @@
 // Put a cache around it (package cache): without one, each request is a call.
 //
 // The answer is believed as far as it goes, and no further: active must be true
-// or false, the expiry, issuer and audience are checked again here, and a
-// refresh token, which most servers introspect as active, is no access token.
+// or false, and the expiry, issuer and audience are checked again here. A member
+// that is null counts as absent.
+//
+// Most servers introspect a refresh token as active. One whose token_type,
+// token_use or typ names it is refused. Where answers have no such member, and
+// some servers send none, a refresh token may pass for an access token: tell the
+// two apart with Config.Recognize if they differ in form, and require an audience,
+// or a scope that refresh tokens do not have.
 //
 // Whatever the server says of us (our credentials, our requests), and whatever
 // cannot be understood, is a fault: 503, and never a reason to tell a client

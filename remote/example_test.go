@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/remote"
@@ -76,4 +77,34 @@ func ExampleDialect() {
 	// Output:
 	// alice orders:read <nil>
 	// oauthz: invalid token: inactive
+}
+
+// A server that introspects refresh tokens as active, in answers without a
+// token_type: nothing in the answer tells them from access tokens. Here their form
+// does.
+func ExampleConfig_recognize() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(map[string]any{"active": true, "sub": "alice", "aud": "https://api.example"})
+	}))
+	defer server.Close()
+
+	introspector, err := remote.New(context.Background(), remote.Config{
+		Endpoint: server.URL,
+		Auth:     remote.Basic("orders-api", "secret"),
+		Audience: []string{"https://api.example"},
+		Recognize: func(token string) bool {
+			return strings.HasPrefix(token, "at_") // its refresh tokens begin with rt_
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	token, err := introspector.Introspect(context.Background(), "at_TjVpEQ")
+	fmt.Println(token.Subject, err)
+	_, err = introspector.Introspect(context.Background(), "rt_9rmK2w")
+	fmt.Println(err)
+	// Output:
+	// alice <nil>
+	// oauthz: token not recognized
 }

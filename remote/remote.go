@@ -33,16 +33,19 @@ type Config struct {
 	// exactly. Required, unless InsecureAnyAudience.
 	Audience []string
 	// InsecureAnyAudience accepts tokens for any API, for servers whose answers
-	// have no aud. A token that another API was given is then good for this one,
-	// and so is a refresh token on the servers that introspect one as active
-	// without a word: require a scope that refresh tokens do not have.
+	// have no aud. A token that another API was given is then good for this one. So
+	// is a refresh token, where the server introspects it as active and its answers
+	// have no token_type that tells the two apart: see Recognize.
 	InsecureAnyAudience bool
 	// Signed demands signed answers (RFC 9701). Default: plain JSON.
 	Signed *Signed
 	// Dialect is what the endpoint speaks. Default RFC7662().
 	Dialect Dialect
-	// Recognize says whether a string may be a token of this server: false is
-	// ErrUnrecognized, and nothing is sent. Default VisibleASCII.
+	// Recognize reports whether a string may be an access token of this server. If
+	// not, it is refused with ErrUnrecognized, and nothing is sent. It keeps refresh
+	// tokens out by their form, where the server introspects them as active and its
+	// answers have no token_type: see the example. Default: every token that
+	// [VisibleASCII] takes, which no Recognize widens.
 	Recognize func(token string) bool
 	// Leeway is how far clocks may differ, for exp and nbf. Default 60 s, at most
 	// [oauthz.MaxLeeway]; negative: none.
@@ -249,6 +252,8 @@ func (i *Introspector) check(t *oauthz.Token) error {
 		return notYet{Refusal("nbf is in the future")}
 	case i.cfg.Issuer != "" && t.Issuer != i.cfg.Issuer:
 		return Refusal("iss is another issuer")
+	case !i.cfg.InsecureAnyAudience && len(t.Audience) == 0:
+		return Refusal("the answer names no audience: InsecureAnyAudience?")
 	case !i.cfg.InsecureAnyAudience && !slices.ContainsFunc(t.Audience, i.isAudience):
 		return Refusal("aud does not name this API")
 	default:
