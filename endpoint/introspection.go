@@ -120,7 +120,8 @@ func (i *introspection) members(ctx context.Context, q question) (map[string]any
 	if err != nil {
 		return nil, err
 	}
-	if t == nil || isRefresh(t) || t.NotBefore.After(i.judge.now().Add(oauthz.MaxLeeway)) {
+	latest := i.judge.now().Add(oauthz.MaxLeeway)
+	if t == nil || isRefresh(t) || t.NotBefore.After(latest) || t.IssuedAt.After(latest) {
 		return inactive, nil
 	}
 	members, err := claimsOf(t)

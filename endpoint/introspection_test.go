@@ -55,6 +55,8 @@ func TestIntrospectionAnswers(t *testing.T) {
 		{"IN-06 over", exp(-time.Hour), inactive},
 		{"IN-08 nbf far in the future", fmt.Sprintf(`{"nbf":%d}`, at(oauthz.MaxLeeway+time.Second)), inactive},
 		{"IN-08 nbf within any leeway", fmt.Sprintf(`{"nbf":%d}`, at(oauthz.MaxLeeway)), active(fmt.Sprintf(`{"active":true,"nbf":%d,"token_type":"Bearer"}`, at(oauthz.MaxLeeway)))},
+		{"IN-32 iat far in the future", fmt.Sprintf(`{"iat":%d}`, at(oauthz.MaxLeeway+time.Second)), inactive},
+		{"IN-32 iat within any leeway", fmt.Sprintf(`{"iat":%d}`, at(oauthz.MaxLeeway)), active(fmt.Sprintf(`{"active":true,"iat":%d,"token_type":"Bearer"}`, at(oauthz.MaxLeeway)))},
 		{"IN-22 token_type", `{"token_type":"refresh_token"}`, inactive},
 		{"IN-22 token_use", `{"token_use":"Refresh"}`, inactive},
 		{"IN-22 typ", `{"typ":"Refresh"}`, inactive},

@@ -173,16 +173,26 @@ func TestRevocationOfATokenThatHasJustExpired(t *testing.T) {
 // A server that introspects a token as active before it is valid will be believed later.
 func TestRevocationOfARemoteTokenThatIsNotValidYet(t *testing.T) {
 	t.Parallel()
-	for nbf, want := range map[time.Duration]answer{-time.Hour: done, time.Hour: unavailable} {
+	for _, tt := range []struct {
+		claim string
+		from  time.Duration
+		want  answer
+	}{
+		{"nbf", -time.Hour, done},
+		{"nbf", time.Hour, unavailable},
+		{"iat", -time.Hour, done},
+		{"iat", time.Hour, unavailable},
+	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
-			_, _ = fmt.Fprintf(w, `{"active":true,"iss":"i","client_id":%q,"aud":%q,"nbf":%d}`, client, audience, at(nbf))
+			_, _ = fmt.Fprintf(w, `{"active":true,"iss":"i","client_id":%q,"aud":%q,%q:%d}`, client, audience, tt.claim, at(tt.from))
 		}))
 		t.Cleanup(server.Close)
 		in, err := remote.New(t.Context(), remote.Config{
 			Endpoint: server.URL, Auth: remote.None(""), Audience: []string{audience}, Now: atNoon,
 		})
 		require.NoError(t, err)
-		assert.Equal(t, want, serve(t, revocation(t, endpoint.RevocationConfig{Introspector: in, Revoker: &recorder{}}), postToken()))
+		h := revocation(t, endpoint.RevocationConfig{Introspector: in, Revoker: &recorder{}})
+		assert.Equal(t, tt.want, serve(t, h, postToken()), "%s %v", tt.claim, tt.from)
 	}
 }

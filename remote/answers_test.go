@@ -51,7 +51,8 @@ func answersOfActive() []in {
 		{id: "IN-31 nested too deep", answer: active(`,"x":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000)), want: fault},
 		{id: "IN-31 member twice", answer: active(`,"sub":"a","sub":"b"`), want: fault},
 		{id: "IN-31 invalid UTF-8", answer: active(",\"sub\":\"\xff\""), want: fault},
-		{id: "IN-32 issued in the future", answer: active(fmt.Sprintf(`,"iat":%d`, unix(time.Hour))), want: ok},
+		{id: "IN-32 issued in the future", answer: active(fmt.Sprintf(`,"iat":%d`, unix(oauthz.MaxLeeway))), want: ok},
+		{id: "IN-32 beyond every IssuedUntil", answer: active(fmt.Sprintf(`,"iat":%d`, unix(oauthz.MaxLeeway+time.Second))), want: invalid},
 	}
 }
 

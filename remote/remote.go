@@ -250,6 +250,8 @@ func (i *Introspector) check(t *oauthz.Token) error {
 		return oauthz.ErrExpired
 	case now.Add(i.cfg.Leeway).Before(t.NotBefore):
 		return notYet{Refusal("nbf is in the future")}
+	case t.IssuedAt.After(now.Add(oauthz.MaxLeeway)): // it would escape every Revocation.IssuedUntil
+		return notYet{Refusal("iat is in the future")}
 	case i.cfg.Issuer != "" && t.Issuer != i.cfg.Issuer:
 		return Refusal("iss is another issuer")
 	case !i.cfg.InsecureAnyAudience && len(t.Audience) == 0:
