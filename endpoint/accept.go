@@ -15,6 +15,13 @@ import (
 // answer that nobody on the way could have changed. (oidc-provider signs only
 // when the type stands alone; clients that want signed answers send it so.)
 func wantsSigned(h http.Header) bool {
+	size := 0
+	for _, field := range h["Accept"] {
+		size += len(field)
+	}
+	if size > maxAccept {
+		return false
+	}
 	signed := quality(h, signedMediaType)
 	plain := quality(h, mediaJSON)
 	for _, wider := range []string{"application/*", "*/*"} {
@@ -24,6 +31,10 @@ func wantsSigned(h http.Header) bool {
 	}
 	return signed > 0 && signed >= plain
 }
+
+// maxAccept bounds the Accept fields of a request together; beyond, they ask for
+// nothing. net/http takes 1 MiB, of which package mime makes much work.
+const maxAccept = 8 << 10
 
 // quality is the weight of a media range that an Accept field names, -1 if none
 // does. An element that cannot be read names nothing.

@@ -317,8 +317,10 @@ func TestAccept(t *testing.T) {
 		{[]string{"application/json", signedType + ";q=0.5"}, false},
 		{[]string{"text/html;;, " + signedType}, true},
 		{[]string{signedType + "x"}, false},
+		{[]string{signedType, strings.Repeat(",", 8<<10-len(signedType))}, true},
+		{[]string{signedType, strings.Repeat(",", 8<<10-len(signedType)+1)}, false},
 	} {
-		t.Run(strings.Join(tt.accept, "|"), func(t *testing.T) {
+		t.Run(strings.TrimRight(strings.Join(tt.accept, "|"), ","), func(t *testing.T) {
 			t.Parallel()
 			r := asksSigned("active", "")
 			r.Header["Accept"] = tt.accept

@@ -20,12 +20,19 @@ func (r *Response) RetryAfter(now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
+// maxMediaType bounds a Content-Type: net/http takes 1 MiB, of which package mime
+// makes a third of a second of work.
+const maxMediaType = 1 << 10
+
 // MediaType is that of an answer, in lower case and without parameters: "" if
-// the header has none, "?" if it has one that cannot be read.
+// the header has none, "?" if it has one that cannot be read, or is too long.
 func MediaType(h http.Header) string {
 	value := h.Get("Content-Type")
 	if value == "" {
 		return ""
+	}
+	if len(value) > maxMediaType {
+		return "?"
 	}
 	typ, _, err := mime.ParseMediaType(value)
 	if err != nil {

@@ -2,6 +2,7 @@ package fetch_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,6 +65,8 @@ func TestMediaType(t *testing.T) {
 		{"application/jsonp", "application/jsonp", false},
 		{"text/html; charset=utf-8", "text/html", false},
 		{";", "?", false},
+		{"text/html; x=" + strings.Repeat("y", 1011), "text/html", false},
+		{"text/html; x=" + strings.Repeat("y", 1012), "?", false},
 	} {
 		header := http.Header{}
 		if tt.value != "" {
