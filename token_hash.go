@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// tokenHash is what a token can be named by in [MatchTokenHash].
+// tokenHash holds the values by which [MatchTokenHash] can name a token.
 type tokenHash struct {
 	text string
 	// older holds the hash of all bytes, where text is not that: revocations from
@@ -28,7 +28,7 @@ func (t *Token) WithTokenHash(token string) *Token {
 
 // TokenHash returns base64url(SHA-256(token)): the value for [MatchTokenHash].
 //
-// Of a JWS (RFC 7515 §3.1) it hashes what is signed, header.payload, and not the
+// Of a JWS (RFC 7515 §3.1) it hashes the signing input, header.payload, and not the
 // signature: an ES256 signature has a second encoding that verifies as well. The
 // parts of a JWS or JWE are hashed in their canonical base64url, for a server
 // that takes others: with padding, say, or with unused bits that are not zero.
@@ -39,8 +39,8 @@ func hashOf(s string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// canonicalToken returns what all encodings of a JWS or a JWE have in common, and
-// any other token as it is.
+// canonicalToken returns the part that all encodings of a JWS or a JWE share, in
+// canonical form, and any other token as it is.
 func canonicalToken(token string) string {
 	parts := strings.Split(token, ".")
 	if len(parts) < 2 {
@@ -66,8 +66,8 @@ func canonicalToken(token string) string {
 
 var urlAlphabet = strings.NewReplacer("+", "-", "/", "_")
 
-// decodeLeniently decodes base64 of either alphabet, with or without padding,
-// whatever the unused bits are.
+// decodeLeniently decodes base64 of either alphabet, with or without padding. It
+// ignores the unused bits.
 func decodeLeniently(part string) ([]byte, bool) {
 	raw, err := base64.RawURLEncoding.DecodeString(urlAlphabet.Replace(strings.TrimRight(part, "=")))
 	return raw, err == nil

@@ -28,8 +28,8 @@ var (
 	jwe        = b64(`{"alg":"dir","enc":"A128GCM"}`)
 )
 
-// TestTokenHash: what a server may take for the same token has one hash, and
-// what it cannot has another.
+// TestTokenHash: strings that a server may take for the same token have the same
+// hash, and all others have another.
 func TestTokenHash(t *testing.T) {
 	t.Parallel()
 	odd := oddHeader + "." + oddPayload
@@ -80,7 +80,7 @@ func TestTokenHashIsThatOf(t *testing.T) {
 }
 
 // A JWS that a server was asked about is revoked with every encoding of its
-// signature. What was recorded when a hash was of all bytes still names the one
+// signature. A record from before, whose hash is of all bytes, still names the one
 // encoding that it named.
 func TestJWSIsRevokedByWhatIsSigned(t *testing.T) {
 	t.Parallel()

@@ -114,9 +114,8 @@ func (j *judge) living(ctx context.Context, token string) (*oauthz.Token, error)
 	return t, nil
 }
 
-// ask returns the answer of the introspector. What cannot be a token at all is
-// as unknown as any other string, and unknown tokens are not an error (RFC 7662
-// §2.2, RFC 7009 §2.2).
+// ask returns the answer of the introspector, and no token for a string that
+// cannot be one: unknown tokens are not an error (RFC 7662 §2.2, RFC 7009 §2.2).
 func (j *judge) ask(ctx context.Context, token string) (*oauthz.Token, error) {
 	if !isToken(token) {
 		return nil, nil

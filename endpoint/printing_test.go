@@ -14,9 +14,8 @@ import (
 	"github.com/oauthz/oauthz/endpoint"
 )
 
-// The key of signed answers is printed, logged and encoded by the name of its
-// configuration, whatever the verb but p and w, for which package fmt calls no
-// method.
+// The key of signed answers is never printed, logged or encoded: the name of its
+// configuration is. Package fmt calls no method for the verbs p and w.
 func TestSigningIsPrintedByName(t *testing.T) {
 	t.Parallel()
 	signing := endpoint.Signing{Key: edKey(t)}

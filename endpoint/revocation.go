@@ -137,8 +137,9 @@ func (v *revocation) revocations(t *oauthz.Token, q question) ([]oauthz.Revocati
 	return revs, nil
 }
 
-// expires returns when t is dead for good; zero: never, as far as is known. Only
-// what a server said of t may change: it carries a hash then.
+// expires returns the time from which no API accepts t; zero if it is not known.
+// The exp of a token may move only if it comes from a server, and then the token
+// has a hash.
 func (v *revocation) expires(t *oauthz.Token, now time.Time) time.Time {
 	_, asked := t.Claim(oauthz.MatchTokenHash)
 	switch latest := now.Add(v.lifetime); {
@@ -159,8 +160,8 @@ func (v *revocation) expires(t *oauthz.Token, now time.Time) time.Time {
 // A JWT has other encodings: an ES256 signature, for one, has a second that
 // verifies as well. A JWT is therefore named by its claims, which are the same in
 // all of them, be it verified here, where it has no hash, or by the server that
-// was asked. Its hash, if it has one, is of what is signed: it names all of them
-// too, also where the server answers with neither jti nor iat. An opaque token
+// was asked. Its hash, if it has one, leaves the signature out: it names all of
+// them too, also where the server answers with neither jti nor iat. An opaque token
 // has the one encoding that the server knows it by, while its jti may be made
 // anew at each introspection: it is named by its hash alone.
 func matchesOf(t *oauthz.Token, token string) []map[string]any {

@@ -107,8 +107,8 @@ func TestRevocationOfATokenThatIsAcceptedAMomentLater(t *testing.T) {
 	}
 }
 
-// A token that no published key will save is dead: its client must not be told
-// to come back for ever.
+// A token that no published key will save is dead: its client must not try again
+// without end.
 func TestRevocationOfATokenThatIsDeadWhateverItsKey(t *testing.T) {
 	t.Parallel()
 	as := oauthztest.NewServer(oauthztest.Config{Algorithm: "ES256", Now: atNoon})

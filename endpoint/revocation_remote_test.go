@@ -18,8 +18,8 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// introspecting is an authorization server that verifies JWTs when it is asked, and an
-// introspector that asks it.
+// introspecting starts an authorization server that verifies the JWTs that it
+// introspects, and returns it with an introspector that calls it.
 func introspecting(t *testing.T) (*oauthztest.Server, oauthz.Introspector) {
 	t.Helper()
 	as := oauthztest.NewServer(oauthztest.Config{Algorithm: "ES256", Now: atNoon})
@@ -36,7 +36,7 @@ func introspecting(t *testing.T) (*oauthztest.Server, oauthz.Introspector) {
 }
 
 // A JWT that a server introspects is revoked with every encoding of its
-// signature, also where nothing but its bytes names it.
+// signature, also where only its bytes name it.
 func TestRevokedRemoteJWTIsRefused(t *testing.T) {
 	t.Parallel()
 	absent := oauthztest.Absent
@@ -70,7 +70,7 @@ func TestRevokedRemoteJWTIsRefused(t *testing.T) {
 	}
 }
 
-// What a client of a vendor records names every encoding as well.
+// A record of a vendor's client names every encoding as well.
 func TestRemoteJWTRecordedByAVendorsClientIsRefused(t *testing.T) {
 	t.Parallel()
 	as, in := introspecting(t)

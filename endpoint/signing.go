@@ -16,9 +16,8 @@ import (
 )
 
 // Signing configures how answers are signed (RFC 9701). It is printed, logged and
-// encoded by the name of its type alone, but for the verbs %p and %w: for these,
-// package fmt calls no method of a value and prints its fields (go vet reports
-// both).
+// encoded as the name of its type, except with the verbs %p and %w, for which
+// package fmt calls no method and prints the fields (go vet reports both).
 type Signing struct {
 	_ struct{}
 

@@ -124,9 +124,9 @@ func None(clientID string) ClientAuth {
 	}
 }
 
-// PrivateKey is what [PrivateKeyJWT] signs with. It is printed, logged and encoded
-// by the name of its type alone, but for the verbs %p and %w: for these, package
-// fmt calls no method of a value and prints its fields (go vet reports both).
+// PrivateKey configures [PrivateKeyJWT]. It is printed, logged and encoded as the
+// name of its type, except with the verbs %p and %w, for which package fmt calls
+// no method and prints the fields (go vet reports both).
 type PrivateKey struct {
 	_ struct{}
 

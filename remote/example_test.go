@@ -80,8 +80,8 @@ func ExampleDialect() {
 }
 
 // A server that introspects refresh tokens as active, in answers without a
-// token_type: nothing in the answer tells them from access tokens. Here their form
-// does.
+// token_type: the answers do not differ from those about access tokens. Here the
+// form of the tokens does.
 func ExampleConfig_recognize() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

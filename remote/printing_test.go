@@ -30,8 +30,8 @@ type ownAuth struct{ secret string }
 
 func (ownAuth) Apply(context.Context, *http.Request, url.Values) error { return nil }
 
-// What holds a secret is printed by its name, whatever the verb, and by a pointer
-// as by value.
+// A value that holds a secret is printed as the name of its type, with every verb,
+// and so is a pointer to it.
 func TestPrintedByName(t *testing.T) {
 	t.Parallel()
 	_, edKey, err := ed25519.GenerateKey(rand.Reader)

@@ -35,7 +35,7 @@ type Config struct {
 	// InsecureAnyAudience accepts tokens for any API, for servers whose answers
 	// have no aud. A token that another API was given is then good for this one. So
 	// is a refresh token, where the server introspects it as active and its answers
-	// have no token_type that tells the two apart: see Recognize.
+	// have no token_type in which the two differ: see Recognize.
 	InsecureAnyAudience bool
 	// Signed demands signed answers (RFC 9701). Default: plain JSON.
 	Signed *Signed

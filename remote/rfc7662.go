@@ -66,8 +66,8 @@ func refusesUs(status int) error {
 }
 
 // readAnswer reads the members of RFC 7662 §2.2. One that is null counts as
-// absent: several servers write null for what they do not know. An answer that is
-// not exactly right is a fault: it says nothing of the token.
+// absent: several servers write null for a value that they do not have. An answer
+// that is not exactly right is a fault: nothing is known of the token.
 func readAnswer(body string) (*oauthz.Token, error) {
 	body, err := strictjson.WithoutNulls(body)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // Signed configures how signed answers are verified (RFC 9701). An answer that
-// does not verify is a fault: it says nothing of the token, so the request is
+// does not verify is a fault: nothing is known of the token, so the request is
 // answered with 503, and no cache remembers it.
 type Signed struct {
 	_ struct{}
@@ -124,9 +124,9 @@ func (d *signedDialect) Ask(ctx context.Context, endpoint *url.URL, token string
 	return ask(ctx, endpoint, token, signedMediaType)
 }
 
-// Answer believes what the issuer signed for us, now, and nothing else. In
-// particular a refusal is believed only if it is signed: an error response is
-// not (RFC 9701 §4).
+// Answer accepts an answer only if the issuer signed it, for us and now. That holds
+// for a refusal too, so an error response, which is never signed (RFC 9701 §4),
+// refuses no token.
 func (d *signedDialect) Answer(r *http.Response, body []byte) (*oauthz.Token, error) {
 	if r.StatusCode != http.StatusOK {
 		return nil, refusesUs(r.StatusCode)
@@ -161,8 +161,8 @@ func (d *signedDialect) Answer(r *http.Response, body []byte) (*oauthz.Token, er
 	return t.WithValidity(until, validity.Live), nil
 }
 
-// unbelievable is the fault of an answer that does not verify: whoever made it,
-// it says nothing of the token. Where newer keys may help, it names when.
+// unbelievable returns the fault for an answer that does not verify. Where newer
+// keys may help, it names the time until they can be fetched.
 func unbelievable(err error) error {
 	var wait time.Duration
 	var unavailable *jose.Unavailable
@@ -172,8 +172,8 @@ func unbelievable(err error) error {
 	return fault(wait, "the signed answer: %w", err)
 }
 
-// open returns what was signed, token_introspection, if the issuer signed it for
-// us and now (RFC 9701 §5).
+// open returns token_introspection, if the issuer signed it for us and now (RFC
+// 9701 §5).
 func (d *signedDialect) open(jws *jose.JWS) (string, error) {
 	payload, err := jws.Payload()
 	if err != nil {

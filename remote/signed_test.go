@@ -49,9 +49,9 @@ func mintAnswer(as *oauthztest.Server, claims oauthztest.Claims, opts ...oauthzt
 	return as.Mint(all, append([]oauthztest.MintOption{oauthztest.WithHeader("typ", signedTyp)}, opts...)...)
 }
 
-// TestSignedAnswers: IJ-01 to IJ-08, IJ-10 and IJ-12, RFC 9701 §5. What the issuer
-// signed for us, now, decides about the token. An answer that cannot be believed
-// says nothing of it.
+// TestSignedAnswers: IJ-01 to IJ-08, IJ-10 and IJ-12, RFC 9701 §5. Only an answer
+// that the issuer signed, for us and now, decides about the token. Any other is a
+// fault.
 func TestSignedAnswers(t *testing.T) {
 	t.Parallel()
 	absent := oauthztest.Absent

@@ -20,7 +20,8 @@ const introspectPath = "/2023-03-01/management/introspect"
 // Introspect asks Affix about token. Subject is mode/provider, which is no user;
 // ClientID is whom the token was issued to, one of Config.ClientIDs; Scopes are
 // those of the answer, but for what no route can require (RFC 6749 §3.3); Issuer
-// is the BaseURL. Claim and Decode see the answer as it came.
+// is the BaseURL. Claim and Decode see the answer as it came,
+// without the members that are null.
 //
 // A 401, 403 or 404 is a refusal, for this endpoint says them of the token.
 // Every other answer that is not a whole and correct 200 is a fault.

@@ -25,9 +25,9 @@ const lifetime = 2 * time.Hour
 // Introspect asks Gusto about token. Subject is the owner, or of a token without
 // an owner the resource, as Type/uuid; Tenant is the resource in the same form;
 // Issuer is the BaseURL. Where Gusto names neither, which its schema allows, both
-// are empty: an API that tells users or companies apart must refuse such a token.
-// There is no ClientID and no expiry, for Gusto names neither. Claim and Decode
-// see the answer as it came.
+// are empty: an API that needs a user or a company must refuse such a token.
+// There is neither a ClientID nor an expiry, for Gusto does not name them. Claim
+// and Decode see the answer as it came, without the members that are null.
 //
 // A 401 is a refusal, for this endpoint says it of the token. Every other answer
 // that is not a whole and correct 200 is a fault.
