@@ -44,8 +44,11 @@ type Config struct {
 	// Recognize reports whether a string may be an access token of this server. If
 	// not, it is refused with ErrUnrecognized, and nothing is sent. It keeps refresh
 	// tokens out by their form, where the server introspects them as active and its
-	// answers have no token_type: see the example. Default: every token that
-	// [VisibleASCII] takes, which no Recognize widens.
+	// answers have no token_type: see the example. It also keeps out a second
+	// spelling of an opaque token, which a revocation by [oauthz.MatchTokenHash]
+	// does not name: fosite (Ory Hydra), for one, ignores the unused bits of a
+	// token's base64url. Default: every token that [VisibleASCII] takes, which no
+	// Recognize widens.
 	Recognize func(token string) bool
 	// Leeway is how far clocks may differ, for exp and nbf. Default 60 s, at most
 	// [oauthz.MaxLeeway]; negative: none.
