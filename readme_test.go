@@ -54,7 +54,7 @@ func TestREADMECompiles(t *testing.T) {
 
 func withoutSpace(s string) string { return strings.Join(strings.Fields(s), "") }
 
-// readmeRequirements is "What a route can require".
+// readmeRequirements is "Requirements of a route".
 func readmeRequirements(guard *oauthz.Guard) []func(http.Handler) http.Handler {
 	return []func(http.Handler) http.Handler{
 		guard.Protect(oauthz.Require("orders:read", "orders:write")),
