@@ -78,10 +78,7 @@ func (t *Token) text(name string) (value string, standard bool) {
 		return t.ACR, true
 	// Not claims that a token can make of itself: see where they are declared.
 	case MatchTokenHash:
-		if t.hash == nil {
-			return "", true
-		}
-		return t.hash.text, true
+		return t.hash, true
 	case MatchTenant:
 		return t.Tenant, true
 	default:

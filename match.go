@@ -108,10 +108,7 @@ func (v matchValue) any() any {
 // its elements, the first apart. A claim of one value costs no allocation.
 func (t *Token) matchable(name string) (first matchValue, more []matchValue, ok bool) {
 	if text, standard := t.text(name); standard {
-		if name == MatchTokenHash && t.hash != nil {
-			more = t.hash.older
-		}
-		return matchValue{kindString, text}, more, text != ""
+		return matchValue{kindString, text}, nil, text != ""
 	}
 	if name == "aud" && len(t.Audience) == 1 {
 		return matchValue{kindString, t.Audience[0]}, nil, true

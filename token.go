@@ -38,7 +38,7 @@ type Token struct {
 	claims []strictjson.Member // as they came
 	until  time.Time           // how long the verdict may be kept
 	live   func() bool         // whether it still stands
-	hash   *tokenHash          // nil unless a server was asked about it; never changed
+	hash   string              // TokenHash; empty unless a server was asked about it
 }
 
 // Confirmation says to which key a token is bound (RFC 7800 §3.1).

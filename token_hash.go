@@ -7,22 +7,11 @@ import (
 	"strings"
 )
 
-// tokenHash holds the values by which [MatchTokenHash] can name a token.
-type tokenHash struct {
-	text string
-	// older holds the hash of all bytes, where text is not that: revocations from
-	// before text left the signature out name it.
-	older []matchValue
-}
-
 // WithTokenHash is for introspectors that ask a server. It returns t with the
 // hash of token, so that the one token can be revoked by [MatchTokenHash]
 // though it has no jti, or one that changes.
 func (t *Token) WithTokenHash(token string) *Token {
-	t.hash = &tokenHash{text: TokenHash(token)}
-	if whole := hashOf(token); whole != t.hash.text {
-		t.hash.older = []matchValue{{kindString, whole}}
-	}
+	t.hash = TokenHash(token)
 	return t
 }
 
@@ -32,10 +21,8 @@ func (t *Token) WithTokenHash(token string) *Token {
 // signature: an ES256 signature has a second encoding that verifies as well. The
 // parts of a JWS or JWE are hashed in their canonical base64url, for a server
 // that takes others: with padding, say, or with unused bits that are not zero.
-func TokenHash(token string) string { return hashOf(canonicalToken(token)) }
-
-func hashOf(s string) string {
-	sum := sha256.Sum256([]byte(s))
+func TokenHash(token string) string {
+	sum := sha256.Sum256([]byte(canonicalToken(token)))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 

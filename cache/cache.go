@@ -303,8 +303,13 @@ func isTemporary(err error) bool {
 	return errors.As(err, &t) && t.Temporary()
 }
 
-// Forget drops what is known of token, at once: when it was revoked, say. An
-// answer that is under way is not remembered.
+// Forget drops the verdict on token at once: when token was revoked, say. The
+// answer to a call in flight is not remembered.
+//
+// Forget drops the one encoding that it is given. Another encoding of the same
+// token (an ES256 signature has two that verify, and some servers take base64 with
+// padding) is another entry, which is served until its TTL ends. To revoke a token
+// with all its encodings, use a [oauthz.Revoker]: see [oauthz.TokenHash].
 func (c *Cache) Forget(token string) {
 	k := keyOf(token)
 	c.flights.forget(k, func() {
