@@ -73,10 +73,12 @@ func (c *Confirmation) Methods() []string {
 // route that needs it then asks for a new login. A scope that is not within the
 // grammar of RFC 6749 §3.3 is left out too: no route can require it.
 func ParseToken(claims []byte) (*Token, error) {
-	members, err := strictjson.Object(string(claims))
+	document := string(claims)
+	members, err := strictjson.Object(document)
 	if err != nil {
 		return nil, fmt.Errorf("oauthz: claims: %w", err)
 	}
+	compact(document, members)
 	t := &Token{claims: members}
 	for i := range members {
 		if err := t.set(members[i].Name, members[i].Value); err != nil {
@@ -183,21 +185,6 @@ func parseConfirmation(value string) (*Confirmation, error) {
 		}
 	}
 	return c, nil
-}
-
-// Size is about how many bytes the token takes in memory: for caches.
-func (t *Token) Size() int {
-	const fixed = 512 // the struct, and the headers of what it holds
-	size := fixed
-	for _, m := range t.claims {
-		size += len(m.Name) + len(m.Value) + 32
-	}
-	for _, list := range [][]string{t.Audience, t.Scopes} {
-		for _, s := range list {
-			size += len(s) + 16
-		}
-	}
-	return size
 }
 
 // Clone returns a copy that shares nothing that can be changed.

@@ -21,7 +21,9 @@ type Config struct {
 
 	// MaxTokens is how many tokens are remembered. Default 100,000.
 	MaxTokens int
-	// MaxBytes is about how much memory they take. Default 64 MiB.
+	// MaxBytes is how many bytes of the heap the remembered tokens take, within
+	// 20 % (see [oauthz.Token.Size]). Each token counts at least as
+	// MaxBytes/MaxTokens. Refusals do not count. Default 64 MiB.
 	MaxBytes int64
 	// TTL is how long a verdict is served, if the token does not end before.
 	// Default 1 min.
@@ -46,6 +48,7 @@ const (
 	defaultMaxBytes    = 64 << 20
 	defaultTTL         = time.Minute
 	defaultNegativeTTL = 5 * time.Second
+	entryBytes         = 184    // of a token, beside it: a verdict (64), and otter's node (80) and index (about 40)
 	maxRefusals        = 10_000 // apart from the tokens, and small: see the package comment
 )
 
@@ -96,7 +99,7 @@ func New(next oauthz.Introspector, cfg Config) (*Cache, error) {
 		MaximumWeight: uint64(cfg.MaxBytes),
 		// A token weighs at least its share, so that both bounds hold.
 		Weigher: func(_ key, v *verdict) uint32 {
-			return uint32(min(max(int64(v.token.Size()), cfg.MaxBytes/int64(cfg.MaxTokens)), 1<<31))
+			return uint32(min(max(int64(entryBytes+v.token.Size()), cfg.MaxBytes/int64(cfg.MaxTokens)), 1<<31))
 		},
 		Executor: inline,
 	})
@@ -334,7 +337,7 @@ type Stats struct {
 	Calls    int64 // to the introspector
 	Tokens   int   // held
 	Refusals int   // held
-	Bytes    int64 // about what the tokens take
+	Bytes    int64 // that the tokens take, as MaxBytes counts them
 }
 
 type counters struct{ hits, misses, stale, calls atomic.Int64 }
