@@ -58,20 +58,33 @@ func splitField(field string) (scheme, rest string, tab bool) {
 	return field[:end], strings.TrimLeft(field[end:], " "), field[end] == '\t'
 }
 
-// namesBearer finds Bearer credentials behind a comma: two fields that a proxy
-// merged into one.
+// namesBearer reports whether field has Bearer credentials behind a comma: two
+// fields that a proxy merged into one. It reads each byte once: anybody may send
+// a megabyte of commas.
 func namesBearer(field string) bool {
-	for {
-		_, next, found := strings.Cut(field, ",")
-		if !found {
-			return false
-		}
-		field = next
-		scheme, _, _ := splitField(strings.TrimLeft(next, " \t"))
-		if equalASCIIFold(scheme, schemeBearer) {
-			return true
+	afterComma := false
+	for i := range len(field) {
+		switch c := field[i]; {
+		case c == ',':
+			afterComma = true
+		case c == ' ' || c == '\t':
+		case afterComma:
+			if beginsWithBearer(field[i:]) {
+				return true
+			}
+			afterComma = false
 		}
 	}
+	return false
+}
+
+// beginsWithBearer reports whether the scheme of credentials is Bearer.
+func beginsWithBearer(credentials string) bool {
+	n := len(schemeBearer)
+	if len(credentials) < n || !equalASCIIFold(credentials[:n], schemeBearer) {
+		return false
+	}
+	return len(credentials) == n || credentials[n] == ' ' || credentials[n] == '\t'
 }
 
 // equalASCIIFold compares schemes, which are case-insensitive (RFC 9110

@@ -51,6 +51,10 @@ var credentialsTests = []struct {
 	{name: "merged (hp-comma)", fields: []string{"Bearer " + goodToken + ", Bearer " + goodToken}, want: badRequest},
 	{name: "merged with another scheme (hp-comma-basic)", fields: []string{"Basic dXNlcjpwYXNz, Bearer " + goodToken}, want: badRequest},
 	{name: "merged with two others", fields: []string{"Basic dXNlcjpwYXNz, Negotiate YII=,bearer " + goodToken}, want: badRequest},
+	{name: "merged, without a space", fields: []string{"Basic dXNlcjpwYXNz,Bearer\t" + goodToken}, want: badRequest},
+	{name: "merged, empty elements between", fields: []string{"Basic dXNlcjpwYXNz, ,\t,BEARER"}, want: badRequest},
+	{name: "merged, glued", fields: []string{"Basic dXNlcjpwYXNz, Bearer" + goodToken + ",Bearer,x"}, want: noToken},
+	{name: "Bearer behind a space", fields: []string{"Basic Bearer " + goodToken}, want: noToken},
 	{name: "merged others", fields: []string{"Basic dXNlcjpwYXNz, Negotiate YII="}, want: noToken},
 	{name: "twice the same (hp-dup-same)", fields: []string{"Bearer " + goodToken, "Bearer " + goodToken}, want: badRequest},
 	{name: "good and bad (hp-dup-good-bad)", fields: []string{"Bearer " + goodToken, "Bearer bad"}, want: badRequest},
@@ -195,6 +199,8 @@ func TestCredentialsOverHTTP2(t *testing.T) {
 // The whole grammar, said another way than the code does.
 var (
 	bearerField = regexp.MustCompile(`^[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)$`)
+	mergedField = regexp.MustCompile(`,[ \t]*[Bb][Ee][Aa][Rr][Ee][Rr]([ \t]|\z)`)
+	otherScheme = regexp.MustCompile(`\A([^ \tBb]|\z)`)
 	plainQuery  = regexp.MustCompile(`^[a-z&=]*$`)
 )
 
@@ -230,6 +236,9 @@ func FuzzCredentials(f *testing.F) {
 			assert.Equal(t, match[1:], asked)
 			assert.LessOrEqual(t, len(asked[0]), oauthz.MaxTokenBytes)
 			assert.False(t, r.URL.Query().Has("access_token"))
+		}
+		if len(fields) == 1 && otherScheme.MatchString(first) {
+			assert.Equal(t, mergedField.MatchString(first), got.status == http.StatusBadRequest, "%q", first)
 		}
 		wellFormed := len(fields) == 1 && bearerField.MatchString(first) && len(first) <= oauthz.MaxTokenBytes
 		if wellFormed && plainQuery.MatchString(query) {
