@@ -143,7 +143,7 @@ func hasQueryToken(u *url.URL) bool {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
 		name, _, _ := strings.Cut(pair, "=")
-		if strings.ContainsAny(name, "%+") {
+		if len(name) > len(queryAccessToken) && strings.Contains(name, "%") { // an escape is longer than the byte that it stands for
 			name, _ = url.QueryUnescape(name)
 		}
 		if name == queryAccessToken {

@@ -51,7 +51,7 @@ func TestCostOfAQueryIsLinear(t *testing.T) {
 	guard := newGuard(t, oauthz.Config{})
 	for name, part := range map[string]string{
 		"separators": "&", "names": "a&", "names and values": "a=b&", "equals signs": "=", "escapes": "%41", "escaped names": "%41&",
-		"plus signs": "+", "semicolons": "a;", "bad escapes": "%zz&", "almost the name": "access_toke=&",
+		"plus signs": "+", "semicolons": "a;", "bad escapes": "%zz&", "long escaped names": "%41cces%73_token&", "almost the name": "access_toke=&",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -33,12 +33,16 @@ type T interface {
 // as for an input of half the size. most is the largest input that a stranger
 // can send, in whatever unit suits the test: Linear looks at a sixteenth of it,
 // where a square does not take hours, and then at all of it. prepare builds an
-// input and returns the work, which must do the same each time it is called.
+// input and returns the work, which must do the same each time it is called, in
+// the goroutine that calls it.
 //
-// Linear compares the fastest of several runs, so that it holds on a machine
-// with other work to do, and in a test that runs beside others.
+// Linear compares the fastest of several runs, and on Linux only the time of the
+// processor, so that it holds on a machine with other work to do, and in a test
+// that runs beside others.
 func Linear(t T, most int, prepare func(size int) (work func())) {
 	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	for _, size := range []int{most / 16, most} {
 		half, whole := prepare(size/2), prepare(size)
 		times := repetitions(half)
@@ -78,9 +82,9 @@ func repetitions(work func()) time.Duration {
 }
 
 func run(work func(), times time.Duration) time.Duration {
-	start := time.Now()
+	start := processorTime()
 	for range times {
 		work()
 	}
-	return time.Since(start)
+	return processorTime() - start
 }
