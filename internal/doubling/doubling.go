@@ -38,11 +38,12 @@ type T interface {
 //
 // Linear compares the fastest of several runs, and on Linux only the time of the
 // processor, so that it holds on a machine with other work to do, and in a test
-// that runs beside others.
+// that runs beside others. The garbage collector runs between the runs only.
 func Linear(t T, most int, prepare func(size int) (work func())) {
 	t.Helper()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	defer pauseCollector()()
 	for _, size := range []int{most / 16, most} {
 		half, whole := prepare(size/2), prepare(size)
 		times := repetitions(half)
@@ -58,10 +59,10 @@ func Linear(t T, most int, prepare func(size int) (work func())) {
 
 // fastest returns the shortest time that so many calls of each took.
 func fastest(half, whole func(), times time.Duration) (shortHalf, shortWhole time.Duration) {
-	runtime.GC() // what other tests left behind is not for these to clear away
 	start := time.Now()
 	shortHalf, shortWhole = math.MaxInt64, math.MaxInt64
 	for round := 1; round <= maxRounds; round++ {
+		runtime.GC() // not while a run is measured
 		shortHalf = min(shortHalf, run(half, times))
 		shortWhole = min(shortWhole, run(whole, times))
 		linear := float64(shortWhole) <= MaxRatio*float64(shortHalf)
