@@ -67,7 +67,7 @@ func answering(shape string) oauthz.Introspector {
 	}}
 }
 
-// What MaxBytes counts is what the tokens take on the heap. Not parallel: other
+// MaxBytes counts the bytes that the tokens take on the heap. Not parallel: other
 // tests take memory as well.
 func TestMaxBytesCountsWhatIsKept(t *testing.T) {
 	for name, shape := range shapes {
@@ -96,7 +96,7 @@ func TestFullCacheTakesMaxBytes(t *testing.T) {
 	assert.LessOrEqual(t, float64(kept)/most, 1.2)
 }
 
-// fill returns what a cache counts for n tokens, and what they take.
+// fill returns how many bytes a cache counts for n tokens, and how many they take.
 func fill(t *testing.T, next oauthz.Introspector, n int) (counted, kept int64) {
 	t.Helper()
 	c := newCache(t, next, cache.Config{MaxTokens: 1 << 30, MaxBytes: 1 << 30})

@@ -59,7 +59,7 @@ func TestCostOfARequestIsLinear(t *testing.T) {
 	}
 }
 
-// What an administrator sends.
+// The cost of a request of an administrator is linear too.
 func TestCostOfRevocationsIsLinear(t *testing.T) {
 	t.Parallel()
 	guard, err := oauthz.New(oauthz.Config{Introspector: claims(t, `{"scope":"revoke"}`), Now: atNoon})

@@ -14,7 +14,7 @@ import (
 // maxAnswer is the longest answer that is read by default.
 const maxAnswer = 256 << 10
 
-// The cost of an answer is linear, whatever a server or its users put into it.
+// The cost of an answer is linear in the bytes that a server or its users put into it.
 func TestCostOfAnAnswerIsLinear(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]func(n int) string{
@@ -48,7 +48,7 @@ func numbered(n int, part string) string {
 	return b.String()
 }
 
-// The hash of a token is made of whatever a caller presents.
+// The hash is made of any token that a caller presents.
 func TestCostOfATokenHashIsLinear(t *testing.T) {
 	t.Parallel()
 	const header, encrypted = "eyJhbGciOiJFUzI1NiJ9.", "eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0."
