@@ -17,7 +17,7 @@ import (
 // Discover returns the URL that the metadata of issuer calls member, such as
 // jwks_uri: first by RFC 8414 §3.1, then by OpenID Connect Discovery §4. The
 // metadata must name exactly this issuer (RFC 8414 §3.3), and the URL must pass
-// [fetch.CheckURL].
+// [fetch.CheckURL]. Metadata of an https issuer may name https URLs alone.
 func Discover(ctx context.Context, client *fetch.Client, issuer, member string) (string, error) {
 	places, err := WellKnown(issuer)
 	if err != nil {
@@ -75,15 +75,21 @@ func discoverAt(ctx context.Context, client *fetch.Client, place, issuer, member
 	if err != nil {
 		return "", errors.New("metadata: not a JSON object")
 	}
-	if named, err := stringMember(members, "issuer"); err != nil || named != issuer {
+	if owner, err := stringMember(members, "issuer"); err != nil || owner != issuer {
 		return "", errors.New("metadata: is of another issuer")
 	}
 	found, err := stringMember(members, member)
 	if err != nil {
 		return "", fmt.Errorf("metadata: no %s", member)
 	}
-	if _, err := fetch.CheckURL(found); err != nil {
+	named, err := fetch.CheckURL(found)
+	if err != nil {
 		return "", fmt.Errorf("metadata: %s: %w", member, err)
+	}
+	// The authenticated document must not lead to a server that authenticates
+	// nothing: keys would come from there, and secrets and tokens would go there.
+	if strings.HasPrefix(place, "https:") && named.Scheme != "https" {
+		return "", fmt.Errorf("metadata: %s: not https, and the metadata is", member)
 	}
 	return found, nil
 }
