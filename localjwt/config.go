@@ -93,10 +93,11 @@ func New(ctx context.Context, cfg Config) (*Introspector, error) {
 		return nil, errors.New("localjwt: the context is nil")
 	}
 	cfg = cfg.withDefaults()
-	keys, err := cfg.fixedSet()
+	keys, read, err := cfg.fixedSet()
 	if err := errors.Join(cfg.check(), err); err != nil {
 		return nil, err
 	}
+	reporter(cfg.Logger, cfg.Issuer)(read)
 	if keys == nil {
 		if keys, err = cfg.remoteSet(ctx); err != nil {
 			return nil, err
@@ -217,16 +218,16 @@ func (cfg *Config) checkSource() error {
 	return nil
 }
 
-// fixedSet returns the key set that JWKS is, or nil.
-func (cfg *Config) fixedSet() (*jose.Set, error) {
+// fixedSet returns the key set that JWKS is, or nil, and the event of reading it.
+func (cfg *Config) fixedSet() (*jose.Set, jose.Event, error) {
 	if cfg.JWKS == nil {
-		return nil, nil
+		return nil, jose.Event{}, nil
 	}
-	keys, err := jose.NewFixedSet(cfg.JWKS, cfg.MaxKeys)
+	keys, read, err := jose.NewFixedSet(cfg.JWKS, cfg.MaxKeys)
 	if err != nil {
-		return nil, fmt.Errorf("localjwt: config: JWKS: %w", err)
+		return nil, read, fmt.Errorf("localjwt: config: JWKS: %w", err)
 	}
-	return keys, nil
+	return keys, read, nil
 }
 
 func (cfg *Config) remoteSet(ctx context.Context) (*jose.Set, error) {
@@ -241,13 +242,13 @@ func (cfg *Config) remoteSet(ctx context.Context) (*jose.Set, error) {
 	})
 	timeout := cfg.FetchTimeout
 	return jose.NewSet(ctx, jose.SetConfig{
-		Fetch: func(ctx context.Context, etag string) (jose.Document, error) {
+		Fetch: func(ctx context.Context, want jose.Want) (jose.Document, error) {
 			ctx, cancel := context.WithTimeout(ctx, timeout) // of discovery and key set together
 			defer cancel()
-			return get(ctx, etag)
+			return get(ctx, want)
 		},
 		MaxKeys: cfg.MaxKeys, RefreshInterval: cfg.RefreshInterval, UnknownInterval: cfg.UnknownKeyInterval,
-		MaxStale: cfg.MaxStale, Now: cfg.Now, Report: reporter(cfg.Logger, cfg.Issuer),
+		MaxStale: cfg.MaxStale, Leeway: max(cfg.Leeway, 0), Now: cfg.Now, Report: reporter(cfg.Logger, cfg.Issuer),
 	})
 }
 
@@ -263,6 +264,9 @@ func reporter(logger *slog.Logger, issuer string) func(jose.Event) {
 			if e.Skipped > 0 {
 				log.Warn("oauthz: the issuer's key set has members that are no usable verification keys", "skipped", e.Skipped)
 			}
+		}
+		if e.Private > 0 {
+			log.Warn("oauthz: the issuer's key set holds private keys: every reader of it can sign tokens", "private", e.Private)
 		}
 	}
 }

@@ -219,8 +219,11 @@ func (i *Introspector) setTenant(t *oauthz.Token) error {
 }
 
 // ByIssuer routes each token to the Introspector of the issuer that it names,
-// which verifies it with that issuer's keys alone. A JWS of an issuer that none
-// is for is refused.
+// which verifies it with that issuer's keys alone. A JWS of any other issuer is
+// refused. The introspectors share a bound on how many of them refresh their
+// keys at once. The result has a method Ready() error, which returns nil if at
+// least one of them is ready: an issuer that is down must not take the requests
+// of the others away.
 func ByIssuer(introspectors ...*Introspector) (oauthz.Introspector, error) {
 	if len(introspectors) == 0 {
 		return nil, errors.New("localjwt: ByIssuer: no introspector")
@@ -242,8 +245,15 @@ func ByIssuer(introspectors ...*Introspector) (oauthz.Introspector, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	gate := make(jose.Gate, maxRefreshes)
+	for _, i := range introspectors {
+		i.keys.Share(gate)
+	}
 	return routes, nil
 }
+
+// maxRefreshes is how many issuers' keys are refreshed at once.
+const maxRefreshes = 64
 
 type byIssuer struct {
 	issuers map[string]*Introspector
@@ -260,4 +270,16 @@ func (b byIssuer) Introspect(ctx context.Context, token string) (*oauthz.Token, 
 		return nil, refuse("no introspector for its issuer")
 	}
 	return i.Introspect(ctx, token)
+}
+
+func (b byIssuer) Ready() error {
+	var errs []error
+	for _, i := range b.issuers {
+		err := i.Ready()
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }

@@ -91,9 +91,8 @@ func reply(status int, body string, header ...string) *http.Response {
 	return answer
 }
 
-// introspector is one for as, with the changes to its configuration.
-func (as *issuer) introspector(t *testing.T, changes ...func(*localjwt.Config)) *localjwt.Introspector {
-	t.Helper()
+// config is that of an introspector for as, with the changes.
+func (as *issuer) config(changes ...func(*localjwt.Config)) localjwt.Config {
 	cfg := localjwt.Config{
 		Issuer: as.Issuer(), Audience: []string{audience}, JWKSURL: as.JWKSURL(),
 		HTTPClient: &http.Client{Transport: as}, Logger: slog.New(slog.DiscardHandler),
@@ -101,7 +100,13 @@ func (as *issuer) introspector(t *testing.T, changes ...func(*localjwt.Config)) 
 	for _, change := range changes {
 		change(&cfg)
 	}
-	in, err := localjwt.New(t.Context(), cfg)
+	return cfg
+}
+
+// introspector is one for as, with the changes to its configuration.
+func (as *issuer) introspector(t *testing.T, changes ...func(*localjwt.Config)) *localjwt.Introspector {
+	t.Helper()
+	in, err := localjwt.New(t.Context(), as.config(changes...))
 	require.NoError(t, err)
 	return in
 }

@@ -54,16 +54,17 @@ const (
 
 // keepDiscovering ends with ctx. While a look-up fails, the last endpoint stands.
 func (e *endpoint) keepDiscovering(ctx context.Context, client *fetch.Client, issuer string) {
-	retry := time.Second
+	failures := 0
 	for first := true; ; first = false {
 		place, err := discover(ctx, client, issuer)
-		wait := rediscoverAfter
+		wait := fetch.RefreshPause(rediscoverAfter)
 		if err == nil {
 			e.found.Store(place)
-			retry = time.Second
+			failures = 0
 		} else {
 			e.failed.Store(&err)
-			wait, retry = retry, min(2*retry, longestRetry)
+			failures++
+			wait = fetch.RetryPause(failures, longestRetry)
 		}
 		if first {
 			close(e.tried)

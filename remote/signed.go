@@ -87,10 +87,14 @@ func newSignedDialect(ctx context.Context, cfg *Config) (*signedDialect, error) 
 	keys, err := jose.NewSet(ctx, jose.SetConfig{
 		Fetch:   jose.Remote(client, locateKeys(client, issuer, cfg.Signed.JWKSURL)),
 		MaxKeys: maxKeys, RefreshInterval: 15 * time.Minute, UnknownInterval: 5 * time.Second, MaxStale: 24 * time.Hour,
-		Now: cfg.Now,
+		Leeway: cfg.Leeway, Now: cfg.Now,
 		Report: func(e jose.Event) {
 			if e.Err != nil {
 				slog.Warn("oauthz: cannot fetch the issuer's keys", "issuer", issuer, "error", e.Err)
+			}
+			if e.Private > 0 {
+				slog.Warn("oauthz: the issuer's key set holds private keys: every reader of it can sign answers",
+					"issuer", issuer, "private", e.Private)
 			}
 		},
 	})

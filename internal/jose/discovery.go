@@ -107,13 +107,13 @@ const placeMaxAge = 15 * time.Minute
 // returns. A fetch that fails forgets the URL and the validator, so that a set
 // that moved is found, and a server that stumbles over a validator is asked
 // without one. It is called by one goroutine at a time.
-func Remote(client *fetch.Client, locate func(ctx context.Context) (string, error)) func(ctx context.Context, validator string) (Document, error) {
+func Remote(client *fetch.Client, locate func(ctx context.Context) (string, error)) func(ctx context.Context, want Want) (Document, error) {
 	var (
 		place string
 		found time.Time
 		visit int // counts the places: an ETag means something at its own only
 	)
-	return func(ctx context.Context, validator string) (doc Document, err error) {
+	return func(ctx context.Context, want Want) (doc Document, err error) {
 		if place == "" || time.Since(found) > placeMaxAge {
 			before := place
 			if place, err = locate(ctx); err != nil {
@@ -123,11 +123,11 @@ func Remote(client *fetch.Client, locate func(ctx context.Context) (string, erro
 				visit++
 			}
 		}
-		etag, own := strings.CutPrefix(validator, strconv.Itoa(visit)+" ")
-		if !own {
-			etag = ""
+		etag, own := strings.CutPrefix(want.Validator, strconv.Itoa(visit)+" ")
+		if want.Validator = ""; own {
+			want.Validator = etag
 		}
-		if doc, err = getSet(ctx, client, place, etag); err != nil {
+		if doc, err = getSet(ctx, client, place, want); err != nil {
 			place = ""
 			return Document{}, err
 		}
@@ -138,27 +138,42 @@ func Remote(client *fetch.Client, locate func(ctx context.Context) (string, erro
 	}
 }
 
-// getSet asks for the set, or, with the etag of the one at hand, whether it has
-// changed. The Validator that it returns is the ETag.
-func getSet(ctx context.Context, client *fetch.Client, place, etag string) (Document, error) {
+// getSet fetches the set, or learns that the one at hand has not changed. The
+// Validator that it takes and returns is an ETag.
+func getSet(ctx context.Context, client *fetch.Client, place string, want Want) (Document, error) {
 	header := http.Header{"Accept": {"application/jwk-set+json, application/json"}}
-	if etag != "" {
-		header.Set("If-None-Match", etag)
+	if want.Validator != "" {
+		header.Set("If-None-Match", want.Validator)
+	}
+	if want.NoCache { // RFC 9111 §5.2.1.4
+		header.Set("Cache-Control", "no-cache")
 	}
 	answer, err := client.Get(ctx, place, header)
 	if err != nil {
 		return Document{}, err
 	}
-	doc := Document{Validator: answer.Header.Get("ETag"), MaxAge: maxAge(answer.Header)}
+	doc := Document{Validator: answer.Header.Get("ETag"), MaxAge: maxAge(answer.Header), Age: age(answer.Header)}
 	switch {
 	case answer.Status == http.StatusOK:
 		doc.Body = answer.Body // not nil, even if it is empty
 		return doc, nil
-	case answer.Status == http.StatusNotModified && etag != "":
+	case answer.Status == http.StatusNotModified && want.Validator != "":
 		return doc, nil
 	default:
 		return Document{}, fmt.Errorf("jose: key set: status %d", answer.Status)
 	}
+}
+
+// age reads Age (RFC 9111 §5.1), whose presence means that a cache has answered
+// without the server. Counted from when the fetch began, the copy is not older
+// (§4.2.3) than these whole seconds and the rest of one. Zero: there is no Age
+// that can be read.
+func age(h http.Header) time.Duration {
+	seconds, err := strconv.ParseUint(h.Get("Age"), 10, 31)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0
+	}
+	return time.Duration(seconds+1) * time.Second
 }
 
 // maxAge reads Cache-Control (RFC 9111 §5.2.2), -1 if it does not say. What

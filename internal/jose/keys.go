@@ -30,6 +30,7 @@ type key struct {
 	kid        string
 	algorithms []string    // those it fits
 	identity   string      // all that was published of it that matters here
+	private    bool        // it was published with its private members
 	withdrawn  atomic.Bool // no longer in the set
 }
 
@@ -37,39 +38,54 @@ func (k *key) live() bool { return !k.withdrawn.Load() }
 
 var errSet = errors.New("jose: not a JWK Set within bounds")
 
+// parsed is a JWK Set: its usable keys, each once, and what was seen beside them.
+type parsed struct {
+	keys             []*key
+	skipped, private int // as in Event
+}
+
+func (p *parsed) event() Event {
+	return Event{Keys: len(p.keys), Skipped: p.skipped, Private: p.private}
+}
+
 // parseSet reads a JWK Set (RFC 7517 §5). Members that are not keys for
 // verifying signatures with, or are weak or broken, are skipped and counted: they must
 // not take the good ones down.
-func parseSet(doc []byte, maxKeys int) (keys []*key, skipped int, err error) {
+func parseSet(doc []byte, maxKeys int) (*parsed, error) {
 	members, err := strictjson.Object(string(doc))
 	if err != nil {
-		return nil, 0, errSet
+		return nil, errSet
 	}
 	value, ok := strictjson.Lookup(members, "keys")
 	if !ok {
-		return nil, 0, errSet
+		return nil, errSet
 	}
 	elements, err := strictjson.Array(value)
 	if err != nil || len(elements) > maxKeys {
-		return nil, 0, errSet
+		return nil, errSet
 	}
+	read, seen := &parsed{}, map[string]bool{}
 	for _, e := range elements {
 		k, err := parseKey(e)
 		if err != nil {
-			skipped++
+			read.skipped++
 			continue
 		}
-		if !slices.ContainsFunc(keys, func(other *key) bool { return other.identity == k.identity }) {
-			keys = append(keys, k)
+		if k.private {
+			read.private++
+		}
+		if !seen[k.identity] {
+			seen[k.identity] = true
+			read.keys = append(read.keys, k)
 		}
 	}
-	return keys, skipped, nil
+	return read, nil
 }
 
 var errKey = errors.New("jose: not a usable verification key")
 
 // parseKey reads a JWK (RFC 7517 §4) as a key that verifies signatures. Private
-// members are not looked at, nor are certificates.
+// members are not used, and certificates only where they contradict the key.
 func parseKey(raw string) (*key, error) {
 	members, err := strictjson.Object(raw)
 	if err != nil {
@@ -88,7 +104,10 @@ func parseKey(raw string) (*key, error) {
 	if err != nil || !strong(jwk.Key(), m) {
 		return nil, errKey
 	}
-	k := &key{jwk: jwk, kid: m.KID, algorithms: fitting(string(m.KTY), string(m.CRV), p.text("alg"))}
+	if x5c, ok := strictjson.Lookup(members, "x5c"); ok && contradicts(x5c, jwk.Key()) {
+		return nil, errKey
+	}
+	k := &key{jwk: jwk, kid: m.KID, private: p.private(), algorithms: fitting(string(m.KTY), string(m.CRV), p.text("alg"))}
 	if len(k.algorithms) == 0 {
 		return nil, errKey
 	}
@@ -122,6 +141,18 @@ func (p *params) number(name string) string {
 		p.err = err
 	}
 	return s
+}
+
+// private reports whether a secret part of the key is there (RFC 7518 §6.2.2,
+// §6.3.2): of an RSA key one prime is enough to compute the rest.
+func (p *params) private() bool {
+	for _, name := range []string{"d", "p", "q"} {
+		value, _ := strictjson.Lookup(p.members, name)
+		if s, err := strictjson.String(value); err == nil && s != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // forVerifying: use is sig, and key_ops has verify, where they are given (RFC
@@ -275,4 +306,11 @@ func (s *snapshot) replace(keys []*key) *snapshot {
 		k.withdrawn.Store(true)
 	}
 	return next
+}
+
+// withdraw marks all keys as withdrawn.
+func (s *snapshot) withdraw() {
+	for _, k := range s.keys {
+		k.withdrawn.Store(true)
+	}
 }

@@ -5,30 +5,46 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/oauthz/oauthz/internal/fetch"
 )
 
+// Bounds of the time between two scheduled fetches.
+const (
+	minMaxAge = time.Minute
+	maxMaxAge = time.Hour
+	maxRetry  = 30 * time.Second
+	minRetry  = 2 * time.Second
+	gateRetry = 10 * time.Second // the gate was full
+)
+
+// Gate bounds how many scheduled fetches of the sets that share it run at once.
+// It does not hold up a fetch that a token causes: requests wait for that one.
+type Gate chan struct{}
+
+// Share makes s fetch within gate from now on.
+func (s *Set) Share(gate Gate) { s.gate.Store(&gate) }
+
 // ask returns a round to wait for and whether it is the caller's own, begun
-// after the call; or nil, if unknown keys have asked within the interval. next
-// is when they may ask again. A caller that has not tried the newest keys need
-// wait for nothing.
-func (s *Set) ask(tried *state) (r *round, mine bool, next time.Time) {
+// after the call; or nil, if unknown keys have asked within the interval. A
+// caller that has not tried the newest keys need wait for nothing.
+func (s *Set) ask(tried *state) (r *round, mine bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.cfg.Now()
-	next = s.lastAsked.Add(s.cfg.UnknownInterval)
 	if s.state.Load() != tried {
-		return ended, false, next
+		return ended, false
 	}
 	if s.running != nil {
-		return s.running, false, next
+		return s.running, false
 	}
+	now := s.cfg.Now()
 	// A clock that was set back must not lock out the keys until it has caught up.
-	recent := !s.lastAsked.IsZero() && now.Before(next) && !now.Before(s.lastAsked)
+	recent := !s.asked.IsZero() && now.Before(s.slot) && !now.Before(s.asked)
 	if s.ctx.Err() != nil || recent {
-		return nil, false, next
+		return nil, false
 	}
-	s.lastAsked = now
-	return s.begin(), true, now.Add(s.cfg.UnknownInterval)
+	s.asked, s.slot = now, now.Add(s.cfg.UnknownInterval)
+	return s.begin(&round{noCache: true}), true
 }
 
 // ended is a round that has brought what there is.
@@ -39,30 +55,29 @@ var ended = func() *round {
 }()
 
 // begin starts a fetch. s.mu is held, and none is running.
-func (s *Set) begin() *round {
-	r := &round{done: make(chan struct{}), began: s.cfg.Now()}
+func (s *Set) begin(r *round) *round {
+	r.done, r.began = make(chan struct{}), s.cfg.Now()
 	s.running = r
 	go func() {
 		event := s.run(r)
 		close(r.done)
-		select {
-		case s.wake <- struct{}{}:
-		default: // is awake
-		}
-		if s.ctx.Err() == nil { // or it has failed because nobody wants it any more
+		if s.ctx.Err() == nil { // or it has failed because nothing needs it any more
 			s.report(event)
 		}
 	}()
 	return r
 }
 
-// run fetches, and installs what came.
+// run fetches, installs the document, and schedules the next fetch.
 func (s *Set) run(r *round) (event Event) {
-	var validator string
+	want := Want{NoCache: r.noCache}
 	if now := s.state.Load(); now != nil {
-		validator = now.validator
+		want.Validator = now.validator
 	}
-	doc, err := s.safeFetch(validator)
+	doc, err := s.safeFetch(want)
+	if r.slot != nil {
+		<-r.slot
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err == nil {
@@ -74,24 +89,27 @@ func (s *Set) run(r *round) (event Event) {
 		r.err = err
 		event.Err = err
 		s.failures++
-		s.next = time.Now().Add(s.retryDelay())
+		if r.noCache && !s.emptyOnce { // tokens must not ask many issuers of one server in step, either
+			s.slot = s.slot.Add(rand.N(s.cfg.UnknownInterval/2 + 1))
+		}
+		s.schedule(s.retryPause())
 		return event
 	}
 	event.Recovered = s.failures > 0
 	s.failures = 0
-	s.next = time.Now().Add(s.interval(doc.MaxAge))
+	s.schedule(s.refreshPause(doc))
 	return event
 }
 
 // safeFetch keeps a panic in a caller's http.Client from ending the process:
-// nobody else could recover it.
-func (s *Set) safeFetch(validator string) (doc Document, err error) {
+// nothing else could recover it.
+func (s *Set) safeFetch(want Want) (doc Document, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("jose: panic in the HTTP client: %T", v)
 		}
 	}()
-	return s.cfg.Fetch(s.ctx, validator)
+	return s.cfg.Fetch(s.ctx, want)
 }
 
 // report keeps a panic in a caller's logger from ending the process, too.
@@ -107,32 +125,42 @@ var (
 
 // install makes the document the current state. s.mu is held.
 func (s *Set) install(r *round, doc Document) (Event, error) {
+	if err := s.ctx.Err(); err != nil { // and end has run
+		return Event{}, err
+	}
 	before := s.state.Load()
+	next := &state{fetched: r.began, published: r.began.Add(-doc.Age), validator: doc.Validator}
 	if doc.Body == nil {
 		if before == nil {
 			return Event{}, errNoKeys
 		}
-		s.state.Store(&state{snapshot: before.snapshot, fetched: r.began, validator: before.validator})
+		next.snapshot, next.validator, next.private = before.snapshot, before.validator, before.private
+		s.state.Store(next)
 		return Event{Keys: len(before.keys)}, nil
 	}
-	keys, skipped, err := parseSet(doc.Body, s.cfg.MaxKeys)
+	read, err := parseSet(doc.Body, s.cfg.MaxKeys)
 	if err != nil {
 		return Event{}, err
 	}
-	if len(keys) == 0 && skipped > 0 {
+	if len(read.keys) == 0 && read.skipped > 0 {
 		return Event{}, errUnusable
 	}
-	if len(keys) == 0 && !s.emptyOnce && (before == nil || len(before.keys) > 0) {
+	if len(read.keys) == 0 && !s.emptyOnce && (before == nil || len(before.keys) > 0) {
 		// Once may be a slip, and it would refuse everybody.
 		return Event{}, errEmpty
 	}
+	event := read.event()
 	var old *snapshot
 	if before != nil {
 		old = before.snapshot
+		if before.private {
+			event.Private = 0
+		}
 	}
-	next := old.replace(keys)
-	s.state.Store(&state{snapshot: next, fetched: r.began, validator: doc.Validator})
-	return Event{Keys: len(keys), Skipped: skipped, Changed: !sameKeys(old, next)}, nil
+	next.snapshot, next.private = old.replace(read.keys), read.private > 0
+	event.Changed = !sameKeys(old, next.snapshot)
+	s.state.Store(next)
+	return event, nil
 }
 
 func sameKeys(a, b *snapshot) bool {
@@ -147,53 +175,80 @@ func sameKeys(a, b *snapshot) bool {
 	return true
 }
 
-// interval is how long a set serves before the next scheduled fetch: what the
-// server says, within bounds, a little less, so that a fleet spreads out.
-func (s *Set) interval(maxAge time.Duration) time.Duration {
+// refreshPause returns how long doc serves before the next scheduled fetch: for
+// as long as the server states, within bounds, less the time that the document
+// has spent in a cache (RFC 9111 §4.2).
+func (s *Set) refreshPause(doc Document) time.Duration {
 	d := s.cfg.RefreshInterval
-	if maxAge >= 0 {
-		d = min(max(maxAge, minMaxAge), maxMaxAge)
+	if doc.MaxAge >= 0 {
+		d = min(max(doc.MaxAge-doc.Age, minMaxAge), maxMaxAge)
 	}
-	return d - rand.N(d/10+1)
+	return fetch.RefreshPause(d)
 }
 
-// retryDelay grows from one second to half a minute, but while there are no
-// keys to serve with, not beyond what unknown keys would cause anyway.
-func (s *Set) retryDelay() time.Duration {
+// retryPause grows to half a minute, but while there are no keys to serve with,
+// not beyond the interval in which unknown keys would cause a fetch anyway.
+func (s *Set) retryPause() time.Duration {
 	longest := maxRetry
 	if s.emptyOnce || s.Ready() != nil {
 		longest = max(min(maxRetry, s.cfg.UnknownInterval), minRetry)
 	}
-	if s.emptyOnce { // a second answer at once would say nothing new
+	if s.emptyOnce { // a second answer at once would confirm nothing
 		return longest
 	}
-	return min(minRetry<<min(s.failures-1, 10), longest)
+	return fetch.RetryPause(s.failures, longest)
 }
 
-// refresh fetches when it is time, until the context is done.
-func (s *Set) refresh() {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-s.wake: // a round has ended, and says when the next one is due
-		case <-timer.C:
-		}
-		timer.Reset(s.due())
+// schedule sets when refresh is called next. s.mu is held.
+func (s *Set) schedule(pause time.Duration) {
+	if s.ctx.Err() == nil { // else it is set by end
+		s.timer.Reset(pause)
 	}
 }
 
-// due begins a round if it is time for one, and returns when to look again.
-func (s *Set) due() time.Duration {
+// refresh begins a scheduled fetch, unless one is under way, whose end schedules
+// the next. A set that finds its gate full comes back at a random time: it does
+// not wait at the gate, where sets that wait would all go on together.
+func (s *Set) refresh() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running == nil && !time.Now().Before(s.next) {
-		s.begin()
+	if s.ctx.Err() != nil {
+		s.expire()
+		return
 	}
 	if s.running != nil {
-		return maxMaxAge // its end wakes us
+		return
 	}
-	return time.Until(s.next)
+	r := &round{}
+	if gate := s.gate.Load(); gate != nil {
+		select {
+		case *gate <- struct{}{}:
+			r.slot = *gate
+		default:
+			s.timer.Reset(fetch.RefreshPause(gateRetry))
+			return
+		}
+	}
+	s.begin(r)
+}
+
+// end stops the refreshing. The keys serve on until they are due to be fetched.
+func (s *Set) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.timer.Stop()
+	s.expire()
+}
+
+// expire withdraws keys that are no longer refreshed, so that a cache drops what
+// they have verified, once they are too old; until then it schedules itself.
+func (s *Set) expire() {
+	now := s.state.Load()
+	switch {
+	case now == nil:
+	case s.stale(now):
+		now.withdraw()
+	default:
+		s.timer.Reset(now.fetched.Add(s.maxStale()).Sub(s.cfg.Now()) + 1)
+	}
 }
