@@ -90,7 +90,7 @@ func (s *Set) run(r *round) (event Event) {
 		event.Err = err
 		s.failures++
 		if r.noCache && !s.emptyOnce { // tokens must not ask many issuers of one server in step, either
-			s.slot = s.slot.Add(rand.N(s.cfg.UnknownInterval/2 + 1))
+			s.slot = s.slot.Add(rand.N(s.cfg.UnknownInterval + 1))
 		}
 		s.schedule(s.retryPause())
 		return event
