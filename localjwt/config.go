@@ -42,14 +42,18 @@ type Config struct {
 	RequireATJWT bool
 	// TenantClaim is the claim that fills Token.Tenant: a string. Default: none.
 	TenantClaim string
-	// Leeway is how far clocks may differ, for exp and nbf. Default 60 s, at most
+	// Leeway is how far clocks may differ, for exp and nbf, and for iat where it
+	// is compared with the time of a fetch of the keys. Default 60 s, at most
 	// [oauthz.MaxLeeway]; negative: none.
 	Leeway time.Duration
 	// HTTPClient dials. Redirects are not followed, whatever it says. Default:
-	// one with http.DefaultTransport, which also means its proxy settings.
+	// one with http.DefaultTransport, which also means its proxy settings. A
+	// program that starts with many issuers of one server bounds its connections
+	// by the MaxConnsPerHost of the Transport: each New begins to fetch at once.
 	HTTPClient *http.Client
-	// Logger is told when the keys cannot be fetched, when they can again, and
-	// when they changed. Default: slog.Default().
+	// Logger gets a record when the keys cannot be fetched, when they can again,
+	// when they changed, and when private keys are published among them. Default:
+	// slog.Default().
 	Logger *slog.Logger
 	// Now is the clock; default time.Now.
 	Now func() time.Time
@@ -60,17 +64,21 @@ type Config struct {
 	// MaxJWKSBytes and MaxKeys bound a key set; one beyond is a failed fetch.
 	// Defaults 1 MiB and 512.
 	MaxJWKSBytes, MaxKeys int
-	// RefreshInterval is when keys are fetched again if the server does not say
-	// (Cache-Control: max-age, honoured from one minute to one hour). Default 15 min.
+	// RefreshInterval is the longest time until keys are fetched again if the
+	// server does not state it (Cache-Control: max-age, less Age, honoured from one
+	// minute to one hour). The fetch is at a random time in the second half of the
+	// interval. Default 15 min.
 	RefreshInterval time.Duration
 	// UnknownKeyInterval is the shortest time between two fetches that tokens
-	// with an unknown key cause. Default 5 s.
+	// cause whose key is not known, or whose signature fails although they may be
+	// younger than the key of that name. Default 5 s.
 	UnknownKeyInterval time.Duration
 	// FetchTimeout bounds one fetch, discovery included, and so how long a
 	// request with an unknown key may wait. Default 4 s.
 	FetchTimeout time.Duration
 	// MaxStale is how long keys serve that cannot be refreshed; then requests are
-	// answered with 503. Default 24 h; negative: for ever.
+	// answered with 503. After the end of the context of [New] it is at most
+	// RefreshInterval. Default 24 h; negative: without an end.
 	MaxStale time.Duration
 }
 
@@ -87,7 +95,9 @@ const (
 
 // New makes an Introspector, or says everything that is wrong with cfg. It does
 // not wait for the keys: if the issuer is down, requests are answered with 503
-// until it is back. ctx ends the fetching of keys.
+// until it is back. ctx ends the fetching of keys; the keys at hand then serve
+// until they are older than RefreshInterval, after which Ready returns an error
+// and requests are answered with 503.
 func New(ctx context.Context, cfg Config) (*Introspector, error) {
 	if ctx == nil {
 		return nil, errors.New("localjwt: the context is nil")

@@ -14,8 +14,11 @@
 //
 // And it is calm about the keys. They are fetched in the background; a token
 // whose key is known never waits. A key that is not known is fetched at once,
-// one fetch for all requests that wait for it, so a rotation refuses nobody;
-// forged key names cannot use that up. If the keys cannot be had, the last good
+// past the caches on the way, one fetch for all requests that wait for it; forged
+// key names cause one fetch an interval, and within it a token that may be
+// younger than the keys gets 503 and not 401. So a rotation refuses no good token,
+// nor does a server that restarts with a new key under an old name, or a clock
+// that is off by less than the leeway. If the keys cannot be had, the last good
 // ones serve for a day, and after that the answer is 503 and not 401. A key that
 // is withdrawn is gone, from caches too.
 package localjwt

@@ -10,8 +10,8 @@ import (
 	"github.com/oauthz/oauthz/internal/strictjson"
 )
 
-// certificate is what is read of an X.509 certificate (RFC 5280 §4.1): the
-// public key. crypto/x509 refuses certificates for reasons that do not matter
+// certificate holds the public key of an X.509 certificate (RFC 5280 §4.1), and
+// the fields that must be read to find it. crypto/x509 refuses certificates for reasons that do not matter
 // here, such as a negative serial number.
 type certificate struct {
 	TBS struct {

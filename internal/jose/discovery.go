@@ -166,8 +166,8 @@ func getSet(ctx context.Context, client *fetch.Client, place string, want Want) 
 
 // age reads Age (RFC 9111 §5.1), whose presence means that a cache has answered
 // without the server. Counted from when the fetch began, the copy is not older
-// (§4.2.3) than these whole seconds and the rest of one. Zero: there is no Age
-// that can be read.
+// (§4.2.3) than these whole seconds and the rest of one. Without an Age that can
+// be read, age returns zero.
 func age(h http.Header) time.Duration {
 	seconds, err := strconv.ParseUint(h.Get("Age"), 10, 31)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {

@@ -38,7 +38,7 @@ func (k *key) live() bool { return !k.withdrawn.Load() }
 
 var errSet = errors.New("jose: not a JWK Set within bounds")
 
-// parsed is a JWK Set: its usable keys, each once, and what was seen beside them.
+// parsed is a JWK Set: its usable keys, each once, and counts for the Event.
 type parsed struct {
 	keys             []*key
 	skipped, private int // as in Event

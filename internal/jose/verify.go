@@ -63,7 +63,7 @@ func (s *Set) stale(now *state) bool {
 	return bound >= 0 && s.cfg.Now().Sub(now.fetched) > bound
 }
 
-// maxStale returns how long keys serve after their fetch; negative: for ever.
+// maxStale returns how long keys serve after their fetch; negative: without an end.
 // After the end of the context nothing would notice that a key is withdrawn, so
 // the keys serve no longer than they do without a fault.
 func (s *Set) maxStale() time.Duration {
@@ -132,7 +132,7 @@ func (s *Set) mayBeNewer(now *state, j *JWS) bool {
 
 // tryNewer is for a token whose key is not among those tried: it waits for newer
 // keys, if any may be had now. A fetch that was under way before the token came
-// may have missed its key, so then it asks once more.
+// may have missed its key: tryNewer then causes one more.
 func (s *Set) tryNewer(ctx context.Context, tried *state, j *JWS) (Validity, error) {
 	for {
 		r, mine := s.ask(tried)
@@ -182,8 +182,8 @@ func (s *Set) missing(now *state, j *JWS, err error) error {
 	return err
 }
 
-// unknown tells a token that could have been signed with a key newer than ours,
-// which must come back, from one that could not, which is refused.
+// unknown returns a fault for a token that could have been signed with a key
+// newer than ours, and a refusal for one that could not.
 func (s *Set) unknown(now *state, j *JWS) error {
 	if err := s.usable(now); err != nil {
 		return &Unavailable{RetryAfter: s.untilNext(), Err: err}
