@@ -99,6 +99,25 @@ func TestContextThatEndsDuringAnOutage(t *testing.T) {
 	})
 }
 
+// Keys that come after the end of the context are not used: nothing would ever
+// withdraw what they verify.
+func TestKeysThatComeAfterTheContext(t *testing.T) {
+	bubble(t, func(t *testing.T, as *issuer) {
+		as.answer(func(*http.Request) *http.Response {
+			<-time.After(time.Second) // whatever the request's context does
+			return reply(200, string(as.JWKS()))
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		in, err := localjwt.New(ctx, as.config())
+		require.NoError(t, err)
+		cancel()
+		pass(2 * time.Second)
+		require.Equal(t, int64(1), as.fetches.Load())
+		assert.Error(t, in.Ready())
+		assert.Equal(t, 503, ask(t, in, as.Mint(nil)).status)
+	})
+}
+
 // ByIssuer is ready if one of its introspectors is.
 func TestByIssuerIsReadyIfOneIs(t *testing.T) {
 	bubble(t, func(t *testing.T, as *issuer) {

@@ -109,6 +109,8 @@ func TestForgeriesCostNoFetch(t *testing.T) {
 		for name, forged := range map[string]string{
 			"known key":    unsigned(good) + b64(make([]byte, 64)...),
 			"no signature": unsigned(as.bogus("bogus", nil)),
+			"not base64":   unsigned(as.Mint(nil)) + "!!",
+			"nor a name":   unsigned(as.Mint(nil, oauthztest.WithHeader("kid", oauthztest.Absent))) + "!!",
 			"space first":  b64([]byte(" \r\n\t"+`{"alg":"ES256","kid":"bogus"`)...) + ".e30.AA",
 		} {
 			_, err := in.Introspect(t.Context(), forged)
