@@ -123,11 +123,16 @@ func (s *Set) final(now *state, j *JWS, err error) bool {
 }
 
 // mayBeNewer reports whether j may have been signed with a key that was
-// published after the document of now. The iat is the issuer's clock in whole
-// seconds, the document's time is our clock, and they may differ by Leeway.
+// published after the document of now. The iat is of the issuer's clock, which
+// may differ from ours by Leeway; and it is in whole seconds, so that without a
+// Leeway the second of the document counts as after it.
 func (s *Set) mayBeNewer(now *state, j *JWS) bool {
 	issuedAt, ok := j.unverifiedIssuedAt()
-	return ok && !issuedAt.Add(s.cfg.Leeway).Before(now.published.Truncate(time.Second))
+	oldest := now.published.Add(-s.cfg.Leeway)
+	if second := now.published.Truncate(time.Second); second.Before(oldest) {
+		oldest = second
+	}
+	return ok && !issuedAt.Before(oldest)
 }
 
 // tryNewer is for a token whose key is not among those tried: it waits for newer
