@@ -86,7 +86,8 @@ func (s *Suite) signing(alg string) *issuer {
 	iss.tokens.Flawed = flawed(as)
 	// The same algorithm and the same kid, by a key that nobody published.
 	other := as.RotateUnpublished()
-	iss.tokens.Forged = as.Mint(claims(nil), oauthztest.WithKey(other), oauthztest.WithHeader("kid", published))
+	// Older than the keys will be: a younger one could be of a server that has reused the name of its key.
+	iss.tokens.Forged = as.Mint(claims(oauthztest.Claims{"iat": time.Now().Add(-time.Hour)}), oauthztest.WithKey(other), oauthztest.WithHeader("kid", published))
 	return iss
 }
 
