@@ -77,7 +77,7 @@ func TestRotationBehindACacheRefusesNobody(t *testing.T) {
 	}
 }
 
-// An Age, whatever it is, means that a cache answered without the server.
+// An Age of any value means that a cache answered without the server.
 func TestAgeOfTheAnswerThatATokenCauses(t *testing.T) {
 	tests := []struct {
 		age  string
@@ -112,8 +112,8 @@ func TestAgeOfTheAnswerThatATokenCauses(t *testing.T) {
 	}
 }
 
-// Only a fetch that a token causes asks past the caches; and what is left of
-// max-age is what the next scheduled fetch is scheduled by.
+// Scheduled fetches accept an answer of a cache, and the next one comes within
+// the rest of max-age. Fetches that a token causes do not accept it.
 func TestScheduledFetchesUseTheCaches(t *testing.T) {
 	bubble(t, func(t *testing.T, as *issuer) {
 		var mu sync.Mutex

@@ -130,7 +130,7 @@ func TestRetriesOfManyIssuersAreSpread(t *testing.T) {
 	}
 }
 
-// What is fetched at once is refreshed over half of the interval.
+// Key sets that were fetched together are refreshed over half of the interval.
 func TestRefreshesOfManyIssuersAreSpread(t *testing.T) {
 	bubble(t, func(t *testing.T, as *issuer) {
 		c := &crowd{answer: func(*http.Request) (*http.Response, error) { return reply(200, string(as.JWKS())), nil }}

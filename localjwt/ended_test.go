@@ -100,7 +100,7 @@ func TestContextThatEndsDuringAnOutage(t *testing.T) {
 }
 
 // Keys that come after the end of the context are not used: nothing would ever
-// withdraw what they verify.
+// withdraw them.
 func TestKeysThatComeAfterTheContext(t *testing.T) {
 	bubble(t, func(t *testing.T, as *issuer) {
 		as.answer(func(*http.Request) *http.Response {

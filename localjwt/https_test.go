@@ -12,7 +12,7 @@ import (
 )
 
 // Metadata that came over https is authenticated. An http URL in it, even one
-// of loopback, would fetch the keys from a process that authenticates nobody.
+// of loopback, would fetch the keys from a process that is not authenticated.
 func TestMetadataOverHTTPSNamesOnlyHTTPS(t *testing.T) {
 	const secure, loopback = "https://issuer.example", "http://127.0.0.1:8089"
 	tests := []struct {

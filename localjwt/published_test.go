@@ -62,60 +62,59 @@ func publicKey(t *testing.T, as *oauthztest.Server) crypto.PublicKey {
 	}
 }
 
+// certified is an x5c, and the answer to a token of its key.
+type certified struct {
+	x5c  any
+	want answer
+}
+
 // A key that its own certificate contradicts is not the issuer's, or the
 // certificate is not (RFC 7517 §4.7). It takes no other key down.
 func TestKeyThatItsCertificateContradictsIsNotUsed(t *testing.T) {
 	t.Parallel()
+	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
+		as := server(t, oauthztest.Config{Algorithm: alg})
+		other := server(t, oauthztest.Config{Algorithm: "ES384"})
+		other.SetKeyMember(other.Keys()[0], "kid", "other")
+		for name, tt := range certificates(t, publicKey(t, as)) {
+			t.Run(alg+" "+name, func(t *testing.T) {
+				as.SetKeyMember("key-1", "x5c", tt.x5c)
+				// Another key stands beside it, so that the set has a usable one.
+				both := strings.TrimSuffix(string(as.JWKS()), "]}") + "," + string(other.JWKS())[len(`{"keys":[`):]
+				assert.Equal(t, tt.want, ask(t, fixedKeys(t, as, both), as.Mint(nil)))
+			})
+		}
+	}
+}
+
+// certificates are those to publish with the key own.
+func certificates(t *testing.T, own crypto.PublicKey) map[string]certified {
+	t.Helper()
 	signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	require.NoError(t, err)
-	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
-		as := server(t, oauthztest.Config{Algorithm: alg})
-		own := publicKey(t, as)
-		match := certify(t, own, signer)
-		cases := map[string]struct {
-			x5c  any
-			want answer
-		}{
-			"its own":                     {[]string{b64std(match)}, ok},
-			"its own, and a chain":        {[]string{b64std(match), b64std(certify(t, &p384.PublicKey, signer))}, ok},
-			"its own, negative serial":    {[]string{b64std(negativeSerial(t, match))}, ok},
-			"another key of another kind": {[]string{b64std(certify(t, &signer.PublicKey, signer))}, refused},
-			"another curve":               {[]string{b64std(certify(t, &p384.PublicKey, signer))}, refused},
-			"a curve that Go lacks":       {[]string{b64std(unknownCurve(t, certify(t, &signer.PublicKey, signer)))}, refused},
-			"its own second":              {[]string{b64std(certify(t, &p384.PublicKey, signer)), b64std(match)}, refused},
-			"none":                        {[]string{}, ok},
-			"not a certificate":           {[]string{"AAAA"}, ok}, // contradicts nothing
-			"not base64":                  {[]string{"%"}, ok},
-			"not an array":                {"x", ok},
-		}
-		if key, isRSA := own.(*rsa.PublicKey); isRSA {
-			cases["another e"] = struct {
-				x5c  any
-				want answer
-			}{[]string{b64std(certify(t, &rsa.PublicKey{N: key.N, E: 3}, signer))}, refused}
-			cases["another n"] = struct {
-				x5c  any
-				want answer
-			}{[]string{b64std(certify(t, &rsa.PublicKey{N: new(big.Int).Add(key.N, big.NewInt(2)), E: key.E}, signer))}, refused}
-			cases["certified for PSS"] = struct {
-				x5c  any
-				want answer
-			}{[]string{b64std(forPSS(t, match))}, ok}
-		}
-		for name, tt := range cases {
-			t.Run(alg+" "+name, func(t *testing.T) {
-				as.SetKeyMember("key-1", "x5c", tt.x5c)
-				set := strings.TrimSuffix(string(as.JWKS()), "]}")
-				// Beside it stands a key that serves nobody, so that the set has a usable one.
-				other := server(t, oauthztest.Config{Algorithm: "ES384"})
-				other.SetKeyMember(other.Keys()[0], "kid", "other")
-				in := fixedKeys(t, as, set+","+string(other.JWKS())[len(`{"keys":[`):])
-				assert.Equal(t, tt.want, ask(t, in, as.Mint(nil)))
-			})
-		}
+	match, another, curve := certify(t, own, signer), certify(t, &signer.PublicKey, signer), certify(t, &p384.PublicKey, signer)
+	cases := map[string]certified{
+		"its own":                  {[]string{b64std(match)}, ok},
+		"its own, and a chain":     {[]string{b64std(match), b64std(another)}, ok},
+		"its own, negative serial": {[]string{b64std(negativeSerial(t, match))}, ok},
+		"another key":              {[]string{b64std(another)}, refused},
+		"another curve":            {[]string{b64std(curve)}, refused},
+		"a curve that Go lacks":    {[]string{b64std(unknownCurve(t, another))}, refused},
+		"its own second":           {[]string{b64std(another), b64std(match)}, refused},
+		"none":                     {[]string{}, ok},
+		"not a certificate":        {[]string{"AAAA"}, ok}, // contradicts nothing
+		"not base64":               {[]string{"%"}, ok},
+		"not an array":             {"x", ok},
 	}
+	if key, isRSA := own.(*rsa.PublicKey); isRSA {
+		n := &rsa.PublicKey{N: new(big.Int).Add(key.N, big.NewInt(2)), E: key.E}
+		cases["another e"] = certified{[]string{b64std(certify(t, &rsa.PublicKey{N: key.N, E: 3}, signer))}, refused}
+		cases["another n"] = certified{[]string{b64std(certify(t, n, signer))}, refused}
+		cases["certified for PSS"] = certified{[]string{b64std(forPSS(t, match))}, ok}
+	}
+	return cases
 }
 
 func b64std(raw []byte) string { return base64.StdEncoding.EncodeToString(raw) }
