@@ -35,6 +35,7 @@ func (s *Set) ask(tried *state) (r *round, mine bool) {
 		return ended, false
 	}
 	if s.running != nil {
+		s.running.awaited = true
 		return s.running, false
 	}
 	now := s.cfg.Now()
@@ -43,9 +44,12 @@ func (s *Set) ask(tried *state) (r *round, mine bool) {
 	if s.ctx.Err() != nil || recent {
 		return nil, false
 	}
-	s.asked, s.slot = now, now.Add(s.cfg.UnknownInterval)
-	return s.begin(&round{noCache: true}), true
+	s.takeSlot(now)
+	return s.begin(&round{noCache: true, awaited: true}), true
 }
+
+// takeSlot allows no fetch for a token within an interval from now on. s.mu is held.
+func (s *Set) takeSlot(now time.Time) { s.asked, s.slot = now, now.Add(s.cfg.UnknownInterval) }
 
 // ended is a round that has brought what there is.
 var ended = func() *round {
@@ -89,7 +93,8 @@ func (s *Set) run(r *round) (event Event) {
 		r.err = err
 		event.Err = err
 		s.failures++
-		if r.noCache && !s.emptyOnce { // tokens must not ask many issuers of one server in step, either
+		if r.awaited && !s.emptyOnce { // tokens must not ask many issuers of one server in step, either
+			s.takeSlot(r.began)
 			s.slot = s.slot.Add(rand.N(s.cfg.UnknownInterval + 1))
 		}
 		s.schedule(s.retryPause())

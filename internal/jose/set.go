@@ -115,6 +115,7 @@ type round struct {
 	done    chan struct{}
 	began   time.Time // by cfg.Now
 	noCache bool      // caused by a token that the keys at hand do not verify
+	awaited bool      // by such a token, whatever caused it; guarded by Set.mu
 	slot    Gate      // to be given back; nil: none was taken
 	err     error     // once done
 }
