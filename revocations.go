@@ -94,6 +94,29 @@ func (r *Revocations) Revoked(_ context.Context, t *Token) (bool, error) {
 	return x != nil && x.revoked(t, r.now), nil // the clock is asked only for what is found
 }
 
+// Covers reports whether an entry of the list, with the same Match, revokes every
+// token that rev would revoke, and for as long: whether to add rev would change
+// nothing. It ignores Reason and At, and entries that differ in Match.
+func (r *Revocations) Covers(rev Revocation) bool {
+	m, err := rev.matcher()
+	if err != nil {
+		return false
+	}
+	r.mu.Lock() // for the numbers of the shapes, which are the writer's
+	defer r.mu.Unlock()
+	x := r.index.Load()
+	if x == nil {
+		return false
+	}
+	id, known := x.shapeIDs[joined(m.names)]
+	if !known {
+		return false
+	}
+	hash := x.hash(x.shape(id), maphash.String(x.seed, m.issuer), m.values)
+	_, covered := x.covered(hash, &key{id, m.issuer, m.values}, rev.term())
+	return covered
+}
+
 // NeverWaits is for the [Guard]: asking needs no timer.
 func (*Revocations) NeverWaits() {}
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -14,10 +15,7 @@ import (
 func (l *List) follow(ctx context.Context) {
 	defer close(l.done)
 	defer l.ended.Store(true)
-	f := follower{list: l, backoff: minBackoff, batch: 1}
-	if b, ok := l.log.(Batcher); ok {
-		f.batch = max(b.Batch(), 1)
-	}
+	f := newFollower(l)
 	for ctx.Err() == nil {
 		err := f.step(ctx)
 		if ctx.Err() != nil {
@@ -26,62 +24,104 @@ func (l *List) follow(ctx context.Context) {
 		l.note(err)
 		if err == nil {
 			f.backoff = minBackoff
+			f.gather(ctx)
 		} else {
 			f.wait = 0 // it must know when it has everything again, not when there is more
-			f.pause(ctx)
+			f.backOff(ctx)
 		}
 	}
 }
 
+// note keeps the reason why the log could not be read, and reports it.
 func (l *List) note(err error) {
-	l.mu.Lock()
-	l.fault = err
-	l.mu.Unlock()
-	if err != nil && l.cfg.Report != nil {
-		l.cfg.Report(err)
+	l.setFault(err)
+	if err == nil {
+		return
 	}
+	if failed := l.report(err); failed != nil {
+		l.setFault(fmt.Errorf("%w; %w", err, failed))
+	}
+}
+
+func (l *List) setFault(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fault = err
+}
+
+// report calls the hook of the program. A panic in it would end the process.
+func (l *List) report(err error) (failed error) {
+	if l.cfg.Report == nil {
+		return nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			failed = fmt.Errorf("revlog: Report: panic of type %T", v)
+			slog.Error(failed.Error())
+		}
+	}()
+	l.cfg.Report(err)
+	return nil
 }
 
 // follower is where a list is in its log.
 type follower struct {
-	list     *List
-	position string
-	wait     time.Duration // 0 until it has caught up: then there is nothing to wait for
-	again    bool          // it has begun again, and not caught up since
-	backoff  time.Duration
-	batch    int // a Read of fewer entries has brought everything
+	list      *List
+	trail     trail
+	audit     audit
+	restoring restoring
+	wait      time.Duration // 0 until it has caught up: then there is nothing to wait for
+	backoff   time.Duration
+	batch     int           // a Read of fewer entries has brought everything
+	pace      time.Duration // about the time between two Reads under load
+	next      time.Time     // when a Read is due by pace
+
+	// Since it last had everything:
+	again    bool // it went back to an older position
+	progress bool // it has read from there
+	judged   bool // excuse has decided
 }
 
-// step reads once, and applies what it read.
-func (f *follower) step(ctx context.Context) error {
+func newFollower(l *List) *follower {
+	f := &follower{list: l, backoff: minBackoff, batch: 1}
+	if b, ok := l.log.(Batcher); ok {
+		f.batch = max(b.Batch(), 1)
+	}
+	if p, ok := l.log.(Pacer); ok {
+		f.pace = min(p.Pace(), l.cfg.MaxLag/8)
+	}
+	return f
+}
+
+// step reads once, and applies what it read. A hook that panics, in the log or in
+// the clock, is an error.
+func (f *follower) step(ctx context.Context) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("revlog: panic of type %T", v)
+		}
+	}()
 	l := f.list
-	began := l.cfg.Now()
+	began, look := l.cfg.Now(), l.look()
 	revs, next, err := f.read(ctx)
 	if errors.Is(err, ErrTruncated) {
-		// What it has still applies: all there is to do is to read it again. A log
-		// that is truncated once more meanwhile is read again after a pause.
-		once := f.position != "" && !f.again
-		f.position, f.wait, f.again = "", 0, true
-		if once {
-			return nil
-		}
-		return err
+		return f.goBack(ctx, err)
 	}
 	if len(revs) > 0 || err == nil {
+		f.excuse(began, revs)
 		if err := l.apply(ctx, revs); err != nil {
 			return err // and read it again: to go on would be to leave it out
 		}
-		if len(revs) > 0 && (next == f.position || next == "") {
+		if len(revs) > 0 && (next == f.trail.position() || next == "") {
 			return errors.New("revlog: read: entries, but no new position")
 		}
-		f.position, f.wait = next, 0
+		f.advance(next, marksOf(l.seed, revs))
 	}
 	if err != nil {
 		return err
 	}
 	if len(revs) < f.batch {
-		f.wait, f.again = l.cfg.Poll, false
-		l.caughtUp(began)
+		return f.caughtUp(ctx, began, look)
 	}
 	return nil
 }
@@ -95,11 +135,88 @@ func (f *follower) read(ctx context.Context) (revs []oauthz.Revocation, next str
 	}()
 	ctx, cancel := context.WithTimeout(ctx, f.wait+f.list.cfg.Timeout)
 	defer cancel()
-	revs, next, err = f.list.log.Read(ctx, f.position, f.wait)
+	revs, next, err = f.list.log.Read(ctx, f.trail.position(), f.wait)
 	if err != nil && !errors.Is(err, ErrTruncated) {
 		err = fmt.Errorf("revlog: read: %w", err)
 	}
 	return revs, next, err
+}
+
+// advance notes what was read, and applied.
+func (f *follower) advance(next string, marks []mark) {
+	f.trail.advance(next, marks)
+	f.audit.sees(marks)
+	f.restoring.sees(marks)
+	f.list.found(marks)
+	f.wait, f.progress = 0, f.again
+}
+
+// goBack goes to an older position, since the log has not the entry of this one.
+// What was read after the older one may be gone, and what the list holds still
+// applies. Before it reads everything again it pauses: every instance does.
+func (f *follower) goBack(ctx context.Context, err error) error {
+	f.list.doubts.Store(true)
+	began := f.trail.position() == ""
+	since, ok := f.trail.rewind()
+	// A log that is truncated once more before all of it was read is read again after a pause.
+	failed := began || f.again && f.progress
+	f.wait, f.again, f.progress = 0, true, false
+	if ok {
+		f.audit.suspect(since)
+	} else {
+		f.audit.suspectAll()
+	}
+	if failed {
+		return err
+	}
+	if !ok {
+		pause(ctx, rand.N(min(maxSpread, f.list.cfg.MaxLag/4)+1))
+	}
+	return nil
+}
+
+// excuse gives the list MaxLag anew to read to the end, once, if it went back when
+// it was not late and reads what it holds: it is then as far as it was, but for
+// what was appended since. It is late by that alone.
+func (f *follower) excuse(began time.Time, revs []oauthz.Revocation) {
+	l := f.list
+	if !f.again || f.judged || len(revs) == 0 {
+		return
+	}
+	f.judged = true
+	if l.cannotTell() != nil {
+		return
+	}
+	for _, rev := range revs {
+		if !ends(rev, began) && !l.held.Covers(rev) {
+			return
+		}
+	}
+	l.fresh.Store(&began)
+}
+
+// caughtUp: the list has all that was in the log when a Read began.
+func (f *follower) caughtUp(ctx context.Context, began time.Time, look int) error {
+	l := f.list
+	f.wait, f.again, f.progress, f.judged = l.cfg.Poll, false, false, false
+	l.caughtUp(began)
+	f.audit.suspect(l.overdue(look))
+	if missing := f.audit.missing(&l.held, l.seed, l.cfg.Now()); len(missing) > 0 {
+		f.restoring.add(missing)
+		l.missing.Store(int64(len(f.restoring.missing)))
+		_ = l.report(lost(len(missing))) // which has logged its own failure
+	}
+	return f.restore(ctx)
+}
+
+// caughtUp: the list has all that was in the log at a time.
+func (l *List) caughtUp(at time.Time) {
+	l.fresh.Store(&at)
+	select {
+	case <-l.ready:
+	default:
+		close(l.ready)
+	}
 }
 
 // apply holds each of revs that can be held.
@@ -114,23 +231,42 @@ func (l *List) apply(ctx context.Context, revs []oauthz.Revocation) error {
 	return errors.Join(errs...)
 }
 
-// caughtUp: the list has all that was in the log at a time.
-func (l *List) caughtUp(at time.Time) {
-	l.fresh.Store(&at)
-	select {
-	case <-l.ready:
-	default:
-		close(l.ready)
+const (
+	// burst is how many Reads in a row are not delayed by pace.
+	burst = 8
+	// maxSpread is how long a list pauses before it reads everything again, at most.
+	maxSpread = 5 * time.Second
+)
+
+// gather delays the next Read while the list is woken more often than pace allows:
+// see [Pacer]. It has everything, and what comes meanwhile it reads together.
+func (f *follower) gather(ctx context.Context) {
+	if f.pace <= 0 || f.wait <= 0 {
+		return
 	}
+	now := time.Now()
+	if earliest := now.Add(-burst * f.pace); f.next.Before(earliest) {
+		f.next = earliest
+	}
+	f.next = f.next.Add(f.pace*3/4 + rand.N(f.pace/2+1))
+	pause(ctx, f.next.Sub(now))
 }
 
-// pause waits after a failure, longer each time, and not in step with others.
-func (f *follower) pause(ctx context.Context) {
-	timer := time.NewTimer(f.backoff/2 + rand.N(f.backoff/2))
+// backOff waits after a failure, longer each time, and not in step with others.
+func (f *follower) backOff(ctx context.Context) {
+	pause(ctx, f.backoff/2+rand.N(f.backoff/2))
+	f.backoff = min(2*f.backoff, maxBackoff)
+}
+
+// pause waits until ctx ends, or d has passed.
+func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
 	}
-	f.backoff = min(2*f.backoff, maxBackoff)
 }

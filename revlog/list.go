@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"iter"
 	"reflect"
 	"sync"
@@ -20,6 +21,12 @@ type Config struct {
 	// MaxLag is how long the list goes on without knowing that it has everything
 	// that is in the log; after that it cannot tell whether a token is revoked.
 	// Default 30 s.
+	//
+	// If the log has lost what the list read last, the list reads again from an
+	// older position, or from the beginning. That does not make it late: if it was
+	// not late before and the first entries that it reads are ones that it holds, it
+	// has MaxLag once more, from then, to read to the end. A revocation that
+	// another instance made in between can so take up to twice MaxLag.
 	MaxLag time.Duration
 	// Poll is how long one Read waits for more. What is revoked is seen at once,
 	// however long it is; it bounds how old the knowledge may be that there is
@@ -28,8 +35,10 @@ type Config struct {
 	// Timeout is how long one Read, beyond Poll, and one Append may take. It
 	// must not be more than MaxLag. Default 5 s.
 	Timeout time.Duration
-	// Report is told each time that the log could not be read. It must not
-	// block. Default: nobody is.
+	// Report is called with each error of reading the log, with [ErrLost] when
+	// entries are found missing from it, and with each error of appending these
+	// again. It must not block. A panic in it is recovered and logged with
+	// [slog.Default]. Default: none.
 	Report func(error)
 	// Now is the clock; default time.Now.
 	Now func() time.Time
@@ -63,8 +72,13 @@ type List struct {
 	fresh atomic.Pointer[time.Time]
 	ended atomic.Bool
 
-	mu    sync.Mutex
-	fault error // why the log could not be read, until it can
+	seed    maphash.Seed // of its marks
+	doubts  atomic.Bool  // whether the log may lack what the list holds
+	missing atomic.Int64 // how many entries the log is known to lack
+
+	mu     sync.Mutex
+	fault  error // why the log could not be read, until it can
+	writes writes
 }
 
 var (
@@ -82,7 +96,10 @@ func Open(ctx context.Context, log Log, cfg Config) (*List, error) {
 		return nil, err
 	}
 	ctx, end := context.WithCancel(ctx)
-	l := &List{log: log, cfg: cfg, end: end, done: make(chan struct{}), ready: make(chan struct{})}
+	l := &List{
+		log: log, cfg: cfg, end: end, done: make(chan struct{}), ready: make(chan struct{}), seed: maphash.MakeSeed(),
+		writes: writes{running: map[uint64]chan struct{}{}, unread: map[uint64]unread{}},
+	}
 	l.held.Now = cfg.Now
 	opened := cfg.Now()
 	l.fresh.Store(&opened)
@@ -132,7 +149,7 @@ func (l *List) Revoked(ctx context.Context, t *oauthz.Token) (bool, error) {
 	if l.ended.Load() {
 		return false, ErrClosed
 	}
-	err := l.Health() // before it looks: what makes it healthy meanwhile may be what revokes t
+	err := l.cannotTell() // before it looks: what lets it tell meanwhile may be what revokes t
 	if revoked, _ := l.held.Revoked(ctx, t); revoked {
 		return true, nil
 	}
@@ -142,10 +159,23 @@ func (l *List) Revoked(ctx context.Context, t *oauthz.Token) (bool, error) {
 // NeverWaits is for the Guard: asking needs no timer.
 func (*List) NeverWaits() {}
 
-// Health returns nil if the list can tell whether a token is revoked: for the
-// health check of a server. Otherwise it wraps [ErrNotReady], [ErrLagging] or
-// [ErrClosed], and what the log said.
+// Health returns nil if the list can tell whether a token is revoked, and the log
+// has all that the list holds: for the health check of a server. An error wraps
+// [ErrNotReady], [ErrLagging] or [ErrClosed], and what the log returned: the list
+// then cannot tell. Or it wraps [ErrLost]: the list can tell, and should go on to
+// serve, for the instances that run are what restores the log.
 func (l *List) Health() error {
+	if err := l.cannotTell(); err != nil {
+		return err
+	}
+	if n := l.missing.Load(); n > 0 {
+		return lost(int(n))
+	}
+	return nil
+}
+
+// cannotTell returns why the list cannot tell whether a token is revoked.
+func (l *List) cannotTell() error {
 	if l.ended.Load() {
 		return ErrClosed
 	}
@@ -181,37 +211,9 @@ func (l *List) Ready(ctx context.Context) error {
 	}
 }
 
-// Lag returns how long ago the list last had everything that was in the log,
-// or was opened.
+// Lag returns how long ago the list last had everything that was in the log, or
+// was opened, or began to read again what it holds (see [Config.MaxLag]).
 func (l *List) Lag() time.Duration { return max(l.cfg.Now().Sub(*l.fresh.Load()), 0) }
-
-// Revoke writes revs to the log, and returns when they are durable there and
-// apply here. The other instances follow. A zero At becomes the time of the
-// call. After an error the log may have them all the same: revoke again.
-func (l *List) Revoke(ctx context.Context, revs ...oauthz.Revocation) error {
-	if l.ended.Load() {
-		return ErrClosed
-	}
-	stamped := make([]oauthz.Revocation, len(revs))
-	for i, rev := range revs {
-		if err := rev.Check(); err != nil {
-			return fmt.Errorf("revlog: entry %d: %w", i, err)
-		}
-		if rev.At.IsZero() {
-			rev.At = l.cfg.Now().UTC().Round(0)
-		}
-		stamped[i] = rev
-	}
-	if len(revs) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
-	defer cancel()
-	if err := l.log.Append(ctx, stamped...); err != nil {
-		return fmt.Errorf("revlog: append: %w", err)
-	}
-	return l.held.Revoke(ctx, stamped...)
-}
 
 // All returns the revocations that the list holds and q selects, as
 // [oauthz.Revocations.All] does.

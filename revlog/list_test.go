@@ -2,6 +2,8 @@ package revlog_test
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -220,7 +222,8 @@ func times(looks []look) (out []time.Time) {
 	return out
 }
 
-// A log that has let go of what came next is read again from the beginning. What the list holds still applies.
+// A log that has dropped what came next is read again from the beginning. What the list holds still applies, and what of that
+// the log had no right to drop is reported and appended again.
 func TestTruncated(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -234,14 +237,35 @@ func TestTruncated(t *testing.T) {
 		require.NoError(t, log.Memory.Append(t.Context(), jti("3"), jti("4")))
 		log.Truncate(3)
 		log.reading(nil)
-		pass(time.Second)
-		require.NoError(t, list.Health())
+		pass(7 * time.Second)
 		wantRevoked(t, list, true, "1", "2", "4")
-		wantRevoked(t, list, false, "3") // which the log had no right to forget
+		wantRevoked(t, list, false, "3") // which the list never read
+		pass(5 * time.Second)
+		require.NoError(t, list.Health())
+		assert.Equal(t, []string{"1", "2", "4"}, inLog(t, log))
+		var lost []error
 		for _, err := range told.all() {
-			assert.ErrorIs(t, err, errDown)
+			if errors.Is(err, revlog.ErrLost) {
+				lost = append(lost, err)
+			} else {
+				assert.ErrorIs(t, err, errDown)
+			}
 		}
+		require.Len(t, lost, 1)
+		assert.EqualError(t, lost[0], "revlog: entries that the log acknowledged are missing from it: 2")
 	})
+}
+
+// inLog returns the jti of all that a log has, sorted.
+func inLog(t testing.TB, log *script) (ids []string) {
+	t.Helper()
+	revs, _, err := log.Memory.Read(t.Context(), "", 0)
+	require.NoError(t, err)
+	for _, rev := range revs {
+		ids = append(ids, rev.Match["jti"].(string))
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // To be truncated is no failure, each time that it had caught up. A log without a beginning fails at once.
@@ -260,7 +284,7 @@ func TestTruncatedAgain(t *testing.T) {
 				}
 				return log.Memory.Read(ctx, after, wait)
 			})
-			pass(3 * time.Second)
+			pass(7 * time.Second) // the longest pause, and one more look
 			require.NoError(t, list.Health())
 		}
 		assert.Empty(t, told.all())
@@ -291,7 +315,7 @@ func TestCaughtUpAfterEntries(t *testing.T) {
 	})
 }
 
-// While it reads a truncated log again it is as late as it was: the lag does not begin anew.
+// While it reads a truncated log again, and in it what it does not hold, it is as late as it was: the lag does not begin anew.
 func TestLagWhileReadingAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -321,7 +345,7 @@ func TestLagWhileReadingAgain(t *testing.T) {
 		}
 		pass(1)
 		wantCannotTell(t, list, revlog.ErrLagging)
-		pass(6 * time.Second)
+		pass(9 * time.Second)
 		require.NoError(t, list.Health())
 		wantRevoked(t, list, true, "entry ", "entry 1", "entry 4")
 		assert.Equal(t, []string{"0", "", "1"}, positions(log.looks()[before:][:3]))

@@ -89,6 +89,13 @@ func (s *script) reading(read readFunc) {
 	s.read = read
 }
 
+// writing has Append do this from now on; nil: what a Memory does.
+func (s *script) writing(write appendFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.write = write
+}
+
 func (s *script) looks() []look {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,6 +1,6 @@
 // Package logtest is the suite that every [revlog.Log] must pass: order, resumption,
-// concurrent writers, duplicates, expiry, cancelled contexts, and a store that
-// is killed while it is written to.
+// concurrent writers, duplicates, expiry, cancelled contexts, a store that is killed
+// while it is written to, and one that loses entries.
 package logtest
 
 import (
@@ -25,6 +25,10 @@ type Store struct {
 	// again with the same data at the same place. Nil for a store that lives in
 	// the process: then nothing is killed, and the log has such a test of its own.
 	Kill, Start func(t testing.TB)
+	// Lose makes the newest n entries vanish behind the back of the log, as a failover
+	// to a replica that was behind does; all of them if n is negative, as FLUSHALL or
+	// TRUNCATE do. Nil for a store that cannot lose entries while it is open.
+	Lose func(t testing.TB, n int)
 }
 
 // issuer is that of all revocations here.
@@ -50,6 +54,8 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		{"Cancelled", testCancelled},
 		{"BogusPosition", testBogusPosition},
 		{"ConcurrentWriters", testConcurrentWriters},
+		{"OlderPositions", testOlderPositions},
+		{"Lost", testLost},
 		{"Kill", testKill},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newStore(t)) })

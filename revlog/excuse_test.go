@@ -1,0 +1,65 @@
+package revlog_test
+
+import (
+	"context"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/revlog"
+)
+
+// A list that reads again what it holds is not late by that: it has MaxLag from when it began. If that is too short, or it was late
+// already, it cannot tell.
+func TestReadingAgainWhatItHoldsIsNotLate(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		away    time.Duration // how long the log cannot be read before
+		entry   time.Duration // how long each of ten entries takes then
+		healthy bool
+	}{
+		{name: "in time", entry: 900 * time.Millisecond, healthy: true},
+		{name: "too slow", entry: 1500 * time.Millisecond},
+		{name: "late before", away: 11 * time.Second, entry: 500 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				log := &script{}
+				list := openReady(t, log, revlog.Config{MaxLag: 10 * time.Second})
+				for i := range 10 {
+					require.NoError(t, list.Revoke(t.Context(), jti(strconv.Itoa(i))))
+				}
+				pass(2 * time.Second)
+				log.reading(down)
+				pass(tt.away)
+				log.reading(func(ctx context.Context, after string, wait time.Duration) ([]oauthz.Revocation, string, error) {
+					n, err := strconv.Atoi("0" + after)
+					switch {
+					case err != nil || after == "10":
+						return nil, "", revlog.ErrTruncated
+					case n == 10:
+						<-time.After(wait)
+						return nil, after, nil
+					}
+					<-time.After(tt.entry)
+					return []oauthz.Revocation{jti(strconv.Itoa(n))}, "0" + strconv.Itoa(n+1), ctx.Err()
+				})
+				healthy := true
+				for range 15 {
+					healthy = list.Health() == nil && healthy
+					pass(time.Second)
+				}
+				assert.Equal(t, tt.healthy, healthy)
+				pass(10 * time.Second)
+				require.NoError(t, list.Health())
+			})
+		})
+	}
+}
