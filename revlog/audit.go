@@ -1,9 +1,11 @@
 package revlog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"iter"
 	"time"
 
 	"github.com/oauthz/oauthz"
@@ -18,26 +20,32 @@ var ErrLost = errors.New("revlog: entries that the log acknowledged are missing 
 
 func lost(n int) error { return fmt.Errorf("%w: %d", ErrLost, n) }
 
-// audit finds out which entries are missing from a log. It is told which of them
-// may be, and then which were read again.
+// audit finds out which entries are missing from a log. It is given those that may
+// be, and then those that were read again.
 type audit struct {
-	suspects map[uint64]bool // keys of entries that may be missing
-	all      bool            // any entry may be
-	seen     map[uint64]bool // entries that were read since
+	all      bool                         // any entry may be missing
+	suspects map[uint64]uint64            // the keys of entries that may be, and were not read since
+	known    map[uint64]oauthz.Revocation // those of the suspects that are remembered
+	seen     map[uint64]bool              // entries that were read since
 }
 
-func (a *audit) running() bool { return a.all || len(a.suspects) > 0 }
+func (a *audit) running() bool { return a.seen != nil }
 
 // suspect adds entries that were read from a part of the log that may be gone.
-func (a *audit) suspect(marks []mark) {
+// Entries holds the last of them.
+func (a *audit) suspect(marks []mark, entries []oauthz.Revocation) {
 	if a.all || len(marks) == 0 {
 		return
 	}
-	if a.suspects == nil {
-		a.suspects, a.seen = make(map[uint64]bool, len(marks)), map[uint64]bool{}
+	if !a.running() {
+		*a = audit{suspects: map[uint64]uint64{}, known: map[uint64]oauthz.Revocation{}, seen: map[uint64]bool{}}
 	}
-	for _, m := range marks {
-		a.suspects[m.key] = true
+	older := len(marks) - len(entries)
+	for i, m := range marks {
+		a.suspects[m.entry] = m.key
+		if i >= older {
+			a.known[m.entry] = entries[i-older]
+		}
 		delete(a.seen, m.entry)
 	}
 }
@@ -45,30 +53,60 @@ func (a *audit) suspect(marks []mark) {
 func (a *audit) suspectAll() { *a = audit{all: true, seen: map[uint64]bool{}} }
 
 func (a *audit) sees(marks []mark) {
-	if a.running() {
-		for _, m := range marks {
-			a.seen[m.entry] = true
-		}
+	if !a.running() {
+		return
+	}
+	for _, m := range marks {
+		a.seen[m.entry] = true
+		delete(a.suspects, m.entry)
+		delete(a.known, m.entry)
 	}
 }
 
 // missing ends the audit, when all that the log has was read, and returns the
-// entries of held that were suspected and not seen.
+// entries that were suspected and not seen.
 func (a *audit) missing(held *oauthz.Revocations, seed maphash.Seed, now time.Time) map[uint64]oauthz.Revocation {
-	defer func() { *a = audit{} }()
-	missing := map[uint64]oauthz.Revocation{}
-	if !a.running() {
-		return missing
+	var missing oauthz.Revocations // so that what another entry covers is left out
+	for entry, rev := range a.known {
+		delete(a.suspects, entry)
+		_ = missing.Revoke(context.Background(), rev) // held has taken it, and is larger
 	}
-	entries, err := held.All(oauthz.Query{})
-	if err != nil { // never, for a query without conditions
-		return missing
+	for rev := range a.heldSuspects(held, seed) {
+		_ = missing.Revoke(context.Background(), rev)
 	}
-	for rev := range entries {
-		m := markOf(seed, rev)
-		if (a.all || a.suspects[m.key]) && !a.seen[m.entry] && !ends(rev, now) {
-			missing[m.entry] = rev
+	*a = audit{}
+	out := map[uint64]oauthz.Revocation{}
+	for rev := range all(&missing) {
+		if !ends(rev, now) {
+			out[markOf(seed, rev).entry] = rev
 		}
 	}
-	return missing
+	return out
+}
+
+// heldSuspects goes through what is held for the suspects that are not known. They
+// are looked for by key, for what covers one may be held instead of it.
+func (a *audit) heldSuspects(held *oauthz.Revocations, seed maphash.Seed) iter.Seq[oauthz.Revocation] {
+	keys := make(map[uint64]bool, len(a.suspects))
+	for _, key := range a.suspects {
+		keys[key] = true
+	}
+	return func(yield func(oauthz.Revocation) bool) {
+		if !a.all && len(keys) == 0 {
+			return
+		}
+		for rev := range all(held) {
+			if m := markOf(seed, rev); (a.all || keys[m.key]) && !a.seen[m.entry] && !yield(rev) {
+				return
+			}
+		}
+	}
+}
+
+func all(list *oauthz.Revocations) iter.Seq[oauthz.Revocation] {
+	entries, err := list.All(oauthz.Query{})
+	if err != nil { // never, for a query without conditions
+		return func(func(oauthz.Revocation) bool) {}
+	}
+	return entries
 }

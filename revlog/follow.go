@@ -115,7 +115,7 @@ func (f *follower) step(ctx context.Context) (err error) {
 		if len(revs) > 0 && (next == f.trail.position() || next == "") {
 			return errors.New("revlog: read: entries, but no new position")
 		}
-		f.advance(next, marksOf(l.seed, revs))
+		f.advance(next, revs)
 	}
 	if err != nil {
 		return err
@@ -143,8 +143,9 @@ func (f *follower) read(ctx context.Context) (revs []oauthz.Revocation, next str
 }
 
 // advance notes what was read, and applied.
-func (f *follower) advance(next string, marks []mark) {
-	f.trail.advance(next, marks)
+func (f *follower) advance(next string, revs []oauthz.Revocation) {
+	marks := marksOf(f.list.seed, revs)
+	f.trail.advance(next, revs, marks)
 	f.audit.sees(marks)
 	f.restoring.sees(marks)
 	f.list.found(marks)
@@ -157,12 +158,12 @@ func (f *follower) advance(next string, marks []mark) {
 func (f *follower) goBack(ctx context.Context, err error) error {
 	f.list.doubts.Store(true)
 	began := f.trail.position() == ""
-	since, ok := f.trail.rewind()
+	marks, entries, ok := f.trail.rewind()
 	// A log that is truncated once more before all of it was read is read again after a pause.
 	failed := began || f.again && f.progress
 	f.wait, f.again, f.progress = 0, true, false
 	if ok {
-		f.audit.suspect(since)
+		f.audit.suspect(marks, entries)
 	} else {
 		f.audit.suspectAll()
 	}

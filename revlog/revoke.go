@@ -3,6 +3,7 @@ package revlog
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/oauthz/oauthz"
 )
@@ -19,6 +20,7 @@ type writes struct {
 
 // unread is an entry that the list appended, or is about to.
 type unread struct {
+	rev   oauthz.Revocation
 	mark  mark
 	acked bool
 	looks int // how many Reads had begun when it was acknowledged
@@ -74,7 +76,7 @@ func (l *List) begin(ctx context.Context, revs []oauthz.Revocation) (fresh []oau
 		fresh = l.uncovered(revs)
 		marks := marksOf(l.seed, fresh)
 		own := make(chan struct{})
-		running := l.start(marks, own)
+		running := l.start(fresh, marks, own)
 		if running == nil {
 			return fresh, func(acked bool) { l.finish(marks, own, acked) }, nil
 		}
@@ -102,7 +104,7 @@ func (l *List) uncovered(revs []oauthz.Revocation) (fresh []oauthz.Revocation) {
 
 // start notes that entries are about to be appended, until own is closed, and
 // returns nil. If one of them already is, start returns what is closed then.
-func (l *List) start(marks []mark, own chan struct{}) (running <-chan struct{}) {
+func (l *List) start(revs []oauthz.Revocation, marks []mark, own chan struct{}) (running <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, m := range marks {
@@ -110,10 +112,12 @@ func (l *List) start(marks []mark, own chan struct{}) (running <-chan struct{}) 
 			return other
 		}
 	}
-	for _, m := range marks {
+	for i, m := range marks {
 		l.writes.running[m.entry] = own
 		if len(l.writes.unread) < maxUnread {
-			l.writes.unread[m.entry] = unread{mark: m}
+			rev := revs[i]
+			rev.Match = maps.Clone(rev.Match) // the caller's may change
+			l.writes.unread[m.entry] = unread{rev: rev, mark: m}
 		}
 	}
 	return nil
@@ -125,8 +129,8 @@ func (l *List) finish(marks []mark, own chan struct{}, acked bool) {
 	defer l.mu.Unlock()
 	for _, m := range marks {
 		delete(l.writes.running, m.entry)
-		if _, ok := l.writes.unread[m.entry]; ok && acked {
-			l.writes.unread[m.entry] = unread{m, true, l.writes.looks}
+		if u, ok := l.writes.unread[m.entry]; ok && acked {
+			l.writes.unread[m.entry] = unread{u.rev, m, true, l.writes.looks}
 		} else {
 			delete(l.writes.unread, m.entry)
 		}
@@ -156,14 +160,14 @@ func (l *List) found(marks []mark) {
 
 // overdue returns the entries that the list appended and had acknowledged before
 // the Read with a number began, if they were not read when the list has everything.
-func (l *List) overdue(look int) (marks []mark) {
+func (l *List) overdue(look int) (marks []mark, revs []oauthz.Revocation) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for entry, u := range l.writes.unread {
 		if u.acked && u.looks < look {
-			marks = append(marks, u.mark)
+			marks, revs = append(marks, u.mark), append(revs, u.rev)
 			delete(l.writes.unread, entry)
 		}
 	}
-	return marks
+	return marks, revs
 }

@@ -21,7 +21,8 @@ const maxRandom = 1 << 40
 // Append adds revs, at most 10,000, all of them or none. A nil error means that
 // the server has acknowledged them: what that is worth is its configuration's
 // doing. go-redis tries again when a connection breaks, so an entry may be
-// there twice, which does no harm.
+// there twice, which does no harm. When ctx is done Append returns within half a
+// second, whatever the client does; the entries may then be there or come later.
 func (l *Log) Append(ctx context.Context, revs ...oauthz.Revocation) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("redislog: append: %w", err)
@@ -33,11 +34,12 @@ func (l *Log) Append(ctx context.Context, revs ...oauthz.Revocation) error {
 	if err != nil {
 		return err
 	}
-	if l.cfg.Replicas > 0 {
-		err = l.appendAndWait(ctx, args)
-	} else {
-		err = appendScript.Run(ctx, l.client, l.keys, args...).Err()
-	}
+	_, err = bounded(ctx, 0, func(ctx context.Context) (any, error) {
+		if l.cfg.Replicas > 0 {
+			return nil, l.appendAndWait(ctx, args)
+		}
+		return appendScript.Run(ctx, l.client, l.keys, args...).Result()
+	})
 	if err != nil {
 		return fmt.Errorf("redislog: append: %w", err)
 	}

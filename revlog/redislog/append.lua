@@ -29,8 +29,8 @@ local exact = 2 ^ 52 -- up to twice that, Lua counts exactly
 -- position knows that what came before it is what was read.
 local ms, seq = newest(KEYS[1])
 local ms2, seq2 = newest(KEYS[2])
+local tips = {id(ms, seq), id(ms2, seq2)}
 if ms2 > ms or ms2 == ms and seq2 > seq then ms, seq = ms2, seq2 end
-local tip = id(ms, seq)
 if now > ms then
   ms, seq = now, random
 else -- the clock went back, or two scripts ran in one millisecond
@@ -51,16 +51,16 @@ end
 
 -- trim drops entries that are over from the head of a stream: more than were added, but a bounded number. It looks at
 -- each, and stops at the first that can still match, whatever retention it was written with. The last that it looks at
--- stays, and so does what was the tip: readers that wait there would otherwise have to read everything again.
-local function trim(key)
-  local head, keep = redis.call('XRANGE', key, '-', '+', 'COUNT', #ARGV + 16), nil
-  for _, entry in ipairs(head) do
+-- stays, and so does what was the newest of the stream: the position of readers that have everything is there.
+local function trim(i)
+  local key, keep = KEYS[i], nil
+  for _, entry in ipairs(redis.call('XRANGE', key, '-', '+', 'COUNT', #ARGV + 16)) do
     keep = entry[1]
     local over = entry[2][1] == 'over' and string.match(entry[2][2], '^%d+$')
-    if keep == tip or not over or tonumber(over) >= now then break end
+    if keep == tips[i] or not over or tonumber(over) >= now then break end
   end
   if keep then redis.call('XTRIM', key, 'MINID', '=', keep) end
 end
-trim(KEYS[1])
-trim(KEYS[2])
+trim(1)
+trim(2)
 return 'OK'

@@ -1,7 +1,10 @@
 package redislog_test
 
 import (
+	"cmp"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,6 +37,7 @@ func TestConformance(t *testing.T) {
 				<-time.After(outage)
 				s.start(t)
 			},
+			Lose: func(t testing.TB, n int) { lose(t, s.client(t), []string{stream, apart}, n) },
 		}
 	})
 }
@@ -45,12 +49,40 @@ func TestConformanceCluster(t *testing.T) {
 	require.NoError(t, s.client(t).ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
 	s.awaitWrites(t) // for a cluster takes its time
 	logtest.Run(t, func(t *testing.T) logtest.Store {
-		return logtest.Store{Open: func(t testing.TB) revlog.Log {
-			client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.addr}})
-			t.Cleanup(func() { _ = client.Close() })
-			log, err := redislog.New(client, redislog.Config{Key: t.Name()})
-			require.NoError(t, err)
-			return log
-		}}
+		key := t.Name()
+		return logtest.Store{
+			Open: func(t testing.TB) revlog.Log {
+				client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.addr}})
+				t.Cleanup(func() { _ = client.Close() })
+				log, err := redislog.New(client, redislog.Config{Key: key})
+				require.NoError(t, err)
+				return log
+			},
+			Lose: func(t testing.TB, n int) { lose(t, s.client(t), []string{key, "{" + key + "}:apart"}, n) },
+		}
 	})
+}
+
+// lose makes the newest n entries of two streams vanish; all, if n is negative.
+func lose(t testing.TB, client *redis.Client, keys []string, n int) {
+	t.Helper()
+	if n < 0 {
+		require.NoError(t, client.Del(t.Context(), keys...).Err())
+		return
+	}
+	type entry struct{ key, id string }
+	var entries []entry
+	for _, key := range keys {
+		for _, m := range client.XRange(t.Context(), key, "-", "+").Val() {
+			entries = append(entries, entry{key, m.ID})
+		}
+	}
+	slices.SortFunc(entries, func(a, b entry) int {
+		ms, seq, _ := strings.Cut(a.id, "-")
+		ms2, seq2, _ := strings.Cut(b.id, "-")
+		return cmp.Or(cmp.Compare(len(ms), len(ms2)), cmp.Compare(ms, ms2), cmp.Compare(len(seq), len(seq2)), cmp.Compare(seq, seq2))
+	})
+	for _, e := range entries[len(entries)-min(n, len(entries)):] {
+		require.NoError(t, client.XDel(t.Context(), e.key, e.id).Err())
+	}
 }

@@ -19,16 +19,36 @@
 //   - maxmemory-policy noeviction: the allkeys policies may evict the stream, and
 //     with it every revocation at once. The keys must not be given a time to live.
 //
-// Replication of Redis is asynchronous: a failover may lose what was
-// acknowledged just before it, whatever appendfsync says. Readers notice, and
-// keep what they have; an instance that starts afterwards does not learn it. And
-// whoever is cut off together with a master that was replaced cannot know that.
-// [Config.Replicas] makes that less likely, and does not rule it out. Whoever
-// cannot accept it has no automatic failover, or uses revlog/pglog.
+// Replication of Redis is asynchronous: a failover may lose entries that were
+// acknowledged just before it, whatever appendfsync is. [Config.Replicas] makes that
+// less likely, and does not rule it out. An instance that is cut off together with a
+// master that was replaced cannot know that. If this is not acceptable, configure no
+// automatic failover, or use revlog/pglog.
 //
-// If all data is lost (FLUSHALL, a lost disk) the instances that run keep what
-// they have, and those that start have nothing: the log cannot know that there
-// was more. Back up Redis as what it is: the record of who was shut out.
+// # What is noticed when entries are lost
+//
+// Instances that run notice, within a quarter of a second, that entries which they
+// have read or written are gone: after FLUSHALL or DEL, an eviction, a restart with
+// an older dump or with a file that was cut off, a failover to a replica that was
+// behind. They report [revlog.ErrLost] and append the entries again, once for all
+// instances.
+//
+// They cannot notice a loss of entries that none of them holds, one that happens
+// while no instance runs, and the removal of single entries by XDEL, unless it is the
+// newest of its stream. An instance that starts between a loss and its repair, which
+// takes seconds, does not know the entries until then. So back up Redis as the record
+// of revocations that it is.
+//
+// # Clients
+//
+// Append and Read return soon after their context is done, whether or not the client
+// was made with ContextTimeoutEnabled. A command that the server does not answer then
+// goes on in a goroutine, with a connection of the pool, until the timeouts of the
+// client end it.
+//
+// A list uses one connection while it waits. Hundreds of lists cost the server
+// little: while revocations are frequent, each list reads about 30 times a second,
+// and lone ones are read at once.
 //
 // # What is retained
 //

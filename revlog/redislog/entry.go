@@ -1,69 +1,75 @@
 package redislog
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/oauthz/oauthz"
 )
 
-// entryID is the id of an entry. The zero value comes before all of them.
-type entryID struct{ ms, seq uint64 }
-
-func (id entryID) String() string {
-	return strconv.FormatUint(id.ms, 10) + "-" + strconv.FormatUint(id.seq, 10)
-}
-
-func (id entryID) compare(other entryID) int {
-	return cmp.Or(cmp.Compare(id.ms, other.ms), cmp.Compare(id.seq, other.seq))
-}
-
-// parseID reads what String writes, and nothing else that Redis takes for an id:
-// not "$", which would leave out what comes before it.
-func parseID(s string) (entryID, bool) {
-	ms, seq, _ := strings.Cut(s, "-")
-	var id entryID
-	var err, err2 error
-	id.ms, err = strconv.ParseUint(ms, 10, 64)
-	id.seq, err2 = strconv.ParseUint(seq, 10, 64)
-	return id, err == nil && err2 == nil && id.String() == s
-}
-
 // entry is what a stream has: an id, and names and values in turn.
 type entry struct {
+	stream int // which of the two
 	id     entryID
 	fields []any
 }
 
 var errReply = errors.New("an answer of a shape that is not known")
 
-// decodeReply returns the entries of both streams that read.lua returned, in the
-// order of their ids.
-func decodeReply(reply any) ([]entry, error) {
-	streams, ok := reply.([]any)
-	if !ok || len(streams) != 2 {
-		return nil, errReply
+// decodeReply returns the entries of a reply to XREAD of two streams, in the order
+// of their ids. It is a list of pairs, or with RESP3 a map, of the streams that have
+// entries.
+func decodeReply(reply any, keys []string) ([]entry, error) {
+	streams, err := byKey(reply)
+	if err != nil {
+		return nil, err
 	}
 	var out []entry
-	for _, stream := range streams {
-		entries, ok := stream.([]any)
-		if !ok {
+	for i, key := range keys {
+		entries, ok := streams[key].([]any)
+		if streams[key] != nil && !ok {
 			return nil, errReply
 		}
+		delete(streams, key)
 		for _, e := range entries {
 			decoded, ok := decodeEntry(e)
 			if !ok {
 				return nil, errReply
 			}
+			decoded.stream = i
 			out = append(out, decoded)
 		}
 	}
+	if len(streams) > 0 {
+		return nil, errReply
+	}
 	slices.SortFunc(out, func(a, b entry) int { return a.id.compare(b.id) })
 	return out, nil
+}
+
+func byKey(reply any) (map[any]any, error) {
+	switch reply := reply.(type) {
+	case map[any]any:
+		return maps.Clone(reply), nil
+	case []any:
+		streams := make(map[any]any, len(reply))
+		for _, r := range reply {
+			pair, ok := r.([]any)
+			if !ok || len(pair) != 2 {
+				return nil, errReply
+			}
+			key, ok := pair[0].(string)
+			if !ok {
+				return nil, errReply
+			}
+			streams[key] = pair[1]
+		}
+		return streams, nil
+	default:
+		return nil, errReply
+	}
 }
 
 func decodeEntry(e any) (entry, bool) {

@@ -16,7 +16,7 @@ func TestPositionsThatAreNone(t *testing.T) {
 	log := startServer(t).open(t, redislog.Config{})
 	for _, position := range []string{
 		"$", "+", "-", ">", "*", "0", "1", "1-", "-1", "1-*", "1-1-1", "01-1", "1-01", "+1-1", "1-+1", " 1-1", "1-1\n", "(1-1", "1_0-1",
-		"18446744073709551616-0", "1-1", "9999999999999-0",
+		"18446744073709551616-0", "1-1", "9999999999999-0", ",", "1-1,", ",1-1", "0-0,1-1", "1-1,0-0", "0-0,$", "0-0,0-0,0-0",
 	} {
 		_, _, err := log.Read(t.Context(), position, 0)
 		assert.ErrorIs(t, err, revlog.ErrTruncated, position)
@@ -29,24 +29,34 @@ func TestPositionsThatAreNone(t *testing.T) {
 // An answer of another shape is an error, never an empty log.
 func TestAnswersThatAreNone(t *testing.T) {
 	t.Parallel()
+	one := []any{[]any{"1-1", []any{}}}
 	for name, reply := range map[string]any{
-		"nothing":       nil,
-		"text":          "OK",
-		"a number":      int64(0),
-		"one stream":    []any{[]any{}},
-		"no streams":    []any{nil, nil},
-		"no entries":    []any{[]any{}, []any{"1-1"}},
-		"no fields":     []any{[]any{}, []any{[]any{"1-1"}}},
-		"fields of nil": []any{[]any{}, []any{[]any{"1-1", nil}}},
-		"no id":         []any{[]any{}, []any{[]any{int64(1), []any{}}}},
-		"a bad id":      []any{[]any{}, []any{[]any{"1", []any{}}}},
+		"nothing":               nil,
+		"text":                  "OK",
+		"a number":              int64(0),
+		"no pairs":              []any{"a", "b"},
+		"half a pair":           []any{[]any{"a"}},
+		"no key":                []any{[]any{int64(1), one}},
+		"another key":           []any{[]any{"c", one}},
+		"another key in a map":  map[any]any{"a": one, "c": one},
+		"no entries":            []any{[]any{"a", "1-1"}},
+		"no entries in a map":   map[any]any{"a": "1-1"},
+		"an entry without list": []any{[]any{"a", []any{"1-1"}}},
+		"no fields":             []any{[]any{"a", []any{[]any{"1-1"}}}},
+		"fields of nil":         []any{[]any{"a", []any{[]any{"1-1", nil}}}},
+		"no id":                 []any{[]any{"a", []any{[]any{int64(1), []any{}}}}},
+		"a bad id":              []any{[]any{"a", []any{[]any{"1", []any{}}}}},
 	} {
-		_, err := redislog.DecodeReply(reply)
+		_, err := redislog.DecodeReply(reply, "a", "b")
 		require.Error(t, err, name)
 	}
-	n, err := redislog.DecodeReply([]any{[]any{[]any{"1-1", []any{}}}, []any{}})
-	require.NoError(t, err)
-	assert.Equal(t, 1, n)
+	for _, reply := range []any{
+		[]any{[]any{"b", one}}, []any{[]any{"a", one}}, map[any]any{"b": one}, []any{[]any{"a", one}, []any{"b", []any{}}},
+	} {
+		n, err := redislog.DecodeReply(reply, "a", "b")
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
+	}
 }
 
 // FuzzParseID: an id that is taken is written as it was.

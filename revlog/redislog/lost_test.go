@@ -29,6 +29,11 @@ func TestLost(t *testing.T) {
 		{name: "DEL", lose: func(t *testing.T, _ string) {
 			require.NoError(t, client.Del(t.Context(), stream).Err())
 		}, want: []string{"after"}},
+		{name: "DEL of what is kept apart", before: func(t *testing.T) {
+			require.NoError(t, s.open(t, redislog.Config{}).Append(t.Context(), revocation("for ever", 0)))
+		}, lose: func(t *testing.T, _ string) {
+			require.NoError(t, client.Del(t.Context(), apart).Err())
+		}, want: []string{"before", "lost", "after"}},
 		{name: "XTRIM", lose: func(t *testing.T, _ string) {
 			require.NoError(t, client.XTrimMaxLen(t.Context(), stream, 0).Err())
 		}, want: []string{"after"}},

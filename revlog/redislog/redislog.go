@@ -14,8 +14,7 @@ import (
 )
 
 // Log is a record of revocations in two Redis streams. It is safe for concurrent
-// use, and has no goroutine of its own. There is nothing to close: the client is
-// the caller's.
+// use. There is nothing to close: the client is the caller's.
 type Log struct {
 	client redis.UniversalClient
 	cfg    Config
@@ -24,20 +23,23 @@ type Log struct {
 	acked  time.Duration // how long replicas may take
 }
 
-var _ revlog.Batcher = (*Log)(nil)
+var (
+	_ revlog.Batcher = (*Log)(nil)
+	_ revlog.Pacer   = (*Log)(nil)
+)
 
 var (
 	//go:embed append.lua
 	appendSource string
-	//go:embed read.lua
-	readSource string
+	//go:embed check.lua
+	checkSource string
 
 	appendScript = redis.NewScript(appendSource)
-	readScript   = redis.NewScript(readSource)
+	checkScript  = redis.NewScript(checkSource)
 )
 
-// maxSlice is how long a Read goes on after its context is cancelled, at most,
-// while the server answers: go-redis does not interrupt a command that blocks.
+// maxSlice is how long one command blocks. A Read that waits notices within it that
+// its position is gone.
 const maxSlice = 250 * time.Millisecond
 
 // maxAcked is how long replicas may take to have what was appended.
@@ -64,17 +66,27 @@ func New(client redis.UniversalClient, cfg Config) (*Log, error) {
 // Batch is how many entries a Read returns at most: see [revlog.Batcher].
 func (l *Log) Batch() int { return l.cfg.Batch }
 
+// pace keeps hundreds of lists from keeping the server busy: each is woken by each
+// revocation. It is short enough that a revocation takes less than 50 ms.
+const pace = 30 * time.Millisecond
+
+// Pace is how often a list reads at most while it is woken without a pause: see
+// [revlog.Pacer].
+func (l *Log) Pace() time.Duration { return pace }
+
 // Check asks the server whether it is configured to keep what it acknowledges,
 // as the package documentation says, for a program to call when it starts. Where
 // the server may not be asked (CONFIG GET is not allowed) that is an error too.
 func (l *Log) Check(ctx context.Context) error {
-	node, err := l.node(ctx)
-	if err != nil {
-		return fmt.Errorf("redislog: check: %w", err)
-	}
 	var errs []error
 	for _, s := range settings {
-		values, err := node.ConfigGet(ctx, s.name).Result()
+		values, err := bounded(ctx, 0, func(ctx context.Context) (map[string]string, error) {
+			node, err := l.node(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return node.ConfigGet(ctx, s.name).Result()
+		})
 		if err != nil {
 			return fmt.Errorf("redislog: check: %s: %w", s.name, err)
 		}

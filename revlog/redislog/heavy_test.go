@@ -1,0 +1,226 @@
+//go:build heavy
+
+package redislog_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/revlog"
+	"github.com/oauthz/oauthz/revlog/redislog"
+)
+
+// cpu returns the processor time that a server has used.
+func (s *server) cpu(t testing.TB, client *redis.Client) (used time.Duration) {
+	t.Helper()
+	for line := range strings.Lines(client.Info(t.Context(), "cpu").Val()) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if name == "used_cpu_sys" || name == "used_cpu_user" {
+			seconds, err := strconv.ParseFloat(value, 64)
+			require.NoError(t, err)
+			used += time.Duration(seconds * float64(time.Second))
+		}
+	}
+	require.Positive(t, used)
+	return used
+}
+
+// fill appends n entries.
+func fill(t testing.TB, log *redislog.Log, n int) {
+	t.Helper()
+	for first := 0; first < n; first += 10_000 {
+		revs := make([]oauthz.Revocation, min(10_000, n-first))
+		for i := range revs {
+			revs[i] = revocation("filled-"+strconv.Itoa(first+i), time.Hour)
+		}
+		require.NoError(t, log.Append(t.Context(), revs...))
+	}
+}
+
+// openList opens a list with a client of its own, as an instance does.
+func openList(t testing.TB, s *server, cfg revlog.Config) *revlog.List {
+	t.Helper()
+	list, err := revlog.Open(t.Context(), s.open(t, redislog.Config{}), cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = list.Close() })
+	return list
+}
+
+// A server that hangs holds up neither Revoke nor Read for more than half a second beyond their bound.
+func TestHeavyRevokeReturnsWithinItsBound(t *testing.T) {
+	s := startServer(t)
+	log := s.open(t, redislog.Config{})
+	list, err := revlog.Open(t.Context(), log, revlog.Config{Timeout: time.Second})
+	require.NoError(t, err)
+	defer list.Close()
+	require.NoError(t, list.Ready(t.Context()))
+	s.signal(t, syscall.SIGSTOP)
+	defer s.signal(t, syscall.SIGCONT)
+	for name, call := range map[string]func(context.Context) error{
+		"revoke": func(ctx context.Context) error { return list.Revoke(ctx, revocation("a", time.Hour)) },
+		"read":   func(ctx context.Context) error { _, _, err := log.Read(ctx, "", time.Minute); return err },
+		"check":  log.Check,
+	} {
+		for _, bound := range []time.Duration{300 * time.Millisecond, 10 * time.Second} {
+			if bound > time.Second && name != "revoke" {
+				continue
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), bound)
+			began := time.Now()
+			err := call(ctx)
+			took := time.Since(began)
+			cancel()
+			t.Logf("%s, bound %v: back after %v: %v", name, min(bound, time.Second), took, err)
+			assert.Error(t, err)
+			assert.LessOrEqual(t, took, min(bound, time.Second)+500*time.Millisecond)
+		}
+	}
+}
+
+// Reading costs the server at most two seconds of a core a million entries.
+func TestHeavyReadingIsCheap(t *testing.T) {
+	s := startServer(t, "--appendonly", "no")
+	client := s.client(t)
+	const entries = 200_000
+	fill(t, s.open(t, redislog.Config{}), entries)
+	before := s.cpu(t, client)
+	for range 5 {
+		list := openList(t, s, revlog.Config{})
+		require.NoError(t, list.Ready(t.Context()))
+		require.NoError(t, list.Close())
+	}
+	used := s.cpu(t, client) - before
+	t.Logf("%v of the server for 1,000,000 entries read", used)
+	assert.LessOrEqual(t, used, 2*time.Second)
+}
+
+// One entry is lost: of 20 lists of 200,000 entries none is ever late, and they read next to nothing again.
+func TestHeavyOneEntryLost(t *testing.T) {
+	s := startServer(t, "--appendonly", "no")
+	client := s.client(t)
+	fill(t, s.open(t, redislog.Config{}), 200_000)
+	var lists []*revlog.List
+	var told atomic.Int64
+	for range 20 {
+		lists = append(lists, openList(t, s, revlog.Config{MaxLag: 3 * time.Second, Report: func(err error) {
+			if errors.Is(err, revlog.ErrLost) {
+				told.Add(1)
+			}
+		}}))
+	}
+	for _, list := range lists {
+		require.NoError(t, list.Ready(t.Context()))
+	}
+	require.NoError(t, lists[0].Revoke(t.Context(), revocation("lost", time.Hour)))
+	for _, list := range lists {
+		await(t, func() bool {
+			revoked, _ := list.Revoked(t.Context(), &oauthz.Token{Issuer: issuer, ID: "lost"})
+			return revoked
+		})
+	}
+	before := s.cpu(t, client)
+	lose(t, client, []string{stream, apart}, 1)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	late, asked := 0, 0
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); <-tick.C {
+		for _, list := range lists {
+			asked++
+			if _, err := list.Revoked(t.Context(), &oauthz.Token{Issuer: issuer, ID: "good"}); err != nil {
+				late++
+			}
+		}
+	}
+	t.Logf("ErrLost told %d times; %d of %d times a list could not tell; %v of the server in 10 s", told.Load(), late, asked, s.cpu(t, client)-before)
+	assert.EqualValues(t, 20, told.Load())
+	assert.Zero(t, late)
+	for _, list := range lists {
+		assert.NoError(t, list.Health())
+	}
+	assert.EqualValues(t, 200_001, client.XLen(t.Context(), stream).Val()+client.XLen(t.Context(), apart).Val())
+}
+
+// 200 lists and 100 revocations a second: half a core of the server, and a revocation applies everywhere within 200 ms.
+func TestHeavyTwoHundredLists(t *testing.T) {
+	s := startServer(t)
+	client := s.client(t)
+	const size = 200
+	var lists []*revlog.List
+	for range size {
+		lists = append(lists, openList(t, s, revlog.Config{}))
+	}
+	for _, list := range lists {
+		require.NoError(t, list.Ready(t.Context()))
+	}
+	for _, rate := range []int{1, 100} {
+		took, core := propagation(t, s, client, lists, rate, 20*time.Second)
+		slices.Sort(took)
+		p99 := took[len(took)*99/100]
+		t.Logf("%d a second, %d lists: %.2f of a core; p50 %v, p99 %v, longest %v",
+			rate, size, core, took[len(took)/2], p99, took[len(took)-1])
+		assert.LessOrEqual(t, core, 0.5)
+		assert.LessOrEqual(t, p99, 200*time.Millisecond) // of which most is this process, which has all the lists
+	}
+}
+
+// A list that is woken now and then is not delayed.
+func TestHeavyLoneRevocation(t *testing.T) {
+	s := startServer(t)
+	lists := []*revlog.List{openList(t, s, revlog.Config{}), openList(t, s, revlog.Config{})}
+	for _, list := range lists {
+		require.NoError(t, list.Ready(t.Context()))
+	}
+	for _, rate := range []int{10, 100} {
+		took, _ := propagation(t, s, s.client(t), lists, rate, 10*time.Second)
+		slices.Sort(took)
+		t.Logf("%d a second: p50 %v, p99 %v, longest %v", rate, took[len(took)/2], took[len(took)*99/100], took[len(took)-1])
+		assert.LessOrEqual(t, took[len(took)*99/100], 50*time.Millisecond)
+	}
+}
+
+// propagation revokes at a rate, and returns how long each revocation took until some lists refused the token, and the share of a
+// core that the server used.
+func propagation(t *testing.T, s *server, client *redis.Client, lists []*revlog.List, rate int, lasts time.Duration) (took []time.Duration, core float64) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	tick := time.NewTicker(time.Second / time.Duration(rate))
+	defer tick.Stop()
+	before, began := s.cpu(t, client), time.Now()
+	for i := 0; time.Since(began) < lasts; i++ {
+		<-tick.C
+		token := &oauthz.Token{Issuer: issuer, ID: fmt.Sprint(rate, " a second ", i)}
+		other := lists[rand.N(len(lists))]
+		wg.Go(func() {
+			start := time.Now()
+			if !assert.NoError(t, lists[i%len(lists)].Revoke(t.Context(), revocation(token.ID, time.Hour))) {
+				return
+			}
+			look := time.NewTicker(time.Millisecond)
+			defer look.Stop()
+			for revoked := false; !revoked && time.Since(start) < patience; <-look.C {
+				revoked, _ = other.Revoked(t.Context(), token)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			took = append(took, time.Since(start))
+		})
+	}
+	core = (s.cpu(t, client) - before).Seconds() / time.Since(began).Seconds()
+	wg.Wait()
+	return took, core
+}
