@@ -80,6 +80,7 @@ type follower struct {
 	again    bool // it went back to an older position
 	progress bool // it has read from there
 	judged   bool // excuse has decided
+	anew     bool // it reads everything again, and has not paused yet
 }
 
 func newFollower(l *List) *follower {
@@ -105,7 +106,7 @@ func (f *follower) step(ctx context.Context) (err error) {
 	began, look := l.cfg.Now(), l.look()
 	revs, next, err := f.read(ctx)
 	if errors.Is(err, ErrTruncated) {
-		return f.goBack(ctx, err)
+		return f.goBack(err)
 	}
 	if len(revs) > 0 || err == nil {
 		f.excuse(began, revs)
@@ -122,6 +123,10 @@ func (f *follower) step(ctx context.Context) (err error) {
 	}
 	if len(revs) < f.batch {
 		return f.caughtUp(ctx, began, look)
+	}
+	if f.anew { // and there is more
+		f.anew = false
+		pause(ctx, rand.N(min(maxSpread, l.cfg.MaxLag/4)+1))
 	}
 	return nil
 }
@@ -154,14 +159,15 @@ func (f *follower) advance(next string, revs []oauthz.Revocation) {
 
 // goBack goes to an older position, since the log has not the entry of this one.
 // What was read after the older one may be gone, and what the list holds still
-// applies. Before it reads everything again it pauses: every instance does.
-func (f *follower) goBack(ctx context.Context, err error) error {
+// applies.
+func (f *follower) goBack(err error) error {
 	f.list.doubts.Store(true)
 	began := f.trail.position() == ""
 	marks, entries, ok := f.trail.rewind()
 	// A log that is truncated once more before all of it was read is read again after a pause.
 	failed := began || f.again && f.progress
 	f.wait, f.again, f.progress = 0, true, false
+	f.anew = !ok
 	if ok {
 		f.audit.suspect(marks, entries)
 	} else {
@@ -169,9 +175,6 @@ func (f *follower) goBack(ctx context.Context, err error) error {
 	}
 	if failed {
 		return err
-	}
-	if !ok {
-		pause(ctx, rand.N(min(maxSpread, f.list.cfg.MaxLag/4)+1))
 	}
 	return nil
 }
@@ -199,7 +202,7 @@ func (f *follower) excuse(began time.Time, revs []oauthz.Revocation) {
 // caughtUp: the list has all that was in the log when a Read began.
 func (f *follower) caughtUp(ctx context.Context, began time.Time, look int) error {
 	l := f.list
-	f.wait, f.again, f.progress, f.judged = l.cfg.Poll, false, false, false
+	f.wait, f.again, f.progress, f.judged, f.anew = l.cfg.Poll, false, false, false, false
 	l.caughtUp(began)
 	f.audit.suspect(l.overdue(look))
 	if missing := f.audit.missing(&l.held, l.seed, l.cfg.Now()); len(missing) > 0 {
@@ -235,7 +238,8 @@ func (l *List) apply(ctx context.Context, revs []oauthz.Revocation) error {
 const (
 	// burst is how many Reads in a row are not delayed by pace.
 	burst = 8
-	// maxSpread is how long a list pauses before it reads everything again, at most.
+	// maxSpread is how long a list pauses, at most, before it reads all of a long log
+	// again: every instance does.
 	maxSpread = 5 * time.Second
 )
 

@@ -50,6 +50,7 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		{"Wait", testWait},
 		{"AllOrNone", testAllOrNone},
 		{"Duplicates", testDuplicates},
+		{"Repeated", testRepeated},
 		{"Expiry", testExpiry},
 		{"Cancelled", testCancelled},
 		{"BogusPosition", testBogusPosition},

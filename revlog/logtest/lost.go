@@ -2,6 +2,7 @@ package logtest
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -102,6 +103,30 @@ func testLost(t *testing.T, store Store) {
 		}
 		awaitRevoked(t, open(t, store.Open(t)), all...)
 	}
+}
+
+// testRepeated: a token that is revoked many times, one after the other or at once, is one entry.
+func testRepeated(t *testing.T, store Store) {
+	list, rev := open(t, store.Open(t)), numbered(1)
+	for range 100 {
+		must(t, "revoke", list.Revoke(t.Context(), rev))
+	}
+	other := numbered(2)
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			if err := list.Revoke(t.Context(), other); err != nil {
+				t.Errorf("revoke: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	revs, _ := rest(t, store.Open(t), "")
+	wantNumbers(t, revs, 1, 2)
+	rev.Expires = rev.Expires.Add(time.Second)
+	must(t, "revoke for longer", list.Revoke(t.Context(), rev))
+	revs, _ = rest(t, store.Open(t), "")
+	wantNumbers(t, revs, 1, 2, 1)
 }
 
 // await waits until something is so.
