@@ -172,20 +172,27 @@ func TestTrimTakesWhatEndedBefore1970(t *testing.T) {
 	assert.Less(t, len(got), 5)
 }
 
-// A reader that has read everything need not begin again because others append, though what it read last is over.
+// A reader that has read everything need not read it again because others append, though the entries at its position have expired:
+// in each of the streams the newest stays until there is another one, and while that is appended.
 func TestTipStays(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	client, log := s.client(t), s.open(t, redislog.Config{})
-	written(t, client, stream, 3*time.Hour, revocation("a", -2*time.Hour))
-	written(t, client, stream, 2*time.Hour, revocation("b", -time.Hour))
-	_, tip := readAll(t, log, "")
-	require.NoError(t, log.Append(t.Context(), revocation("c", time.Hour)))
-	got, _ := readAll(t, log, tip)
-	assert.Equal(t, []string{"c"}, got)
-	require.NoError(t, log.Append(t.Context(), revocation("d", time.Hour)))
-	_, _, err := log.Read(t.Context(), tip, 0)
-	assert.ErrorIs(t, err, revlog.ErrTruncated, "now it is gone")
+	client := s.client(t)
+	for key, life := range map[string]time.Duration{stream: time.Hour, apart: 0} {
+		t.Run(key, func(t *testing.T) {
+			require.NoError(t, client.FlushAll(t.Context()).Err())
+			log := s.open(t, redislog.Config{})
+			written(t, client, key, 3*time.Hour, revocation("a", -2*time.Hour))
+			written(t, client, key, 2*time.Hour, revocation("b", -time.Hour))
+			_, tip := readAll(t, log, "")
+			require.NoError(t, log.Append(t.Context(), revocation("c", life)))
+			got, _ := readAll(t, log, tip)
+			assert.Equal(t, []string{"c"}, got)
+			require.NoError(t, log.Append(t.Context(), revocation("d", life)))
+			_, _, err := log.Read(t.Context(), tip, 0)
+			assert.ErrorIs(t, err, revlog.ErrTruncated, "now it is gone")
+		})
+	}
 }
 
 // Of the clocks of Redis and of whoever appends, the one that is behind says what is over: one that is wrong drops nothing.
