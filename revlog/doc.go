@@ -10,6 +10,10 @@
 // milliseconds. While the log cannot be reached they go on with what they have,
 // up to [Config.MaxLag]; from then on they cannot tell, which is a 503.
 //
+// If the log loses entries that it acknowledged, the lists that hold them notice,
+// report [ErrLost], and append them again, once for all instances. They cannot
+// notice a loss of entries that none of them holds, and none while no instance runs.
+//
 // The logs are modules of their own: revlog/boltlog (one file, for one machine),
 // revlog/redislog and revlog/pglog (for fleets). [Memory] is for tests. Whoever
 // writes another runs the suite in revlog/logtest.

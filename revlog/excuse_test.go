@@ -2,6 +2,7 @@ package revlog_test
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -19,14 +20,14 @@ import (
 func TestReadingAgainWhatItHoldsIsNotLate(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name    string
-		away    time.Duration // how long the log cannot be read before
-		entry   time.Duration // how long each of ten entries takes then
-		healthy bool
+		name         string
+		away         time.Duration // how long the log cannot be read before
+		entry        time.Duration // how long each of ten entries takes then
+		well, unwell []int         // the seconds at which the list can tell, and cannot
 	}{
-		{name: "in time", entry: 900 * time.Millisecond, healthy: true},
-		{name: "too slow", entry: 1500 * time.Millisecond},
-		{name: "late before", away: 11 * time.Second, entry: 500 * time.Millisecond},
+		{name: "in time", away: 5 * time.Second, entry: 850 * time.Millisecond, well: []int{0, 1, 3, 5, 7, 9, 11}},
+		{name: "too slow", away: 5 * time.Second, entry: 1500 * time.Millisecond, well: []int{0, 1, 3, 5, 7, 9}, unwell: []int{13}},
+		{name: "late before", away: 12 * time.Second, entry: 800 * time.Millisecond, unwell: []int{0, 1, 3, 5, 7}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -51,12 +52,15 @@ func TestReadingAgainWhatItHoldsIsNotLate(t *testing.T) {
 					<-time.After(tt.entry)
 					return []oauthz.Revocation{jti(strconv.Itoa(n))}, "0" + strconv.Itoa(n+1), ctx.Err()
 				})
-				healthy := true
-				for range 15 {
-					healthy = list.Health() == nil && healthy
+				for second := range 15 {
+					if slices.Contains(tt.well, second) {
+						assert.NoError(t, list.Health(), second)
+					}
+					if slices.Contains(tt.unwell, second) {
+						assert.ErrorIs(t, list.Health(), revlog.ErrLagging, second)
+					}
 					pass(time.Second)
 				}
-				assert.Equal(t, tt.healthy, healthy)
 				pass(10 * time.Second)
 				require.NoError(t, list.Health())
 			})

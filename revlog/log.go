@@ -45,7 +45,7 @@ type Batcher interface {
 }
 
 // Pacer is a Log of which each Read costs a server something. While a list is
-// woken more often than once in each Pace, and has been eight times, it reads
+// woken more often than once in each Pace, for some eight times, it reads
 // about once in each Pace, at random intervals, so that it reads together what was
 // appended meanwhile. Each revocation may then take effect up to 1.25 Pace later.
 // A list that is woken less often is never delayed. Zero: lists never pause.

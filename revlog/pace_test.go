@@ -29,6 +29,12 @@ func TestPace(t *testing.T) {
 			synctest.Wait()
 			wantRevoked(t, list, true, strconv.Itoa(i))
 		}
+		pass(time.Second)
+		for i := range 6 {
+			require.NoError(t, log.Memory.Append(t.Context(), jti(strconv.Itoa(100+i))))
+			synctest.Wait()
+			wantRevoked(t, list, true, strconv.Itoa(100+i))
+		}
 		before := len(log.looks())
 		for i := range 1000 {
 			require.NoError(t, log.Memory.Append(t.Context(), jti(strconv.Itoa(1000+i))))

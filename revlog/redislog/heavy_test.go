@@ -231,7 +231,7 @@ func TestHeavyTwoHundredLists(t *testing.T) {
 		slices.Sort(took)
 		p99 := took[len(took)*99/100]
 		t.Logf("%d a second, %d lists: %.2f of a core (and %.2f for the lists); p50 %v, p99 %v, longest %v",
-			rate, size, core, (ownCPU(t) - own).Seconds()/20, took[len(took)/2], p99, took[len(took)-1])
+			rate, size, core, (ownCPU(t)-own).Seconds()/20, took[len(took)/2], p99, took[len(took)-1])
 		assert.LessOrEqual(t, core, 0.5)
 		assert.LessOrEqual(t, p99, 200*time.Millisecond) // of which most is this process, which has all the lists
 	}
