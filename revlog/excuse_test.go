@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,18 +41,7 @@ func TestReadingAgainWhatItHoldsIsNotLate(t *testing.T) {
 				pass(2 * time.Second)
 				log.reading(down)
 				pass(tt.away)
-				log.reading(func(ctx context.Context, after string, wait time.Duration) ([]oauthz.Revocation, string, error) {
-					n, err := strconv.Atoi("0" + after)
-					switch {
-					case err != nil || after == "10":
-						return nil, "", revlog.ErrTruncated
-					case n == 10:
-						<-time.After(wait)
-						return nil, after, nil
-					}
-					<-time.After(tt.entry)
-					return []oauthz.Revocation{jti(strconv.Itoa(n))}, "0" + strconv.Itoa(n+1), ctx.Err()
-				})
+				log.reading(slowly(tt.entry))
 				for second := range 15 {
 					if slices.Contains(tt.well, second) {
 						assert.NoError(t, list.Health(), second)
@@ -65,5 +55,22 @@ func TestReadingAgainWhatItHoldsIsNotLate(t *testing.T) {
 				require.NoError(t, list.Health())
 			})
 		})
+	}
+}
+
+// slowly reads a log of ten entries from the beginning, each of which takes so long. It has no older positions.
+func slowly(entry time.Duration) readFunc {
+	return func(ctx context.Context, after string, wait time.Duration) ([]oauthz.Revocation, string, error) {
+		read, again := strings.CutPrefix(after, "again ")
+		n, _ := strconv.Atoi(read)
+		switch {
+		case after != "" && !again:
+			return nil, "", revlog.ErrTruncated
+		case n == 10:
+			<-time.After(wait)
+			return nil, after, nil
+		}
+		<-time.After(entry)
+		return []oauthz.Revocation{jti(strconv.Itoa(n))}, "again " + strconv.Itoa(n+1), ctx.Err()
 	}
 }

@@ -22,7 +22,7 @@ type Config struct {
 	// that is in the log; after that it cannot tell whether a token is revoked.
 	// Default 30 s.
 	//
-	// If the log has lost what the list read last, the list reads again from an
+	// If the log has lost the entry that the list read last, it reads again from an
 	// older position, or from the beginning. That does not make it late: if it was
 	// not late before and the first entries that it reads are ones that it holds, it
 	// has MaxLag once more, from then, to read to the end. A revocation that
@@ -161,7 +161,7 @@ func (*List) NeverWaits() {}
 
 // Health returns nil if the list can tell whether a token is revoked, and the log
 // has all that the list holds: for the health check of a server. An error wraps
-// [ErrNotReady], [ErrLagging] or [ErrClosed], and what the log returned: the list
+// [ErrNotReady], [ErrLagging] or [ErrClosed], and the error of the log: the list
 // then cannot tell. Or it wraps [ErrLost]: the list can tell, and should go on to
 // serve, for the instances that run are what restores the log.
 func (l *List) Health() error {

@@ -46,8 +46,8 @@ type Batcher interface {
 
 // Pacer is a Log of which each Read costs a server something. While a list is
 // woken more often than once in each Pace, for some eight times, it reads
-// about once in each Pace, at random intervals, so that it reads together what was
-// appended meanwhile. Each revocation may then take effect up to 1.25 Pace later.
+// about once in each Pace, at random intervals, so that it reads together the
+// entries that were appended meanwhile. Each revocation may then take effect up to 1.25 Pace later.
 // A list that is woken less often is never delayed. Zero: lists never pause.
 type Pacer interface {
 	Log

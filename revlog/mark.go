@@ -9,8 +9,8 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// mark is a hash of an entry, so that a list can remember what it read without
-// holding it twice. Reason and At do not count: of two entries that differ only in
+// mark is a hash of an entry, so that a list can remember the entries that it
+// read without holding them twice. Reason and At do not count: of two entries that differ only in
 // them a list holds one.
 type mark struct {
 	key   uint64 // of Match
@@ -30,8 +30,8 @@ type (
 	}
 )
 
-// markOf returns the mark of rev. Seed is the list's own, so that nobody can
-// choose entries whose marks are equal.
+// markOf returns the mark of rev. Each list has a seed of its own, so that
+// no client can choose entries whose marks are equal.
 func markOf(seed maphash.Seed, rev oauthz.Revocation) mark {
 	var m mark
 	for name, value := range canonical(rev).Match {

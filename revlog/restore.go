@@ -101,7 +101,7 @@ func (f *follower) restore(ctx context.Context) error {
 	defer cancel()
 	if err := l.log.Append(ctx, portion...); err != nil {
 		r.hesitate(time.Now())
-		return fmt.Errorf("revlog: append what was lost: %w", err)
+		return fmt.Errorf("revlog: append lost entries: %w", err)
 	}
 	f.wait = 0
 	return nil

@@ -30,9 +30,9 @@ type unread struct {
 // apply here. The other instances follow. A zero At becomes the time of the
 // call. After an error the log may have them all the same: revoke again.
 //
-// What is in the log already is not written again: an entry with the same Match
-// that revokes all that the new one would, for as long, whatever its Reason and At.
-// So a client that revokes one token many times makes the log no longer.
+// An entry is not written if the log has one with the same Match that revokes all
+// tokens that the new one would, for as long, whatever its Reason and At. So a client
+// that revokes one token many times makes the log no longer.
 func (l *List) Revoke(ctx context.Context, revs ...oauthz.Revocation) error {
 	if l.ended.Load() {
 		return ErrClosed

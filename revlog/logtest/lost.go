@@ -69,17 +69,7 @@ func testLost(t *testing.T, store Store) {
 	var told [fleet]atomic.Int64
 	var lists []*revlog.List
 	for i := range fleet {
-		list, err := revlog.Open(t.Context(), store.Open(t), revlog.Config{Poll: 100 * time.Millisecond, Timeout: 2 * time.Second, Report: func(err error) {
-			if errors.Is(err, revlog.ErrLost) {
-				told[i].Add(1)
-			} else {
-				t.Errorf("report: %v", err)
-			}
-		}})
-		must(t, "open", err)
-		t.Cleanup(func() { _ = list.Close() }) // never fails
-		must(t, "ready", list.Ready(t.Context()))
-		lists = append(lists, list)
+		lists = append(lists, openTold(t, store, &told[i]))
 	}
 	var all []int
 	for i := range entries {
@@ -103,6 +93,22 @@ func testLost(t *testing.T, store Store) {
 		}
 		awaitRevoked(t, open(t, store.Open(t)), all...)
 	}
+}
+
+// openTold opens a list that counts how often ErrLost is reported.
+func openTold(t *testing.T, store Store, told *atomic.Int64) *revlog.List {
+	t.Helper()
+	list, err := revlog.Open(t.Context(), store.Open(t), revlog.Config{Poll: 100 * time.Millisecond, Timeout: 2 * time.Second, Report: func(err error) {
+		if errors.Is(err, revlog.ErrLost) {
+			told.Add(1)
+		} else {
+			t.Errorf("report: %v", err)
+		}
+	}})
+	must(t, "open", err)
+	t.Cleanup(func() { _ = list.Close() }) // never fails
+	must(t, "ready", list.Ready(t.Context()))
+	return list
 }
 
 // testRepeated: a token that is revoked many times, one after the other or at once, is one entry.
