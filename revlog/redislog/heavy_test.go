@@ -117,6 +117,26 @@ func TestHeavyReadingIsCheap(t *testing.T) {
 	assert.LessOrEqual(t, used, 2*time.Second)
 }
 
+// lateUntil asks lists about a token, again and again until it is over, and returns how often one could not tell, and of how many.
+func lateUntil(t *testing.T, lists []*revlog.List, over func(healthy int) bool) (late, asked int) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for healthy := 0; !over(healthy); <-tick.C {
+		healthy = 0
+		for _, list := range lists {
+			asked++
+			if _, err := list.Revoked(t.Context(), &oauthz.Token{Issuer: issuer, ID: "good"}); err != nil {
+				late++
+			}
+			if list.Health() == nil {
+				healthy++
+			}
+		}
+	}
+	return late, asked
+}
+
 // One entry is lost: of 20 lists of 200,000 entries none is ever late, and they read next to nothing again.
 func TestHeavyOneEntryLost(t *testing.T) {
 	s := startServer(t, "--appendonly", "no")
@@ -143,17 +163,8 @@ func TestHeavyOneEntryLost(t *testing.T) {
 	}
 	before := s.cpu(t, client)
 	lose(t, client, []string{stream, apart}, 1)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	late, asked := 0, 0
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); <-tick.C {
-		for _, list := range lists {
-			asked++
-			if _, err := list.Revoked(t.Context(), &oauthz.Token{Issuer: issuer, ID: "good"}); err != nil {
-				late++
-			}
-		}
-	}
+	began := time.Now()
+	late, asked := lateUntil(t, lists, func(int) bool { return time.Since(began) > 10*time.Second })
 	t.Logf("ErrLost told %d times; %d of %d times a list could not tell; %v of the server in 10 s", told.Load(), late, asked, s.cpu(t, client)-before)
 	assert.EqualValues(t, 20, told.Load())
 	assert.Zero(t, late)
@@ -187,22 +198,10 @@ func TestHeavyHalfOfTheLogIsLost(t *testing.T) {
 	}
 	before, began := s.cpu(t, client), time.Now()
 	require.NoError(t, client.RestoreReplace(t.Context(), stream, 0, dump).Err())
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	late, asked := 0, 0
-	for healthy := 0; healthy < size || told.Load() < size; <-tick.C {
+	late, asked := lateUntil(t, lists, func(healthy int) bool {
 		require.Less(t, time.Since(began), 2*time.Minute)
-		healthy = 0
-		for _, list := range lists {
-			asked++
-			if _, err := list.Revoked(t.Context(), &oauthz.Token{Issuer: issuer, ID: "good"}); err != nil {
-				late++
-			}
-			if list.Health() == nil {
-				healthy++
-			}
-		}
-	}
+		return healthy == size && told.Load() >= size
+	})
 	used := s.cpu(t, client) - before
 	entries := client.XLen(t.Context(), stream).Val()
 	read := size * entries // the half that is left, and the half that was appended again
