@@ -1,6 +1,7 @@
 package pglog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,40 +13,77 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// Append adds revs in one transaction. If the connection is lost before the
-// server has acknowledged the commit, that is an error, although they may be
-// there.
+// Append adds revs in one transaction, which the calls that arrive while another
+// transaction is committed share. If ctx ends, Append returns at once; the other
+// calls of the transaction are not affected.
+//
+// After an error the entries may be in the log nevertheless: the connection may
+// have broken before the server acknowledged the commit.
 func (l *Log) Append(ctx context.Context, revs ...oauthz.Revocation) error {
 	entries, expires, err := encode(revs)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err == nil && len(revs) > 0 {
+		err = l.commits.do(ctx, &call{entries: entries, expires: expires})
+	}
 	if err != nil {
-		return fmt.Errorf("pglog: append: %w", err)
-	}
-	if len(revs) == 0 {
-		return nil
-	}
-	if err := l.pool.SendBatch(ctx, l.transaction(entries, expires)).Close(); err != nil {
 		return fmt.Errorf("pglog: append: %w", err)
 	}
 	return nil
 }
 
-// transaction goes to the server at once, commit included: so it never waits for this
-// process while it holds the lock, were this process to freeze or vanish.
-func (l *Log) transaction(entries [][]byte, expires []*time.Time) *pgx.Batch {
-	b := &pgx.Batch{}
-	// In another isolation the insert would not see what was committed while it waited for the lock.
-	b.Queue(`begin isolation level read committed read write`)
-	b.Queue(`SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'`)
-	b.Queue(l.sql.lock, l.table)
-	b.Queue(l.sql.trim, 2*len(entries)+100) // more than is added, so that it ends
-	b.Queue(l.sql.insert, expires, entries)
-	b.Queue(l.sql.notify, l.table)
-	b.Queue(`commit`).Exec(func(tag pgconn.CommandTag) error {
-		if tag.String() != "COMMIT" {
-			return errors.New("the server did not commit")
+// commit adds the entries of calls in one transaction.
+func (l *Log) commit(ctx context.Context, calls []*call) error {
+	conn, release, err := l.borrow(ctx)
+	if err != nil {
+		return explain(err)
+	}
+	defer release()
+	t := transaction{log: l, trimmed: l.trimmed.load(time.Now())}
+	for _, c := range calls {
+		t.entries, t.expires = append(t.entries, c.entries...), append(t.expires, c.expires...)
+	}
+	err = conn.SendBatch(ctx, t.batch()).Close()
+	if !t.committed {
+		return explain(cmp.Or(err, errNoCommit))
+	}
+	for _, expires := range t.expires {
+		if expires != nil && expires.Before(*t.trimmed) {
+			t.trimmed = expires // it had expired long ago
 		}
+	}
+	l.trimmed.store(t.trimmed)
+	return nil // also if the notification failed: then a reader sees the entries when its wait ends
+}
+
+var errNoCommit = errors.New("the server did not acknowledge the commit")
+
+// transaction is what one commit sends, and what it learns.
+type transaction struct {
+	log       *Log
+	entries   [][]byte
+	expires   []*time.Time
+	trimmed   *time.Time // see statements.trim
+	committed bool
+}
+
+// batch goes to the server in one piece, including the commit. The transaction therefore
+// never waits for this process while it holds the lock, even if this process stops or its network fails.
+func (t *transaction) batch() *pgx.Batch {
+	sql, b := t.log.sql, &pgx.Batch{}
+	// In another isolation level the insert would not see what was committed while it waited for the lock.
+	b.Queue(`begin isolation level read committed read write`)
+	b.Queue(sql.settings)
+	b.Queue(sql.lock)
+	b.Queue(sql.trim, 2*len(t.entries)+100, t.trimmed).QueryRow(func(row pgx.Row) error { return row.Scan(&t.trimmed) })
+	b.Queue(sql.insert, t.expires, t.entries)
+	b.Queue(`commit`).Exec(func(tag pgconn.CommandTag) error {
+		t.committed = tag.String() == "COMMIT"
 		return nil
 	})
+	// After the commit: any login can fill the server's queue of notifications, and then NOTIFY fails.
+	b.Queue(sql.notify, t.log.table)
 	return b
 }
 

@@ -13,14 +13,14 @@ import (
 )
 
 // appending appends in the background.
-func appending(t *testing.T, log revlog.Log, name string) <-chan error {
+func appending(t testing.TB, log revlog.Log, name string) <-chan error {
 	done := make(chan error, 1)
 	go func() { done <- log.Append(t.Context(), revocation(name)) }()
 	return done
 }
 
 // blocks says whether anybody waits for what a connection holds.
-func blocks(t *testing.T, pool *pgxpool.Pool, pid int) bool {
+func blocks(t testing.TB, pool *pgxpool.Pool, pid int) bool {
 	return query[bool](t, pool, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE $1::int = ANY (pg_blocking_pids(pid)))`, pid)
 }
 

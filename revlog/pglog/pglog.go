@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
@@ -21,6 +23,14 @@ type Config struct {
 	// Batch is the most entries that one Read returns. An entry is some 200 bytes,
 	// and never more than 400 KB. At most 100,000. Default 1,000.
 	Batch int
+	// PollInterval, if not zero, is how often a Read that waits asks the server,
+	// instead of listening: every PollInterval, or a quarter less so that instances do not keep step.
+	// A revocation reaches the other instances up to PollInterval later. The log then
+	// holds no connection while it waits, which each list otherwise does: use it
+	// where there are more instances than the server has connections, and behind a
+	// pooler such as PgBouncer in transaction mode. revlog.Config.Poll bounds it too: to ask less often than
+	// once a second, raise both. At least 10 ms. Default 0: listen, and see revocations at once.
+	PollInterval time.Duration
 }
 
 const (
@@ -28,15 +38,24 @@ const (
 	defaultBatch = 1_000
 	maxBatch     = 100_000
 	maxName      = 63 // bytes of an identifier; PostgreSQL cuts off the rest
+
+	minPollInterval = 10 * time.Millisecond
 )
 
 // Log is a [revlog.Log] on a table. It is safe for concurrent use, by any number
-// of processes, and starts no goroutine: there is nothing to close.
+// of processes. A goroutine runs only while an Append is in progress, and a connection
+// that no Read uses is closed after five seconds: there is nothing to close.
 type Log struct {
-	pool  *pgxpool.Pool
-	table string // quoted
-	batch int
-	sql   statements
+	pool     *pgxpool.Pool
+	table    string // quoted
+	batch    int
+	interval time.Duration // 0: listen
+	sql      statements
+	commits  commits
+	trimmed  trimmed
+
+	mu   sync.Mutex
+	idle []*session // that no Read uses
 }
 
 var _ revlog.Batcher = (*Log)(nil)
@@ -52,11 +71,13 @@ func New(pool *pgxpool.Pool, cfg Config) (*Log, error) {
 		cfg.Batch = defaultBatch
 	}
 	name := pgx.Identifier(strings.Split(cfg.Table, "."))
-	if err := errors.Join(checkPool(pool), checkName(name), checkBatch(cfg.Batch)); err != nil {
+	if err := errors.Join(checkPool(pool), checkName(name), checkBatch(cfg.Batch), checkInterval(cfg.PollInterval)); err != nil {
 		return nil, err
 	}
 	table := name.Sanitize()
-	return &Log{pool: pool, table: table, batch: cfg.Batch, sql: newStatements(table)}, nil
+	l := &Log{pool: pool, table: table, batch: cfg.Batch, interval: cfg.PollInterval, sql: newStatements(table)}
+	l.commits.run = l.commit
+	return l, nil
 }
 
 // Batch is how many entries a Read returns at most: see [revlog.Batcher].
@@ -72,6 +93,13 @@ func checkPool(pool *pgxpool.Pool) error {
 func checkBatch(batch int) error {
 	if batch < 0 || batch > maxBatch {
 		return fmt.Errorf("pglog: config: Batch is not in 1 to %d", maxBatch)
+	}
+	return nil
+}
+
+func checkInterval(interval time.Duration) error {
+	if interval != 0 && interval < minPollInterval {
+		return fmt.Errorf("pglog: config: PollInterval is negative, or less than %v", minPollInterval)
 	}
 	return nil
 }

@@ -130,7 +130,7 @@ func TestSchemaByMigration(t *testing.T) {
 		t.Fatal("a table was created without the right to")
 	}
 	run(t, admin, log.Schema())
-	run(t, admin, `GRANT SELECT, INSERT, DELETE ON `+table+` TO `+role)
+	run(t, admin, `GRANT SELECT, INSERT, DELETE, UPDATE (mark) ON `+table+` TO `+role)
 	must(t, "create schema", log.CreateSchema(t.Context()))
 	add(t, log, "a", "b")
 	wantRest(t, log, "", "a", "b")

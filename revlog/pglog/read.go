@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,27 +13,27 @@ import (
 	"github.com/oauthz/oauthz/revlog"
 )
 
-// closeTimeout is how long saying goodbye to the server may take.
-const closeTimeout = time.Second
+const (
+	// patience is how long a connection that worked before may be silent: a host that
+	// vanished sends nothing, and the system would notice after minutes.
+	patience = 2 * time.Second
+	// patienceAgain is the same for a new connection, which is not one of a host that vanished.
+	patienceAgain = 30 * time.Second
+)
 
-// Read returns what comes after a position. While it waits it holds a connection
-// of the pool.
+// Read returns what comes after a position. It reads over a connection of its own,
+// which it keeps for the next Read; with Config.PollInterval it holds a connection only while it asks.
+// Read replaces once a connection that does not answer.
 func (l *Log) Read(ctx context.Context, after string, wait time.Duration) (revs []oauthz.Revocation, next string, err error) {
 	from, err := parsePosition(after)
 	if err != nil {
 		return nil, "", err
 	}
 	deadline := time.Now().Add(wait)
-	conn, err := l.pool.Acquire(ctx)
-	if err != nil {
-		return nil, "", fmt.Errorf("pglog: read: %w", err)
-	}
-	defer conn.Release()
-	r := reader{log: l, conn: conn.Conn(), from: from}
-	if wait <= 0 {
-		revs, next, err = r.readPrimary(ctx)
+	if l.interval > 0 {
+		revs, next, err = l.poll(ctx, from, deadline)
 	} else {
-		revs, next, err = r.await(ctx, deadline)
+		revs, next, err = l.follow(ctx, from, deadline)
 	}
 	if err != nil && !errors.Is(err, revlog.ErrTruncated) {
 		err = fmt.Errorf("pglog: read: %w", err)
@@ -40,24 +41,87 @@ func (l *Log) Read(ctx context.Context, after string, wait time.Duration) (revs 
 	return revs, next, err
 }
 
-// reader is one Read.
-type reader struct {
-	log  *Log
-	conn *pgx.Conn
-	from position
-}
-
-func (r *reader) readPrimary(ctx context.Context) ([]oauthz.Revocation, string, error) {
-	if _, err := r.locate(ctx); err != nil {
+// follow reads with a session.
+func (l *Log) follow(ctx context.Context, from position, deadline time.Time) ([]oauthz.Revocation, string, error) {
+	s, err := l.take(ctx)
+	if err != nil {
 		return nil, "", err
 	}
-	return r.read(ctx)
+	revs, next, err := s.await(ctx, from, deadline)
+	if s.conn.IsClosed() && ctx.Err() == nil {
+		again, openErr := l.open(ctx)
+		if openErr != nil {
+			return nil, "", openErr
+		}
+		if s.notified > flood {
+			again.pace.flooded(time.Now())
+		}
+		s = again
+		s.patience = patienceAgain
+		revs, next, err = s.await(ctx, from, deadline)
+		s.patience = patience
+	}
+	if s.conn.IsClosed() || ctx.Err() != nil {
+		l.disconnect(s.conn)
+	} else {
+		l.put(s)
+	}
+	return revs, next, err
 }
 
-// locate returns the channel of the table, whatever name of it is configured.
-func (r *reader) locate(ctx context.Context) (channel string, err error) {
+// poll reads every now and then.
+func (l *Log) poll(ctx context.Context, from position, deadline time.Time) ([]oauthz.Revocation, string, error) {
+	for {
+		now := time.Now()
+		if left := deadline.Sub(now); left > 0 {
+			// Not in step with others, and not twice where one interval is left.
+			if !sleep(ctx, min(l.interval-rand.N(l.interval/4+1), left)) {
+				return nil, "", ctx.Err()
+			}
+			now = time.Now()
+		}
+		revs, next, err := l.ask(ctx, from)
+		if err != nil || len(revs) > 0 || !now.Before(deadline) {
+			return revs, next, err
+		}
+	}
+}
+
+// ask reads once, over a connection for this use.
+func (l *Log) ask(ctx context.Context, from position) ([]oauthz.Revocation, string, error) {
+	conn, release, err := l.borrow(ctx)
+	if err != nil {
+		return nil, "", explain(err)
+	}
+	revs, next, err := l.readPrimary(ctx, conn, patience, from)
+	closed := conn.IsClosed()
+	release()
+	if !closed || ctx.Err() != nil {
+		return revs, next, err
+	}
+	if conn, release, err = l.connectOnce(ctx); err != nil {
+		return nil, "", explain(err)
+	}
+	defer release()
+	return l.readPrimary(ctx, conn, patienceAgain, from)
+}
+
+func (l *Log) readPrimary(ctx context.Context, conn *pgx.Conn, patience time.Duration, from position) ([]oauthz.Revocation, string, error) {
+	err := answered(ctx, patience, func(ctx context.Context, _ func()) error {
+		_, err := l.locate(ctx, conn)
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	revs, next, _, err := l.read(ctx, conn, patience, from)
+	return revs, next, err
+}
+
+// locate returns the channel of the table, and an error if the server is a standby.
+func (l *Log) locate(ctx context.Context, conn *pgx.Conn) (channel string, err error) {
 	var standby bool
-	if err := r.conn.QueryRow(ctx, r.log.sql.locate, r.log.table).Scan(&standby, &channel); err != nil {
+	if err := conn.QueryRow(ctx, l.sql.locate, l.table).Scan(&standby, &channel); err != nil {
 		return "", err
 	}
 	if standby {
@@ -66,79 +130,33 @@ func (r *reader) locate(ctx context.Context) (channel string, err error) {
 	return channel, nil
 }
 
-// await reads until there is something, or the deadline. It listens first and
-// reads then: what is appended in between wakes it. Whether it was woken or not, it
-// reads at the end: not every pooler lets notifications through.
-func (r *reader) await(ctx context.Context, deadline time.Time) (revs []oauthz.Revocation, next string, err error) {
-	channel, err := r.locate(ctx)
-	if err != nil {
-		return nil, "", err
-	}
-	channel = pgx.Identifier{channel}.Sanitize()
-	defer func() {
-		if !r.unlisten(ctx, channel) {
-			r.abandon()
+// read reads once; all reports whether there was nothing more. The entry at the position
+// comes with what follows it, in one statement: it cannot become another one in between.
+func (l *Log) read(ctx context.Context, conn *pgx.Conn, patience time.Duration, from position) (revs []oauthz.Revocation, next string, all bool, err error) {
+	var found []row
+	err = answered(ctx, patience, func(ctx context.Context, heard func()) error {
+		rows, err := conn.Query(ctx, l.sql.read, max(from.id, 1), l.batch+1)
+		if err != nil {
+			return err
 		}
-	}()
-	if _, err := r.conn.Exec(ctx, "LISTEN "+channel); err != nil {
-		return nil, "", err
-	}
-	until, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
-	for waiting := true; ; {
-		revs, next, err = r.read(ctx)
-		if err != nil || len(revs) > 0 || !waiting {
-			return revs, next, err
-		}
-		_, err = r.conn.WaitForNotification(until)
-		waiting = err == nil // else it is the deadline, or the next read fails too
-	}
-}
-
-// unlisten makes the connection as it was, for whoever gets it next.
-func (r *reader) unlisten(ctx context.Context, channel string) bool {
-	if _, err := r.conn.Exec(ctx, "UNLISTEN "+channel); err != nil {
-		return false
-	}
-	ended, cancel := context.WithCancel(ctx)
-	cancel() // take what has come, and wait for nothing
-	for {
-		if _, err := r.conn.WaitForNotification(ended); err != nil {
-			return !r.conn.IsClosed()
-		}
-	}
-}
-
-// abandon closes a connection that might still listen: the pool makes another.
-func (r *reader) abandon() {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	_ = r.conn.Close(ctx) // it is closed in any case
-}
-
-// read reads once. The entry at the position comes with what follows it, in one
-// statement: it cannot become another one in between.
-func (r *reader) read(ctx context.Context) ([]oauthz.Revocation, string, error) {
-	rows, err := r.conn.Query(ctx, r.log.sql.read, r.from.id, r.log.batch+1)
+		found, err = pgx.CollectRows(rows, func(from pgx.CollectableRow) (r row, err error) {
+			heard()
+			err = from.Scan(&r.at.id, &r.at.mark, &r.entry)
+			return r, err
+		})
+		return err
+	})
 	if err != nil {
-		return nil, "", err
+		return nil, "", false, err
 	}
-	found, err := pgx.CollectRows(rows, toRow)
-	if err != nil {
-		return nil, "", err
-	}
-	return decode(found, r.from, r.log.batch)
+	revs, next, err = decode(found, from, l.batch)
+	return revs, next, err == nil && len(found) <= l.batch, err
 }
 
 // row is a row of the table.
 type row struct {
 	at    position
 	entry []byte
-}
-
-func toRow(from pgx.CollectableRow) (r row, err error) {
-	err = from.Scan(&r.at.id, &r.at.mark, &r.entry)
-	return r, err
 }
 
 // decode returns the entries of rows, which begin with that at from unless that is

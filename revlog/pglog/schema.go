@@ -8,9 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// lockClass is the first of the two keys of every advisory lock taken here; the
-// second is the table's oid, or 0 while one is created.
-const lockClass = "1868658042" // "oauz"
+// lockSeconds is how long an Append waits for another to commit.
+const lockSeconds = "3"
 
 // keptHours is how long an entry is kept after it expired: more than
 // [oauthz.MaxLeeway] by what the clocks of server and instances may differ.
@@ -21,13 +20,20 @@ const keptHours = "1"
 const keptNewest = "100"
 
 // statements are the SQL for one table, whose quoted name is all that varies.
-type statements struct{ schema, exists, locate, lock, trim, insert, notify, read string }
+//
+// lock locks the row 0, which is no entry, and creates it where it is missing. This
+// takes the right to update the table, as a lock of the table itself would; but that would stop VACUUM, too.
+// Anybody may take an advisory lock.
+//
+// trim deletes expired entries, in the order of their index, and returns the time of
+// expiry from which the next trim has to look.
+type statements struct{ schema, exists, locate, settings, lock, trim, insert, notify, read string }
 
 func newStatements(table string) statements {
-	of := strings.NewReplacer("{table}", table, "{class}", lockClass, "{hours}", keptHours, "{newest}", keptNewest).Replace
+	of := strings.NewReplacer("{table}", table, "{seconds}", lockSeconds, "{hours}", keptHours, "{newest}", keptNewest).Replace
 	return statements{
 		schema: of(`CREATE TABLE {table} (
-	id      bigint      PRIMARY KEY CHECK (id > 0),
+	id      bigint      PRIMARY KEY CHECK (id >= 0), -- 0: no entry, but what writers lock
 	mark    uuid        NOT NULL DEFAULT gen_random_uuid(),
 	expires timestamptz,          -- NULL: never
 	entry   bytea       NOT NULL  -- JSON; jsonb would lose NULs and digits
@@ -36,11 +42,17 @@ CREATE INDEX ON {table} (expires);
 `),
 		exists: `SELECT to_regclass($1::text) IS NOT NULL`,
 		locate: `SELECT pg_is_in_recovery(), 'oauthz_' || $1::text::regclass::oid`,
-		lock:   of(`SELECT pg_advisory_xact_lock({class}, $1::text::regclass::oid::int4)`),
-		trim: of(`DELETE FROM {table} WHERE id IN (
-	SELECT id FROM {table}
-	WHERE expires < now() - interval '{hours} hours' AND id <= (SELECT max(id) FROM {table}) - {newest}
-	ORDER BY expires LIMIT $1::bigint)`),
+		settings: of(`SELECT set_config('lock_timeout', '{seconds}s', true), set_config('enable_seqscan', 'off', true),
+	CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END`),
+		lock: of(`INSERT INTO {table} (id, entry) VALUES (0, '') ON CONFLICT (id) DO UPDATE SET mark = excluded.mark WHERE false`),
+		trim: of(`WITH expired AS (
+	SELECT id, expires FROM {table}
+	WHERE expires >= coalesce($2::timestamptz, '-infinity') AND expires < now() - interval '{hours} hours'
+	ORDER BY expires LIMIT $1::bigint
+), deleted AS (
+	DELETE FROM {table} WHERE id = ANY (ARRAY (SELECT id FROM expired)) AND id <= (SELECT max(id) FROM {table}) - {newest}
+)
+SELECT coalesce(min(expires), now() - interval '{hours} hours') FROM expired`),
 		insert: of(`INSERT INTO {table} (id, expires, entry)
 	SELECT (SELECT coalesce(max(id), 0) FROM {table}) + new.n, new.expires, new.entry
 	FROM unnest($1::timestamptz[], $2::bytea[]) WITH ORDINALITY AS new (expires, entry, n)`),
@@ -57,11 +69,22 @@ func (l *Log) Schema() string { return l.sql.schema }
 // do so at once. It does not alter a table that is there, and it does not create
 // the schema that the table is to be in.
 func (l *Log) CreateSchema(ctx context.Context) error {
-	err := pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		// CREATE TABLE IF NOT EXISTS fails where two do it at the same time.
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(`+lockClass+`, 0)`); err != nil {
-			return err
+	err := l.createSchema(ctx)
+	for range 2 { // an instance that creates it at the same time, and one that drops it
+		// CREATE TABLE IF NOT EXISTS fails like this, too.
+		if !hasCode(err, uniqueViolation, duplicateTable) {
+			break
 		}
+		err = l.createSchema(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("pglog: create schema: %w", err)
+	}
+	return nil
+}
+
+func (l *Log) createSchema(ctx context.Context) error {
+	return pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		var exists bool
 		if err := tx.QueryRow(ctx, l.sql.exists, l.table).Scan(&exists); err != nil || exists {
 			return err
@@ -69,8 +92,4 @@ func (l *Log) CreateSchema(ctx context.Context) error {
 		_, err := tx.Exec(ctx, l.sql.schema)
 		return err
 	})
-	if err != nil {
-		return fmt.Errorf("pglog: create schema: %w", err)
-	}
-	return nil
 }

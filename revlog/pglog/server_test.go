@@ -4,6 +4,7 @@ package pglog_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,8 @@ type server struct {
 	port     int
 	as       *syscall.Credential // nil: whoever runs the tests
 	url      string
+	// most connections at once; default 100
+	connections int
 
 	command  *exec.Cmd
 	watchdog *exec.Cmd
@@ -177,7 +180,7 @@ func freePort() (int, error) {
 // start starts the server, and returns when it answers.
 func (s *server) start() error {
 	s.command = s.program("postgres", "-D", s.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(s.port), "-k", "",
-		"-c", "fsync=on", "-c", "max_connections=100", "-c", "shared_buffers=32MB")
+		"-c", "fsync=on", "-c", "max_connections="+strconv.Itoa(cmp.Or(s.connections, 100)), "-c", "shared_buffers=32MB")
 	s.command.Stdout, s.command.Stderr = s.log, s.log
 	if err := s.command.Start(); err != nil {
 		return err

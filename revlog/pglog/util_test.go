@@ -30,9 +30,16 @@ func openLog(t testing.TB, s *server, table string, options ...string) *pglog.Lo
 
 func logOn(t testing.TB, pool *pgxpool.Pool, table string) *pglog.Log {
 	t.Helper()
+	log := newLog(t, pool, table)
+	must(t, "create schema", log.CreateSchema(t.Context()))
+	return log
+}
+
+// newLog opens a log without a look at the server.
+func newLog(t testing.TB, pool *pgxpool.Pool, table string) *pglog.Log {
+	t.Helper()
 	log, err := pglog.New(pool, pglog.Config{Table: table})
 	must(t, "new", err)
-	must(t, "create schema", log.CreateSchema(t.Context()))
 	return log
 }
 

@@ -5,6 +5,7 @@ package pglog_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,49 +14,25 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/oauthz/oauthz/revlog"
+	"github.com/oauthz/oauthz/revlog/pglog"
 )
 
-// wantClean checks the connection of a pool of one: nobody has it, it does not listen, and it holds no notification.
-func wantClean(t *testing.T, pool *pgxpool.Pool) {
+// backends returns the processes of the server that serve an application.
+func backends(t testing.TB, admin *pgxpool.Pool, application string) []int {
 	t.Helper()
-	// The pool lets go of a closed connection in the background.
-	eventually(t, "a connection is in use", func() bool { return pool.Stat().AcquiredConns() == 0 })
-	conn, err := pool.Acquire(t.Context())
-	must(t, "acquire", err)
-	defer conn.Release()
-	var channels int
-	must(t, "query", conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_listening_channels()`).Scan(&channels))
-	if channels != 0 {
-		t.Error("it still listens")
-	}
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	if n, err := conn.Conn().WaitForNotification(ended); err == nil {
-		t.Errorf("it holds %v", n)
-	}
+	return query[[]int](t, admin, `SELECT coalesce(array_agg(pid ORDER BY pid), '{}') FROM pg_stat_activity WHERE application_name = $1`, application)
 }
 
-func TestAReadLeavesACleanConnection(t *testing.T) {
-	t.Parallel()
-	s := require(t, shared)
-	admin, table := s.pool(t), newTable()
-	pool := s.pool(t, "pool_max_conns=1")
-	log := logOn(t, pool, table)
-	backend := func() int { return query[int](t, pool, `SELECT pg_backend_pid()`) }
-	first := backend()
+// reading opens a log on a table that exists, whose connections have the table's name.
+func reading(t testing.TB, s *server, table string) *pglog.Log {
+	t.Helper()
+	log, err := pglog.New(s.pool(t, "application_name="+table), pglog.Config{Table: table})
+	must(t, "new", err)
+	return log
+}
 
-	// The time is over.
-	began := time.Now()
-	revs, position, err := log.Read(t.Context(), "", 50*time.Millisecond)
-	if took := time.Since(began); err != nil || len(revs) > 0 || took < 50*time.Millisecond || took > patience/2 {
-		t.Fatalf("got %v, %v after %v", names(revs), err, took)
-	}
-	wantClean(t, pool)
-
-	// Woken.
-	listening := func() bool {
-		return query[bool](t, admin, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND state = 'idle' AND query NOT LIKE 'LISTEN%' AND query LIKE '%' || $2 || '%')`, first, table)
-	}
+// startRead reads in the background.
+func startRead(t testing.TB, log revlog.Log, position string) <-chan []string {
 	read := make(chan []string, 1)
 	go func() {
 		revs, _, err := log.Read(t.Context(), position, patience)
@@ -64,52 +41,70 @@ func TestAReadLeavesACleanConnection(t *testing.T) {
 		}
 		read <- names(revs)
 	}()
-	eventually(t, "it does not wait", listening)
+	return read
+}
+
+// Reads in turn share one connection, which is none of the pool's and is closed when no Read follows.
+func TestReadsKeepOneConnection(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	admin, table := s.pool(t), newTable()
+	logOn(t, admin, table)
+	log := reading(t, s, table)
+	began := time.Now()
+	revs, position, err := log.Read(t.Context(), "", 50*time.Millisecond)
+	if took := time.Since(began); err != nil || len(revs) > 0 || took < 50*time.Millisecond || took > patience/2 {
+		t.Fatalf("got %v, %v after %v", names(revs), err, took)
+	}
+	first := backends(t, admin, table)
+	if len(first) != 1 {
+		t.Fatalf("%d connections", len(first))
+	}
+	read := startRead(t, log, position)
+	channel := query[string](t, admin, `SELECT 'oauthz_' || $1::text::regclass::oid`, table)
+	for range 3 { // a notification of nothing does not end it
+		run(t, admin, `SELECT pg_notify($1, 'nothing')`, channel)
+	}
 	tx, err := admin.Begin(t.Context())
 	must(t, "begin", err)
-	// Nobody has anything to say; and then several speak, of whom one is enough.
-	for _, payload := range []string{"a", "b", "c"} {
-		_, err := tx.Exec(t.Context(), `SELECT pg_notify('oauthz_' || $1::text::regclass::oid, $2)`, table, payload)
+	for _, payload := range []string{"a", "b", "c"} { // several of one thing
+		_, err := tx.Exec(t.Context(), `SELECT pg_notify($1, $2)`, channel, payload)
 		must(t, "notify", err)
 	}
 	entry, err := revocation("a").MarshalJSON()
 	must(t, "marshal", err)
-	run(t, admin, `SELECT pg_notify('oauthz_' || $1::text::regclass::oid, 'nothing')`, table)
 	_, err = tx.Exec(t.Context(), `INSERT INTO `+table+` (id, entry) VALUES (1, $1)`, entry)
 	must(t, "insert", err)
 	must(t, "commit", tx.Commit(t.Context()))
 	if got := <-read; len(got) != 1 {
 		t.Fatalf("got %v", got)
 	}
-	wantClean(t, pool)
-	if backend() != first {
-		t.Error("the connection was not kept")
+	if got := backends(t, admin, table); !slices.Equal(got, first) {
+		t.Errorf("got connections %v, want %v", got, first)
 	}
+	eventually(t, "the connection stays", func() bool { return len(backends(t, admin, table)) == 0 })
+	wantRest(t, log, "", "a")
 }
 
 func TestACancelledReadLeavesNoConnection(t *testing.T) {
 	t.Parallel()
 	s := require(t, shared)
 	admin, table := s.pool(t), newTable()
-	pool := s.pool(t, "pool_max_conns=1")
-	log := logOn(t, pool, table)
+	logOn(t, admin, table)
+	log := reading(t, s, table)
 	for range 5 {
-		backend := query[int](t, pool, `SELECT pg_backend_pid()`)
 		ctx, cancel := context.WithCancel(t.Context())
 		read := make(chan error, 1)
 		go func() {
 			_, _, err := log.Read(ctx, "", time.Hour)
 			read <- err
 		}()
-		eventually(t, "it does not read", func() bool { return pool.Stat().AcquiredConns() == 1 })
+		eventually(t, "it does not read", func() bool { return len(backends(t, admin, table)) == 1 })
 		cancel()
 		if err := <-read; !errors.Is(err, context.Canceled) {
 			t.Fatalf("got %v", err)
 		}
-		wantClean(t, pool)
-		eventually(t, "the server still has the connection", func() bool {
-			return !query[bool](t, admin, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND state = 'active' OR pid = $1 AND query LIKE 'LISTEN%')`, backend)
-		})
+		eventually(t, "the server still has the connection", func() bool { return len(backends(t, admin, table)) == 0 })
 	}
 	add(t, log, "a")
 	wantRest(t, log, "", "a")

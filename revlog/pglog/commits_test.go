@@ -1,0 +1,151 @@
+//go:build unix
+
+package pglog_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/oauthz/oauthz/revlog"
+)
+
+// hold keeps appends from committing, until free is called. blocking reports whether one waits.
+func hold(t testing.TB, pool *pgxpool.Pool, table string) (blocking func() bool, free func()) {
+	t.Helper()
+	tx, err := pool.Begin(t.Context())
+	must(t, "begin", err)
+	t.Cleanup(func() { _ = tx.Rollback(context.Background()) }) // nothing, if it was already
+	_, err = tx.Exec(t.Context(), `LOCK TABLE `+table+` IN SHARE ROW EXCLUSIVE MODE`)
+	must(t, "lock", err)
+	pid := int(tx.Conn().PgConn().PID())
+	return func() bool { return blocks(t, pool, pid) }, func() { must(t, "let go", tx.Rollback(context.Background())) }
+}
+
+// crowd starts an append, n more while it cannot commit, and then lets them commit.
+func crowd(t testing.TB, pool *pgxpool.Pool, log revlog.Log, table string, n int) (errs []error) {
+	t.Helper()
+	blocking, free := hold(t, pool, table)
+	results := []<-chan error{appending(t, log, "first")}
+	eventually(t, "the append does not wait", blocking)
+	for i := range n {
+		results = append(results, appending(t, log, fmt.Sprint(i)))
+	}
+	free()
+	for _, done := range results {
+		errs = append(errs, <-done)
+	}
+	return errs
+}
+
+// Appends that arrive during a commit are committed together, and not one by one.
+func TestAppendsShareACommit(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	pool, table := s.pool(t), newTable()
+	log := openLog(t, s, table, "pool_max_conns=64")
+	const n = 64
+	for _, err := range crowd(t, pool, log, table, n) {
+		must(t, "append", err)
+	}
+	// How many of them arrive after the first batch was taken is up to the scheduler.
+	if commits := query[int](t, pool, `SELECT count(DISTINCT xmin::text) FROM `+table+` WHERE id > 0`); commits > n/4 {
+		t.Errorf("%d transactions for %d appends", commits, n+1)
+	}
+	revs, _, err := log.Read(t.Context(), "", 0)
+	must(t, "read", err)
+	if got := names(revs); len(got) != n+1 || got[0] != "first" {
+		t.Errorf("got %d entries, first %v", len(got), got[0])
+	}
+}
+
+// An error of the shared transaction is every caller's.
+func TestEachCallerGetsTheErrorOfTheCommit(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	pool, table := s.pool(t), newTable()
+	log := openLog(t, s, table)
+	run(t, pool, `CREATE FUNCTION `+table+`_fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'canary refusal'; END $$`)
+	run(t, pool, `CREATE TRIGGER fail BEFORE INSERT ON `+table+` FOR EACH ROW WHEN (NEW.id > 0) EXECUTE FUNCTION `+table+`_fail()`)
+	for i, err := range crowd(t, pool, log, table, 8) {
+		if err == nil || !strings.HasPrefix(err.Error(), "pglog: append: ") || !strings.Contains(err.Error(), "canary refusal") {
+			t.Errorf("append %d: got %v", i, err)
+		}
+	}
+	run(t, pool, `DROP TRIGGER fail ON `+table)
+	add(t, log, "after")
+}
+
+// A caller that gives up returns at once and fails no other, whether it was first or waits behind it.
+func TestACallerThatGivesUpFailsNoOther(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	pool, table := s.pool(t), newTable()
+	log := openLog(t, s, table)
+	ctx, giveUp := context.WithCancel(t.Context())
+	lost := make(chan error, 2)
+	blocking, free := hold(t, pool, table)
+	for range 2 {
+		go func() { lost <- log.Append(ctx, revocation("lost")) }()
+	}
+	eventually(t, "the append does not wait", blocking)
+	var results []<-chan error
+	for i := range 4 {
+		results = append(results, appending(t, log, fmt.Sprint(i)))
+	}
+	giveUp()
+	for range 2 {
+		if err := <-lost; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	}
+	free()
+	for _, done := range results {
+		must(t, "append", <-done)
+	}
+	revs, _, err := log.Read(t.Context(), "", 0)
+	must(t, "read", err)
+	got := slices.DeleteFunc(names(revs), func(name string) bool { return name == "lost" }) // they may be there
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"0", "1", "2", "3"}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// A panic of a hook is an error of the calls, and not the end of the process.
+func TestAPanicOfAHookIsAnError(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	table := newTable()
+	openLog(t, s, table)
+	cfg, err := pgxpool.ParseConfig(s.url)
+	must(t, "config", err)
+	cfg.ConnConfig.Tracer = panickyTracer{}
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	must(t, "pool", err)
+	t.Cleanup(pool.Close)
+	log := newLog(t, pool, table)
+	for range 2 {
+		if err := log.Append(t.Context(), revocation("a")); err == nil || !strings.Contains(err.Error(), "panic of type string") || strings.Contains(err.Error(), "canary") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+type panickyTracer struct{}
+
+func (panickyTracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+func (panickyTracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+func (panickyTracer) TraceBatchStart(context.Context, *pgx.Conn, pgx.TraceBatchStartData) context.Context {
+	panic("canary")
+}
+func (panickyTracer) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+func (panickyTracer) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData)     {}

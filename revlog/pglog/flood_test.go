@@ -1,0 +1,132 @@
+//go:build unix
+
+package pglog_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/oauthz/oauthz/revlog"
+)
+
+// countedReads counts the queries that read a table.
+type countedReads struct {
+	table string
+	n     atomic.Int64
+}
+
+func (c *countedReads) TraceQueryStart(ctx context.Context, _ *pgx.Conn, query pgx.TraceQueryStartData) context.Context {
+	if strings.HasPrefix(query.SQL, "SELECT id, mark") && strings.Contains(query.SQL, c.table) {
+		c.n.Add(1)
+	}
+	return ctx
+}
+
+func (c *countedReads) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// tracedLog opens a log whose reads are counted.
+func tracedLog(t testing.TB, s *server, table string) (revlog.Log, *atomic.Int64) {
+	t.Helper()
+	cfg, err := pgxpool.ParseConfig(s.url)
+	must(t, "config", err)
+	counted := &countedReads{table: table}
+	cfg.ConnConfig.Tracer = counted
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	must(t, "pool", err)
+	t.Cleanup(pool.Close)
+	return newLog(t, pool, table), &counted.n
+}
+
+// NOTIFY needs no right. A stranger's notifications neither keep a Read from ending with its wait, nor cause a read each, nor
+// keep it from what is revoked.
+func TestAFloodOfNotificationsHoldsNoReadUp(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	admin, table := s.pool(t), newTable()
+	writer := logOn(t, admin, table)
+	log, reads := tracedLog(t, s, table)
+	stranger := as(t, s, admin, "stranger", table, "")
+	oid := query[uint32](t, admin, `SELECT $1::text::regclass::oid`, table)
+	_, position, err := log.Read(t.Context(), "", 0)
+	must(t, "read", err)
+
+	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second) // an end to it, were the Read to have none
+	var flood sync.WaitGroup
+	defer flood.Wait()
+	defer stop()
+	var sent atomic.Int64
+	for range 2 {
+		flood.Go(func() {
+			for ctx.Err() == nil {
+				// Those of one transaction are sent once each if they differ.
+				_, err := stranger.Exec(ctx, `SELECT pg_notify('oauthz_' || $1::oid, n || repeat('x', 7000)) FROM generate_series(1, 100) AS n`, oid)
+				if err == nil {
+					sent.Add(100)
+				}
+			}
+		})
+	}
+	eventually(t, "no flood", func() bool { return sent.Load() > 0 })
+	began, before := time.Now(), reads.Load()
+	for range 5 {
+		_, position, err = log.Read(t.Context(), position, 300*time.Millisecond)
+		must(t, "read", err)
+	}
+	took := time.Since(began)
+	if took > 10*time.Second {
+		t.Errorf("five Reads that wait for 300 ms took %v", took)
+	}
+	if got, most := reads.Load()-before, 40+int64(took/(20*time.Millisecond)); got > most {
+		t.Errorf("%d reads in %v", got, took)
+	}
+	done := appending(t, writer, "a")
+	for revs := []string(nil); len(revs) == 0 && ctx.Err() == nil; {
+		read, next, err := log.Read(t.Context(), position, time.Second)
+		must(t, "read", err)
+		revs, position = names(read), next
+	}
+	must(t, "append", <-done)
+	if ctx.Err() != nil {
+		t.Error("the entry was not seen during the flood")
+	}
+	t.Logf("%d notifications, %d reads in %v", sent.Load(), reads.Load()-before, took)
+}
+
+// Under load one read returns what many notifications announced.
+func TestWakeUpsArePutTogether(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	table := newTable()
+	writer := openLog(t, s, table)
+	log, reads := tracedLog(t, s, table)
+	const n = 300
+	done := make(chan error, 1)
+	go func() {
+		for range n {
+			if err := writer.Append(t.Context(), revocation("a")); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	began, position := time.Now(), ""
+	for seen := 0; seen < n; {
+		revs, next, err := log.Read(t.Context(), position, patience)
+		must(t, "read", err)
+		seen, position = seen+len(revs), next
+	}
+	must(t, "append", <-done)
+	took := time.Since(began)
+	if got, most := reads.Load(), 40+int64(took/(20*time.Millisecond)); got > most {
+		t.Errorf("%d reads of %d entries in %v", got, n, took)
+	}
+	t.Logf("%d reads of %d entries in %v", reads.Load(), n, took)
+}

@@ -1,0 +1,174 @@
+//go:build unix
+
+package pglog_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/oauthz/oauthz/revlog"
+	"github.com/oauthz/oauthz/revlog/pglog"
+)
+
+// as returns a pool of a login that has been granted rights ("" for none) on the table.
+func as(t testing.TB, s *server, admin *pgxpool.Pool, name, table, rights string) *pgxpool.Pool {
+	t.Helper()
+	role := name + "_" + table
+	run(t, admin, `CREATE ROLE `+role+` LOGIN PASSWORD '`+password+`'`)
+	if rights != "" {
+		run(t, admin, `GRANT `+rights+` ON `+table+` TO `+role)
+	}
+	pool, err := pgxpool.New(context.Background(), strings.Replace(s.url, "//app:", "//"+role+":", 1))
+	must(t, "pool", err)
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+const (
+	writerRights = "SELECT, INSERT, DELETE, UPDATE (mark)" // as in the package comment
+	readerRights = "SELECT"
+)
+
+func TestTheRightsOfWritersAndReaders(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	admin, table := s.pool(t), newTable()
+	logOn(t, admin, table)
+	open := func(name, rights string) *pglog.Log {
+		log, err := pglog.New(as(t, s, admin, name, table, rights), pglog.Config{Table: table})
+		must(t, "new", err)
+		return log
+	}
+	writer, reader, stranger := open("writer", writerRights), open("reader", readerRights), open("stranger", "")
+	must(t, "create schema", writer.CreateSchema(t.Context()))
+	over := revocation("over")
+	over.Expires = time.Now().Add(-2 * time.Hour)
+	must(t, "append", writer.Append(t.Context(), over))
+	for range 101 {
+		add(t, writer, "a")
+	}
+	if n := query[int](t, admin, `SELECT count(*) FROM `+table+` WHERE id > 0`); n != 101 {
+		t.Errorf("%d entries: the writer does not trim", n)
+	}
+	_, position, err := reader.Read(t.Context(), "", 0)
+	must(t, "read", err)
+	read := startRead(t, reader, position)
+	add(t, writer, "b")
+	if got := <-read; len(got) != 1 {
+		t.Errorf("the reader got %v", got)
+	}
+	for name, log := range map[string]revlog.Log{"reader": reader, "stranger": stranger} {
+		if err := log.Append(t.Context(), revocation("c")); err == nil || !strings.Contains(err.Error(), "42501") {
+			t.Errorf("%s: append: %v", name, err)
+		}
+	}
+	if _, _, err := stranger.Read(t.Context(), "", 0); err == nil || !strings.Contains(err.Error(), "42501") {
+		t.Errorf("stranger: read: %v", err)
+	}
+}
+
+// A login without the right to write may hold what it can get hold of: no append waits for it.
+func TestOnlyWritersHoldUpAppends(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	for _, tt := range []struct{ name, rights string }{{"stranger", ""}, {"reader", readerRights}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			admin, table := s.pool(t), newTable()
+			log := logOn(t, admin, table)
+			add(t, log, "before")
+			pool := as(t, s, admin, tt.name, table, tt.rights)
+			oid := query[uint32](t, admin, `SELECT $1::text::regclass::oid`, table)
+			held := 0
+			for _, sql := range []string{
+				`SELECT pg_advisory_lock(1868658042, $1::oid::int4)`,
+				`SELECT pg_advisory_lock_shared(1868658042, $1::oid::int4)`,
+				`LOCK TABLE ` + table + ` IN ACCESS SHARE MODE`, `LOCK TABLE ` + table + ` IN ROW SHARE MODE`,
+				`LOCK TABLE ` + table + ` IN ROW EXCLUSIVE MODE`, `LOCK TABLE ` + table + ` IN SHARE UPDATE EXCLUSIVE MODE`,
+				`LOCK TABLE ` + table + ` IN SHARE MODE`, `LOCK TABLE ` + table + ` IN SHARE ROW EXCLUSIVE MODE`,
+				`LOCK TABLE ` + table + ` IN EXCLUSIVE MODE`, `LOCK TABLE ` + table + ` IN ACCESS EXCLUSIVE MODE`,
+				`SELECT FROM ` + table + ` FOR KEY SHARE`, `SELECT FROM ` + table + ` FOR SHARE`,
+				`SELECT FROM ` + table + ` FOR NO KEY UPDATE`, `SELECT FROM ` + table + ` FOR UPDATE`,
+				`SELECT FROM ` + table + ` FOR UPDATE SKIP LOCKED`, `SELECT FROM ` + table, `LISTEN oauthz`,
+			} {
+				tx, err := pool.Begin(t.Context())
+				must(t, "begin", err)
+				defer func() { _ = tx.Rollback(context.Background()) }()
+				var args []any
+				if strings.Contains(sql, "$1") {
+					args = append(args, oid)
+				}
+				if _, err := tx.Exec(t.Context(), sql, args...); err == nil {
+					held++
+					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+					if err := log.Append(ctx, revocation("a")); err != nil {
+						t.Errorf("%s: %v", sql, err)
+					}
+					cancel()
+				}
+				must(t, "rollback", tx.Rollback(t.Context()))
+				run(t, pool, `SELECT pg_advisory_unlock_all()`)
+			}
+			if held < 3 {
+				t.Errorf("only %d locks were tried", held)
+			}
+		})
+	}
+}
+
+// A writer that does not commit holds the others up for a bounded time, and their error names the cause.
+func TestAHeldLockIsAnError(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	admin, table := s.pool(t), newTable()
+	log := logOn(t, admin, table)
+	add(t, log, "before")
+	tx, err := admin.Begin(t.Context())
+	must(t, "begin", err)
+	defer func() { _ = tx.Rollback(context.Background()) }()
+	_, err = tx.Exec(t.Context(), `SELECT FROM `+table+` WHERE id = 0 FOR UPDATE`)
+	must(t, "lock", err)
+	began := time.Now()
+	err = log.Append(t.Context(), revocation("a"))
+	if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "another writer has locked the table for more than 3 seconds") || took > patience/2 {
+		t.Errorf("got %v after %v", err, took)
+	}
+	must(t, "rollback", tx.Rollback(t.Context()))
+	add(t, log, "b")
+	wantRest(t, log, "", "before", "b")
+}
+
+func TestCreateSchemaWaitsForNoStranger(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	admin, table := s.pool(t), newTable()
+	tx, err := admin.Begin(t.Context())
+	must(t, "begin", err)
+	defer func() { _ = tx.Rollback(context.Background()) }()
+	// What earlier versions waited for. Other tests do not: they take it only here.
+	_, err = tx.Exec(t.Context(), `SELECT pg_advisory_xact_lock(1868658042, 0)`)
+	must(t, "lock", err)
+	log, err := pglog.New(s.pool(t), pglog.Config{Table: table})
+	must(t, "new", err)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	must(t, "create schema", log.CreateSchema(ctx))
+}
+
+// Any login can fill the queue of notifications, and then NOTIFY fails. What was committed is acknowledged all the same.
+func TestAFailedNotificationFailsNoAppend(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	pool, table := s.pool(t), newTable()
+	logOn(t, pool, table)
+	run(t, pool, `CREATE SCHEMA full_`+table)
+	run(t, pool, `CREATE FUNCTION full_`+table+`.pg_notify(text, text) RETURNS void LANGUAGE plpgsql AS
+		$$ BEGIN RAISE 'too many notifications in the NOTIFY queue' USING ERRCODE = '54000'; END $$`)
+	log := openLog(t, s, table, "search_path=full_"+table+",pg_catalog,public")
+	add(t, log, "a", "b")
+	wantRest(t, log, "", "a", "b")
+}
