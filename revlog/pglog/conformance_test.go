@@ -12,14 +12,22 @@ import (
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	s := require(t, newServer) // its own, for it is killed
-	logtest.Run(t, func(*testing.T) logtest.Store {
-		table := newTable()
+	logtest.Run(t, func(t *testing.T) logtest.Store {
+		table, admin := newTable(), s.pool(t)
 		return logtest.Store{
 			Open: func(t testing.TB) revlog.Log { return openLog(t, s, table, "pool_max_conns=8") },
 			Kill: func(testing.TB) { s.kill() },
 			Start: func(t testing.TB) {
 				t.Helper()
 				must(t, "start", s.start())
+			},
+			Lose: func(t testing.TB, n int) {
+				t.Helper()
+				if n < 0 {
+					run(t, admin, `TRUNCATE `+table)
+				} else {
+					run(t, admin, `DELETE FROM `+table+` WHERE id > (SELECT max(id) FROM `+table+`) - $1::int`, n)
+				}
 			},
 		}
 	})
