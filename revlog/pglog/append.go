@@ -59,7 +59,7 @@ func (l *Log) commit(ctx context.Context, calls []*call) error {
 
 var errNoCommit = errors.New("the server did not acknowledge the commit")
 
-// transaction is what one commit sends, and what it learns.
+// transaction is one commit, and its results.
 type transaction struct {
 	log       *Log
 	entries   [][]byte
@@ -72,7 +72,7 @@ type transaction struct {
 // never waits for this process while it holds the lock, even if this process stops or its network fails.
 func (t *transaction) batch() *pgx.Batch {
 	sql, b := t.log.sql, &pgx.Batch{}
-	// In another isolation level the insert would not see what was committed while it waited for the lock.
+	// In another isolation level the insert would not see the entries that were committed while it waited for the lock.
 	b.Queue(`begin isolation level read committed read write`)
 	b.Queue(sql.settings)
 	b.Queue(sql.lock)

@@ -42,7 +42,7 @@ func hasCode(err error, codes ...string) bool {
 	return false
 }
 
-// explain adds to an error of the server what an administrator can do about it.
+// explain adds a remedy to those errors of the server that an administrator can act on.
 func explain(err error) error {
 	switch {
 	case hasCode(err, tooManyConnections):

@@ -44,8 +44,8 @@ func tracedLog(t testing.TB, s *server, table string) (revlog.Log, *atomic.Int64
 	return newLog(t, pool, table), &counted.n
 }
 
-// NOTIFY needs no right. A stranger's notifications neither keep a Read from ending with its wait, nor cause a read each, nor
-// keep it from what is revoked.
+// NOTIFY needs no right. The notifications of a stranger neither keep a Read from ending with its wait, nor cause a query each,
+// nor hide an entry.
 func TestAFloodOfNotificationsHoldsNoReadUp(t *testing.T) {
 	t.Parallel()
 	s := require(t, shared)
@@ -99,7 +99,7 @@ func TestAFloodOfNotificationsHoldsNoReadUp(t *testing.T) {
 	t.Logf("%d notifications, %d reads in %v", sent.Load(), reads.Load()-before, took)
 }
 
-// Under load one read returns what many notifications announced.
+// Under load one query returns the entries of many notifications.
 func TestWakeUpsArePutTogether(t *testing.T) {
 	t.Parallel()
 	s := require(t, shared)

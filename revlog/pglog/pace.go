@@ -12,7 +12,7 @@ import (
 const (
 	burst     = 10
 	perSecond = 20
-	busyPause = 50 * time.Millisecond // the longest; half of it is the shortest
+	busyPause = 80 * time.Millisecond // the longest; half of it is the shortest
 	calmAfter = 500 * time.Millisecond
 
 	// flood is how many notifications a session takes between two reads before it disconnects. It then

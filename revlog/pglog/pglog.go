@@ -14,7 +14,7 @@ import (
 	"github.com/oauthz/oauthz/revlog"
 )
 
-// Config says where the log is. The zero value is usable.
+// Config configures a Log. The zero value is usable.
 type Config struct {
 	_ struct{}
 	// Table is the name of the table, as it is, without quotes: one name, or a
@@ -23,13 +23,13 @@ type Config struct {
 	// Batch is the most entries that one Read returns. An entry is some 200 bytes,
 	// and never more than 400 KB. At most 100,000. Default 1,000.
 	Batch int
-	// PollInterval, if not zero, is how often a Read that waits asks the server,
-	// instead of listening: every PollInterval, or a quarter less so that instances do not keep step.
-	// A revocation reaches the other instances up to PollInterval later. The log then
-	// holds no connection while it waits, which each list otherwise does: use it
+	// PollInterval, if not zero, is the time between two queries of a Read that
+	// waits, up to a quarter less so that instances do not keep step. The Read then does not
+	// listen, and holds no connection between the queries, while it otherwise holds one: use it
 	// where there are more instances than the server has connections, and behind a
-	// pooler such as PgBouncer in transaction mode. revlog.Config.Poll bounds it too: to ask less often than
-	// once a second, raise both. At least 10 ms. Default 0: listen, and see revocations at once.
+	// pooler such as PgBouncer in transaction mode. A revocation reaches the other
+	// instances up to PollInterval later. revlog.Config.Poll bounds the interval, too: for fewer queries than
+	// one a second, raise both. At least 10 ms. Default 0: listen, and see revocations at once.
 	PollInterval time.Duration
 }
 

@@ -136,6 +136,24 @@ func TestSchemaByMigration(t *testing.T) {
 	wantRest(t, log, "", "a", "b")
 }
 
+// A table of a version without the row 0 works once it is altered as the package comment describes.
+func TestAnOlderTableIsTakenOver(t *testing.T) {
+	t.Parallel()
+	s := require(t, shared)
+	admin, table := s.pool(t), newTable()
+	log := newLog(t, admin, table)
+	run(t, admin, strings.Replace(log.Schema(), "id >= 0", "id > 0", 1))
+	entry, err := revocation("old").MarshalJSON()
+	must(t, "marshal", err)
+	run(t, admin, `INSERT INTO `+table+` (id, entry) VALUES (1, $1)`, entry)
+	if err := log.Append(t.Context(), revocation("a")); err == nil || !strings.Contains(err.Error(), table+"_id_check") {
+		t.Fatalf("got %v", err)
+	}
+	run(t, admin, `ALTER TABLE `+table+` DROP CONSTRAINT `+table+`_id_check, ADD CHECK (id >= 0)`)
+	add(t, log, "b")
+	wantRest(t, log, "", "old", "b")
+}
+
 func TestRetention(t *testing.T) {
 	t.Parallel()
 	s := require(t, shared)

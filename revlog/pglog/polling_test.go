@@ -13,7 +13,7 @@ import (
 	"github.com/oauthz/oauthz/revlog/pglog"
 )
 
-// A log that polls has no connection while it waits, and asks in its interval.
+// A log that polls has no connection while it waits, and reads in its interval.
 func TestPollingHoldsNoConnection(t *testing.T) {
 	t.Parallel()
 	s := require(t, shared)

@@ -21,9 +21,9 @@ const (
 	patienceAgain = 30 * time.Second
 )
 
-// Read returns what comes after a position. It reads over a connection of its own,
-// which it keeps for the next Read; with Config.PollInterval it holds a connection only while it asks.
-// Read replaces once a connection that does not answer.
+// Read returns the entries after a position. It reads over a connection of its own,
+// which the log keeps for the next Read; with Config.PollInterval it holds a connection only during
+// a query. A connection that does not answer is replaced, once in each Read.
 func (l *Log) Read(ctx context.Context, after string, wait time.Duration) (revs []oauthz.Revocation, next string, err error) {
 	from, err := parsePosition(after)
 	if err != nil {

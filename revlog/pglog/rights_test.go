@@ -71,7 +71,7 @@ func TestTheRightsOfWritersAndReaders(t *testing.T) {
 	}
 }
 
-// A login without the right to write may hold what it can get hold of: no append waits for it.
+// A login without the right to write may hold any lock that it can take: no append waits for it.
 func TestOnlyWritersHoldUpAppends(t *testing.T) {
 	t.Parallel()
 	s := require(t, shared)
@@ -159,7 +159,7 @@ func TestCreateSchemaWaitsForNoStranger(t *testing.T) {
 	must(t, "create schema", log.CreateSchema(ctx))
 }
 
-// Any login can fill the queue of notifications, and then NOTIFY fails. What was committed is acknowledged all the same.
+// Any login can fill the queue of notifications, and then NOTIFY fails. The commit is acknowledged nevertheless.
 func TestAFailedNotificationFailsNoAppend(t *testing.T) {
 	t.Parallel()
 	s := require(t, shared)

@@ -21,9 +21,9 @@ const keptNewest = "100"
 
 // statements are the SQL for one table, whose quoted name is all that varies.
 //
-// lock locks the row 0, which is no entry, and creates it where it is missing. This
+// lock locks the row 0, which is not an entry, and creates it where it is missing. This
 // takes the right to update the table, as a lock of the table itself would; but that would stop VACUUM, too.
-// Anybody may take an advisory lock.
+// Any login may take an advisory lock.
 //
 // trim deletes expired entries, in the order of their index, and returns the time of
 // expiry from which the next trim has to look.

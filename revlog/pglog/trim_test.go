@@ -21,7 +21,7 @@ func expired(t testing.TB, pool *pgxpool.Pool, table string, n int) {
 		FROM generate_series((SELECT coalesce(max(id), 0) + 1 FROM `+table+`), (SELECT coalesce(max(id), 0) + $2::int FROM `+table+`)) AS n`, entry, n)
 }
 
-// oldTransaction keeps VACUUM from what is deleted until the test ends.
+// oldTransaction keeps VACUUM from the rows that are deleted before the test ends.
 func oldTransaction(t testing.TB, pool *pgxpool.Pool, table string) {
 	t.Helper()
 	tx, err := pool.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
@@ -46,7 +46,7 @@ func cost(t testing.TB, admin, pool *pgxpool.Pool, log revlog.Log, table string)
 	return walked() - before
 }
 
-// What was deleted and cannot be removed, because a transaction is open since before, makes later appends no slower.
+// Deleted entries that VACUUM cannot remove, because an older transaction is open, do not make later appends slower.
 func TestAnAppendDoesNotWalkOverWhatWasTrimmed(t *testing.T) {
 	t.Parallel()
 	s := require(t, shared)
@@ -79,7 +79,7 @@ func TestAnAppendDoesNotWalkOverWhatWasTrimmed(t *testing.T) {
 	t.Logf("10 appends look at %d entries, and at %d after %d were trimmed", before, after, n)
 }
 
-// An entry that had expired long ago when it came is deleted, too, whatever was deleted before.
+// An entry that had expired long ago when it was added is deleted, too, although later ones were deleted before.
 func TestAnEntryThatComesLateIsTrimmed(t *testing.T) {
 	t.Parallel()
 	s := require(t, shared)

@@ -44,7 +44,7 @@ func startRead(t testing.TB, log revlog.Log, position string) <-chan []string {
 	return read
 }
 
-// Reads in turn share one connection, which is none of the pool's and is closed when no Read follows.
+// Successive Reads share one connection outside the pool, which is closed when no Read follows.
 func TestReadsKeepOneConnection(t *testing.T) {
 	t.Parallel()
 	s := require(t, shared)
