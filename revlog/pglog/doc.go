@@ -40,7 +40,7 @@
 // With PostgreSQL's default of 100, about 45 instances can listen if each pool has one connection.
 // For more, set [Config.PollInterval]: then a log connects only while it reads or writes,
 // or uses a connection that is idle in the pool, and revocations arrive up to one interval later. 200 instances that poll every 4 seconds
-// connect 50 times a second; a pooler such as PgBouncer (in transaction mode) makes that cheap. Through a pooler
+// connect some 70 times a second; a pooler such as PgBouncer (in transaction mode) makes that cheap. Through a pooler
 // that does not keep a session no notification arrives; set PollInterval there, too, or connect directly.
 //
 // A connection that is silent for two seconds while an answer is due is replaced within the same Read.

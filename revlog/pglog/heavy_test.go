@@ -195,7 +195,7 @@ func TestHeavyMoreListsThanConnections(t *testing.T) {
 	s := require(t, newServerFor(100))
 	table := newTable()
 	openLog(t, s, table)
-	const poll = 4 * time.Second
+	const poll = 8 * time.Second
 	lists := openLists(t, s, table, 200, pglog.Config{PollInterval: poll}, revlog.Config{Poll: poll})
 	ready(t, lists)
 	before, began := s.cpu(), time.Now()

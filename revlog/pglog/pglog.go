@@ -24,7 +24,7 @@ type Config struct {
 	// and never more than 400 KB. At most 100,000. Default 1,000.
 	Batch int
 	// PollInterval, if not zero, is the time between two queries of a Read that
-	// waits, up to a quarter less so that instances do not keep step. The Read then does not
+	// waits, up to a half less so that instances do not keep step. The Read then does not
 	// listen, and holds no connection between the queries, while it otherwise holds one: use it
 	// where there are more instances than the server has connections, and behind a
 	// pooler such as PgBouncer in transaction mode. A revocation reaches the other

@@ -74,8 +74,8 @@ func (l *Log) poll(ctx context.Context, from position, deadline time.Time) ([]oa
 	for {
 		now := time.Now()
 		if left := deadline.Sub(now); left > 0 {
-			// Not in step with others, and not twice where one interval is left.
-			if !sleep(ctx, min(l.interval-rand.N(l.interval/4+1), left)) {
+			// Not in step with others: a connection each at the same time may be more than the server has.
+			if !sleep(ctx, min(l.interval-rand.N(l.interval/2), left)) {
 				return nil, "", ctx.Err()
 			}
 			now = time.Now()
