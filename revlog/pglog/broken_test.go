@@ -123,8 +123,8 @@ func TestAListIsBackSoonAfterConnectionsBreakSilently(t *testing.T) {
 			tt.cfg.Table = table
 			log, err := pglog.New(pool, tt.cfg)
 			must(t, "new", err)
-			const maxLag = 8 * time.Second
-			list, err := revlog.Open(t.Context(), log, revlog.Config{MaxLag: maxLag, Poll: time.Second, Timeout: 5 * time.Second, Report: func(err error) { t.Log(err) }})
+			const maxLag = 6 * time.Second
+			list, err := revlog.Open(t.Context(), log, revlog.Config{MaxLag: maxLag, Poll: time.Second, Timeout: maxLag, Report: func(err error) { t.Log(err) }})
 			must(t, "open", err)
 			defer list.Close()
 			defer relay.close() // before the pool, which would wait for what is broken

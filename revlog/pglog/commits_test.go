@@ -82,30 +82,46 @@ func TestEachCallerGetsTheErrorOfTheCommit(t *testing.T) {
 	add(t, log, "after")
 }
 
-// A caller that gives up returns at once and fails no other, whether it was first or waits behind it.
+// Callers that give up return at once, and fail no other call of the same transaction.
 func TestACallerThatGivesUpFailsNoOther(t *testing.T) {
 	t.Parallel()
 	s := require(t, shared)
 	pool, table := s.pool(t), newTable()
 	log := openLog(t, s, table)
-	ctx, giveUp := context.WithCancel(t.Context())
-	lost := make(chan error, 2)
+	// A transaction with an entry of theirs stops, until the test lets go of a lock.
+	oid := query[int](t, pool, `SELECT $1::text::regclass::oid::int4`, table)
+	run(t, pool, fmt.Sprintf(`CREATE FUNCTION %s_stop() RETURNS trigger LANGUAGE plpgsql AS
+		$$ BEGIN IF NEW.entry LIKE '%%lost%%' THEN PERFORM pg_advisory_xact_lock(8, %d); END IF; RETURN NULL; END $$`, table, oid))
+	run(t, pool, `CREATE TRIGGER stop AFTER INSERT ON `+table+` FOR EACH ROW EXECUTE FUNCTION `+table+`_stop()`)
+	stop, err := pool.Begin(t.Context())
+	must(t, "begin", err)
+	t.Cleanup(func() { _ = stop.Rollback(context.Background()) }) // nothing, if it was already
+	_, err = stop.Exec(t.Context(), `SELECT pg_advisory_xact_lock(8, $1)`, oid)
+	must(t, "lock", err)
+
 	blocking, free := hold(t, pool, table)
-	for range 2 {
+	results := []<-chan error{appending(t, log, "first")}
+	eventually(t, "the append does not wait", blocking)
+	const n = 8
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	lost := make(chan error, n)
+	for range n {
 		go func() { lost <- log.Append(ctx, revocation("lost")) }()
 	}
-	eventually(t, "the append does not wait", blocking)
-	var results []<-chan error
-	for i := range 4 {
+	for i := range n {
 		results = append(results, appending(t, log, fmt.Sprint(i)))
 	}
+	free()
+	pid := int(stop.Conn().PgConn().PID())
+	eventually(t, "the transaction does not stop", func() bool { return blocks(t, pool, pid) })
 	giveUp()
-	for range 2 {
+	for range n {
 		if err := <-lost; !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
 	}
-	free()
+	must(t, "let go", stop.Rollback(t.Context()))
 	for _, done := range results {
 		must(t, "append", <-done)
 	}
@@ -113,8 +129,8 @@ func TestACallerThatGivesUpFailsNoOther(t *testing.T) {
 	must(t, "read", err)
 	got := slices.DeleteFunc(names(revs), func(name string) bool { return name == "lost" }) // they may be there
 	slices.Sort(got)
-	if !slices.Equal(got, []string{"0", "1", "2", "3"}) {
-		t.Errorf("got %v", got)
+	if want := []string{"0", "1", "2", "3", "4", "5", "6", "7", "first"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

@@ -92,6 +92,7 @@ func TestACancelledReadLeavesNoConnection(t *testing.T) {
 	admin, table := s.pool(t), newTable()
 	logOn(t, admin, table)
 	log := reading(t, s, table)
+	began := time.Now()
 	for range 5 {
 		ctx, cancel := context.WithCancel(t.Context())
 		read := make(chan error, 1)
@@ -105,6 +106,9 @@ func TestACancelledReadLeavesNoConnection(t *testing.T) {
 			t.Fatalf("got %v", err)
 		}
 		eventually(t, "the server still has the connection", func() bool { return len(backends(t, admin, table)) == 0 })
+	}
+	if took := time.Since(began); took > 20*time.Second { // an idle one stays for five seconds
+		t.Errorf("five took %v", took)
 	}
 	add(t, log, "a")
 	wantRest(t, log, "", "a")
