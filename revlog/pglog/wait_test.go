@@ -100,7 +100,9 @@ func TestACancelledReadLeavesNoConnection(t *testing.T) {
 			_, _, err := log.Read(ctx, "", time.Hour)
 			read <- err
 		}()
-		eventually(t, "it does not read", func() bool { return len(backends(t, admin, table)) == 1 })
+		eventually(t, "it does not wait", func() bool {
+			return query[bool](t, admin, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = $1 AND state = 'idle' AND query LIKE 'SELECT id, mark%')`, table)
+		})
 		cancel()
 		if err := <-read; !errors.Is(err, context.Canceled) {
 			t.Fatalf("got %v", err)
