@@ -25,6 +25,9 @@ const keptNewest = "100"
 // takes the right to update the table, as a lock of the table itself would; but that would stop VACUUM, too.
 // Any login may take an advisory lock.
 //
+// settings keep the server to plans that follow the indexes: its statistics of a table that
+// grows at one end and shrinks at the other are always old.
+//
 // trim deletes expired entries, in the order of their index, and returns the time of
 // expiry from which the next trim has to look.
 type statements struct{ schema, exists, locate, settings, lock, trim, insert, notify, read string }
@@ -43,6 +46,7 @@ CREATE INDEX ON {table} (expires);
 		exists: `SELECT to_regclass($1::text) IS NOT NULL`,
 		locate: `SELECT pg_is_in_recovery(), 'oauthz_' || $1::text::regclass::oid`,
 		settings: of(`SELECT set_config('lock_timeout', '{seconds}s', true), set_config('enable_seqscan', 'off', true),
+	set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
 	CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END`),
 		lock: of(`INSERT INTO {table} (id, entry) VALUES (0, '') ON CONFLICT (id) DO UPDATE SET mark = excluded.mark WHERE false`),
 		trim: of(`WITH expired AS (
@@ -50,7 +54,7 @@ CREATE INDEX ON {table} (expires);
 	WHERE expires >= coalesce($2::timestamptz, '-infinity') AND expires < now() - interval '{hours} hours'
 	ORDER BY expires LIMIT $1::bigint
 ), deleted AS (
-	DELETE FROM {table} WHERE id = ANY (ARRAY (SELECT id FROM expired)) AND id <= (SELECT max(id) FROM {table}) - {newest}
+	DELETE FROM {table} WHERE id = ANY (ARRAY (SELECT id FROM expired WHERE id <= (SELECT max(id) FROM {table}) - {newest}))
 )
 SELECT coalesce(min(expires), now() - interval '{hours} hours') FROM expired`),
 		insert: of(`INSERT INTO {table} (id, expires, entry)

@@ -35,7 +35,7 @@ func oldTransaction(t testing.TB, pool *pgxpool.Pool, table string) {
 func cost(t testing.TB, admin, pool *pgxpool.Pool, log revlog.Log, table string) int {
 	t.Helper()
 	walked := func() int {
-		pool.Reset() // a connection reports what it did when it ends
+		pool.Reset() // a connection reports its work when it ends, and that of the test's own queries must not come later
 		eventually(t, "the connections stay", func() bool { return len(backends(t, admin, table)) == 0 })
 		return query[int](t, admin, `SELECT sum(idx_tup_read)::int FROM pg_stat_user_indexes WHERE relname = $1`, table)
 	}
@@ -61,22 +61,26 @@ func TestAnAppendDoesNotWalkOverWhatWasTrimmed(t *testing.T) {
 	before := cost(t, admin, pool, log, table)
 	const n = 5_000
 	expired(t, admin, table, n)
+	run(t, admin, `ANALYZE `+table)
 	log = newLog(t, pool, table) // one that has not trimmed beyond their time
 	for left := n; left > 100; {
 		add(t, log, "a")
-		left = query[int](t, admin, `SELECT count(*) FROM `+table+` WHERE expires < now() - interval '1 hour'`)
+		left = query[int](t, pool, `SELECT count(*) FROM `+table+` WHERE expires < now() - interval '1 hour'`)
 	}
 	for range 100 {
 		add(t, log, "a")
 	}
-	if left := query[int](t, admin, `SELECT count(*) FROM `+table+` WHERE expires < now() - interval '1 hour'`); left > 0 {
+	if left := query[int](t, pool, `SELECT count(*) FROM `+table+` WHERE expires < now() - interval '1 hour'`); left > 0 {
 		t.Errorf("%d expired entries stay", left)
 	}
-	after := cost(t, admin, pool, log, table)
-	if after > 2*before {
-		t.Errorf("10 appends look at %d entries, and at %d after %d were trimmed", before, after, n)
+	for _, statistics := range []string{"as they were", "new"} { // the server chooses how to look by them
+		after := cost(t, admin, pool, log, table)
+		if after > 2*before {
+			t.Errorf("10 appends look at %d entries, and at %d after %d were trimmed, with statistics %s", before, after, n, statistics)
+		}
+		t.Logf("10 appends look at %d entries, and at %d after %d were trimmed", before, after, n)
+		run(t, admin, `ANALYZE `+table)
 	}
-	t.Logf("10 appends look at %d entries, and at %d after %d were trimmed", before, after, n)
 }
 
 // An entry that had expired long ago when it was added is deleted, too, although later ones were deleted before.
