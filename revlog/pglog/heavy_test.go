@@ -83,7 +83,7 @@ func ready(t testing.TB, lists []*revlog.List) {
 func revokeAtRate(t testing.TB, lists []*revlog.List, name string, rate int, last time.Duration) []time.Duration {
 	t.Helper()
 	var mu sync.Mutex
-	var took []time.Duration
+	var took, revoked []time.Duration
 	var wg sync.WaitGroup
 	tick := time.NewTicker(time.Second / time.Duration(rate))
 	defer tick.Stop()
@@ -95,14 +95,17 @@ func revokeAtRate(t testing.TB, lists []*revlog.List, name string, rate int, las
 				t.Errorf("revoke: %v", err)
 				return
 			}
+			recorded := time.Since(began)
 			d := awaitOthers(t, lists, id, began)
 			mu.Lock()
-			took = append(took, d)
-			mu.Unlock()
+			defer mu.Unlock()
+			took, revoked = append(took, d), append(revoked, recorded)
 		})
 	}
 	wg.Wait()
 	slices.Sort(took)
+	slices.Sort(revoked)
+	t.Logf("%s: Revoke alone: p50 %v, p99 %v", name, quantile(revoked, 0.5), quantile(revoked, 0.99))
 	return took
 }
 
