@@ -37,7 +37,9 @@ type Config struct {
 	// absolute https URL, or http on loopback. Default: none.
 	ResourceMetadataURL string
 	// AllowPreflight lets CORS preflights through to the next handler: they
-	// never carry credentials (Fetch §3.2.2). Default: they are refused.
+	// never carry credentials (Fetch §3.2.2). A client that is not a browser can
+	// send one to any path, so a handler for OPTIONS or for all methods is reached
+	// without a token; the table of routes shows where. Default: they are refused.
 	AllowPreflight bool
 	// ErrorHandler writes the status and the body of a refusal, after all its
 	// headers are set. Without a status of its own that is the Error's, and
@@ -231,7 +233,7 @@ func (g *Guard) Authorize(r *http.Request, req Requirement) (*http.Request, erro
 func (g *Guard) AuthorizeRoute(r *http.Request, req Requirement, pattern string) (*http.Request, error) {
 	outer := r.Context().Value(grantKey{})
 	if p, ok := outer.(*probe); ok {
-		return p.meet(r, req)
+		return p.meet(r, g.required(req))
 	}
 	a := attempt{guard: g, r: r, req: req, pattern: pattern}
 	a.outer, _ = outer.(*grant)

@@ -45,7 +45,8 @@ func (g *Guard) OpenAPI() SecurityScheme {
 //
 // What is [Public] is an empty list, never null, which overrides a security
 // field of the whole document. What lets requests without credentials through
-// has {} as its last alternative. Alternatives and scopes are in the order in
+// has {} as its last alternative, and so has what lets preflights through (of a
+// [Route] for OPTIONS or AnyMethod). Alternatives and scopes are in the order in
 // which they were written; the same set of scopes is listed once.
 //
 // OpenAPI has no words for claims, for how and for when a user logged in:
@@ -73,7 +74,7 @@ func (r Requirement) OpenAPI(scheme string) ([]map[string][]string, error) {
 		scopes := append([]string{}, set.scopes...) // a copy, and [] where it is empty
 		security = append(security, map[string][]string{scheme: scopes})
 	}
-	if r.allowsAnonymous() {
+	if r.allows(true) {
 		security = append(security, map[string][]string{})
 	}
 	return security, nil

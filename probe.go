@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"sync"
+	"unicode"
 )
 
 // AnyMethod is the [Route.Method] of a route that answers to every method.
@@ -20,7 +22,8 @@ type Route struct {
 	// Pattern is written as the router writes it: /orders/{id}, /orders/:id.
 	Pattern string
 	// Requirements are those of the Guards, the outermost first. There are none
-	// if no Guard stands before the handler.
+	// if no Guard stands before the handler. Those of a Guard with
+	// Config.AllowPreflight are described as "… or preflight", whatever Method is.
 	Requirements []Requirement
 	// Err says why the Requirements are not all, or nil.
 	Err error
@@ -28,15 +31,43 @@ type Route struct {
 
 // Requirement is all that a request must meet to reach the handler. It is not ok
 // if no Guard stands before that: then it is what [Public] is, and not on purpose.
+//
+// Preflights have the method OPTIONS (Fetch §3.2.2): of a route for another
+// method the Requirement does not describe that they are let through. A program
+// that needs the Requirement of one method of a route for AnyMethod sets Method
+// in a copy.
 func (r Route) Requirement() (req Requirement, ok bool) {
-	switch len(r.Requirements) {
+	requirements := r.Requirements
+	if !r.answersOptions() {
+		requirements = make([]Requirement, len(r.Requirements))
+		for i, req := range r.Requirements {
+			req.preflight = false
+			requirements[i] = req
+		}
+	}
+	switch len(requirements) {
 	case 0:
 		return Public(), false // All of nothing would be any valid token
 	case 1:
-		return r.Requirements[0], true
+		return requirements[0], true
 	default:
-		return All(r.Requirements...), true
+		return All(requirements...), true
 	}
+}
+
+// answersOptions reports whether requests with the method OPTIONS can reach the
+// route. AnyMethod has no letters, and neither has what an adapter writes for a
+// route that answers all requests that no other route does (404).
+func (r Route) answersOptions() bool {
+	return r.Method == http.MethodOptions || !strings.ContainsFunc(r.Method, unicode.IsLetter)
+}
+
+// required returns req as a table of routes describes it: with AllowPreflight a
+// preflight reaches the handler without meeting it, also one that carries a bad
+// token, which OrAnonymous does not let through.
+func (g *Guard) required(req Requirement) Requirement {
+	req.preflight = g.allowPreflight && !req.open()
+	return req
 }
 
 // Protected says what h requires, if [Guard.Protect] made it, and what it
@@ -48,7 +79,7 @@ func Protected(h http.Handler) (requirements []Requirement, inner http.Handler) 
 		if !ok {
 			return requirements, h
 		}
-		requirements, h = append(requirements, p.req), p.next
+		requirements, h = append(requirements, p.guard.required(p.req)), p.next
 	}
 }
 
@@ -89,6 +120,7 @@ func (p *probe) Value(key any) any {
 	return p.Context.Value(key)
 }
 
+// meet notes what a Guard requires.
 func (p *probe) meet(r *http.Request, req Requirement) (*http.Request, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

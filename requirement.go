@@ -22,15 +22,19 @@ func (r Requirement) open() bool {
 	}
 }
 
-// allowsAnonymous says whether a request without credentials meets r.
-func (r Requirement) allowsAnonymous() bool {
+// allowsAnonymous reports whether a request without credentials meets r.
+func (r Requirement) allowsAnonymous() bool { return r.allows(false) }
+
+// allows reports whether a request without credentials meets r: any such
+// request, or a preflight, of which only the Requirement of a [Route] knows.
+func (r Requirement) allows(preflight bool) bool {
 	switch {
-	case r.anonymous || r.kind == kindPublic:
+	case r.anonymous || r.kind == kindPublic || preflight && r.preflight:
 		return true
 	case r.kind == kindAll:
-		return len(r.parts) > 0 && !slices.ContainsFunc(r.parts, func(p Requirement) bool { return !p.allowsAnonymous() })
+		return len(r.parts) > 0 && !slices.ContainsFunc(r.parts, func(p Requirement) bool { return !p.allows(preflight) })
 	case r.kind == kindAny:
-		return slices.ContainsFunc(r.parts, Requirement.allowsAnonymous)
+		return slices.ContainsFunc(r.parts, func(p Requirement) bool { return p.allows(preflight) })
 	default:
 		return false
 	}

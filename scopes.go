@@ -75,6 +75,7 @@ type Requirement struct {
 	maxAge    time.Duration // of kindMaxAge
 	parts     []Requirement // of kindAll and kindAny
 	anonymous bool          // OrAnonymous
+	preflight bool          // of a Guard with AllowPreflight: see Guard.required
 }
 
 type kind int
@@ -195,11 +196,16 @@ func (r Requirement) Scopes() []string {
 	return slices.Clone(scopes)
 }
 
-// String describes r on one line, for a table of routes.
+// String describes r on one line, for a table of routes. Where a Guard lets
+// preflights through ([Config.AllowPreflight]), the line of a [Route] ends in "or
+// preflight".
 func (r Requirement) String() string {
 	s := r.describe()
 	if r.anonymous {
 		s += " or anonymous"
+	}
+	if r.preflight {
+		s += " or preflight"
 	}
 	return s
 }
