@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -42,9 +41,10 @@ type Config struct {
 	// without a token; the table of routes shows where. Default: they are refused.
 	AllowPreflight bool
 	// ErrorHandler writes the status and the body of a refusal, after all its
-	// headers are set. Without a status of its own that is the Error's, and
-	// without a body too it is as by default: a small JSON object (RFC 6750 §3.1
-	// codes).
+	// headers are set. If it writes no status, that of the Error is sent, also by
+	// a flush; if it writes no body either, the default body is sent: a small JSON
+	// object (RFC 6750 §3.1 codes). It cannot hijack the connection. The Error is
+	// its own.
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 	// Observe is told of every decision, once, before the handler runs: for
 	// logs, metrics and traces. It must be safe for concurrent use.
@@ -256,68 +256,15 @@ func (g *Guard) AuthorizeRoute(r *http.Request, req Requirement, pattern string)
 func (g *Guard) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	e := told(err)
 	g.writeHeader(w.Header(), e)
-	if g.errorHandler == nil {
-		writeBody(w, r, e)
+	if g.errorHandler != nil {
+		g.handleError(w, r, e)
 		return
 	}
-	noted := &notingWriter{ResponseWriter: w, status: e.Status}
-	defer func() {
-		if v := recover(); v != nil {
-			g.writePanic(noted, r, v)
-		}
-	}()
-	g.errorHandler(noted, r, e)
-	if !noted.wrote { // net/http would send 200
-		writeBody(w, r, e)
-	}
-}
-
-// notingWriter notes whether an ErrorHandler has written, and sees to it that
-// what it writes has the status of a refusal, where net/http would send 200.
-type notingWriter struct {
-	http.ResponseWriter
-	status int
-	wrote  bool
-}
-
-func (w *notingWriter) WriteHeader(status int) {
-	if status >= http.StatusOK || status == http.StatusSwitchingProtocols { // the others come before the answer
-		w.wrote = true
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *notingWriter) Write(p []byte) (int, error) {
-	if !w.wrote {
-		w.WriteHeader(w.status)
-	}
-	return w.ResponseWriter.Write(p)
-}
-
-// Unwrap is for http.ResponseController.
-func (w *notingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// writePanic answers for an ErrorHandler that panicked. The decision has been
-// observed, once, so the cause goes where net/http reports panics.
-func (g *Guard) writePanic(w *notingWriter, r *http.Request, v any) {
-	e := panicked("ErrorHandler hook", v)
-	logf := log.Printf
-	if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && server.ErrorLog != nil {
-		logf = server.ErrorLog.Printf
-	}
-	logf("%v", e)
-	if w.wrote { // what has been sent has been sent
-		return
-	}
-	for _, name := range []string{"WWW-Authenticate", "Retry-After"} {
-		w.Header().Del(name)
-	}
-	g.writeHeader(w.Header(), e)
+	w.WriteHeader(e.Status)
 	writeBody(w, r, e)
 }
 
 func writeBody(w http.ResponseWriter, r *http.Request, e *Error) {
-	w.WriteHeader(e.Status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body(e)) // the client may be gone
 	}

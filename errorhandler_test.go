@@ -1,0 +1,125 @@
+package oauthz_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+)
+
+// flushes are ErrorHandlers that use more of a ResponseWriter than its own methods.
+var flushes = []struct {
+	name    string
+	handler func(*testing.T, http.ResponseWriter)
+	want    answer
+}{
+	{
+		name: "flushes", want: lacksScope("a"),
+		handler: func(t *testing.T, w http.ResponseWriter) { assert.NoError(t, http.NewResponseController(w).Flush()) },
+	},
+	{
+		name: "flushes, then writes", want: answer{403, lacksScope("a").challenge, "no"},
+		handler: func(t *testing.T, w http.ResponseWriter) {
+			assert.NoError(t, http.NewResponseController(w).Flush())
+			_, _ = io.WriteString(w, "no")
+		},
+	},
+	{
+		name: "flushes by the old interface, then writes", want: answer{403, lacksScope("a").challenge, "no"},
+		handler: func(t *testing.T, w http.ResponseWriter) {
+			w.(http.Flusher).Flush()
+			_, _ = io.WriteString(w, "no")
+		},
+	},
+	{
+		name: "writes, flushes and writes", want: answer{403, lacksScope("a").challenge, "no"},
+		handler: func(t *testing.T, w http.ResponseWriter) {
+			_, _ = io.WriteString(w, "n")
+			assert.NoError(t, http.NewResponseController(w).Flush())
+			_, _ = io.WriteString(w, "o")
+		},
+	},
+	{
+		name: "flushes a status of its own", want: answer{404, lacksScope("a").challenge, ""},
+		handler: func(t *testing.T, w http.ResponseWriter) {
+			w.WriteHeader(http.StatusNotFound)
+			assert.NoError(t, http.NewResponseController(w).Flush())
+		},
+	},
+	{
+		name: "flushes after a hint", want: answer{403, lacksScope("a").challenge, "no"},
+		handler: func(t *testing.T, w http.ResponseWriter) {
+			w.WriteHeader(http.StatusEarlyHints)
+			assert.NoError(t, http.NewResponseController(w).Flush())
+			_, _ = io.WriteString(w, "no")
+		},
+	},
+	{
+		name: "copies", want: answer{403, lacksScope("a").challenge, "no"},
+		handler: func(t *testing.T, w http.ResponseWriter) {
+			_, err := io.Copy(w, struct{ io.Reader }{strings.NewReader("no")}) // which looks for io.ReaderFrom
+			assert.NoError(t, err)
+		},
+	},
+	{
+		name: "flushes and panics", want: answer{403, lacksScope("a").challenge, ""},
+		handler: func(t *testing.T, w http.ResponseWriter) {
+			assert.NoError(t, http.NewResponseController(w).Flush())
+			panic("too late for another status")
+		},
+	},
+	{
+		name: "hijacks", want: lacksScope("a"),
+		handler: func(t *testing.T, w http.ResponseWriter) {
+			_, _, err := http.NewResponseController(w).Hijack()
+			assert.ErrorIs(t, err, http.ErrNotSupported)
+		},
+	},
+	{
+		name: "sets deadlines", want: lacksScope("a"),
+		handler: func(t *testing.T, w http.ResponseWriter) {
+			assert.NoError(t, http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Minute)))
+		},
+	},
+}
+
+// A refusal has the status of a refusal, in whatever order an ErrorHandler uses the parts of a real server's ResponseWriter.
+func TestErrorHandlerThatFlushes(t *testing.T) {
+	t.Parallel()
+	for _, tt := range flushes {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			handler := &spy{}
+			guard := newGuard(t, oauthz.Config{ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ *oauthz.Error) { tt.handler(t, w) }})
+			protected := guard.Protect(scopeA)(handler)
+			server := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				protected.ServeHTTP(w, logging(r, io.Discard)) // of panics
+			}))
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+			require.NoError(t, err)
+			r.Header.Set("Authorization", "Bearer "+goodToken)
+			got, err := server.Client().Do(r)
+			require.NoError(t, err)
+			tt.want.check(t, seen(t, got, handler))
+		})
+	}
+}
+
+// A server that cannot flush is still answered with the status of the refusal, and the ErrorHandler learns of it.
+func TestErrorHandlerBehindAWriterThatCannotFlush(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ *oauthz.Error) {
+		assert.ErrorIs(t, http.NewResponseController(w).Flush(), errors.ErrUnsupported)
+	}})
+	handler, recorder := &spy{}, httptest.NewRecorder()
+	guard.Protect(scopeA)(handler).ServeHTTP(struct{ http.ResponseWriter }{recorder}, withGoodToken())
+	lacksScope("a").check(t, seen(t, recorder.Result(), handler))
+}
