@@ -1,11 +1,14 @@
 package oauthz_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -122,4 +125,50 @@ func TestErrorHandlerBehindAWriterThatCannotFlush(t *testing.T) {
 	handler, recorder := &spy{}, httptest.NewRecorder()
 	guard.Protect(scopeA)(handler).ServeHTTP(struct{ http.ResponseWriter }{recorder}, withGoodToken())
 	lacksScope("a").check(t, seen(t, recorder.Result(), handler))
+}
+
+// One answer of an introspector may be that of many requests: of one flight, or out of a cache of refusals.
+func TestEachRequestHasItsOwnError(t *testing.T) {
+	t.Parallel()
+	shared := func() *oauthz.Error {
+		age := time.Minute
+		return &oauthz.Error{
+			Status: 401, Code: "insufficient_user_authentication", Description: "login", Scopes: []string{"a"}, ACRValues: []string{"gold"},
+			MaxAge: &age, Header: http.Header{"X-More": {"one"}}, Err: io.EOF,
+		}
+	}
+	change := func(e *oauthz.Error) {
+		e.Status, e.Code, e.Err = 418, "changed", nil
+		e.Scopes[0], e.ACRValues[0], *e.MaxAge = "changed", "changed", time.Hour
+		e.Header["X-More"][0] = "changed"
+		e.Header.Set("X-Changed", "changed")
+	}
+	err := shared()
+	guard := newGuard(t, oauthz.Config{
+		Introspector: answers(nil, fmt.Errorf("wrapped: %w", err)),
+		Observe: func(_ context.Context, d oauthz.Decision) {
+			assert.Equal(t, shared(), d.Err)
+			change(d.Err)
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) { change(e) },
+	})
+	var requests sync.WaitGroup
+	for range 20 { // -race sees those that change the same
+		requests.Go(func() { serve(t, guard, oauthz.Require(), withGoodToken()) })
+	}
+	requests.Wait()
+	assert.Equal(t, shared(), err)
+}
+
+// What an ErrorHandler changes is nothing to the error that the caller of WriteError still holds.
+func TestWriteErrorLeavesTheErrorAlone(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, e *oauthz.Error) {
+		e.Status, e.Scopes[0] = 500, "changed"
+	}})
+	_, err := guard.Authorize(get(), scopeA)
+	recorder := httptest.NewRecorder()
+	guard.WriteError(recorder, get(), err)
+	assert.Equal(t, http.StatusUnauthorized, recorder.Code)
+	assert.Equal(t, &oauthz.Error{Status: 401, Scopes: []string{"a"}, Err: oauthz.ErrNoToken}, err)
 }

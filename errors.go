@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -48,7 +49,8 @@ const (
 // Error is a refusal: what the client is told, and, apart from that, why.
 //
 // An [Introspector] or a [Confirmer] may return one to say exactly how to
-// answer. One whose Status is none of the five is answered as 500.
+// answer. One whose Status is none of the five is answered as 500. Each request
+// has a copy of its own, which its hooks may change; only Err is shared.
 type Error struct {
 	// Status is 400, 401, 403, 500 or 503.
 	Status int
@@ -129,7 +131,9 @@ func told(err error) *Error {
 	}
 }
 
-// validated is e if it can be answered, and a server error otherwise.
+// validated returns a copy of e if it can be answered, and a server error
+// otherwise. A copy: one answer of an introspector may be that of many requests,
+// and hooks may change theirs.
 func validated(e *Error) *Error {
 	if e == nil {
 		return serverError(errors.New("oauthz: a hook returned a nil *Error"))
@@ -137,10 +141,21 @@ func validated(e *Error) *Error {
 	switch e.Status {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden,
 		http.StatusInternalServerError, http.StatusServiceUnavailable:
-		return e
+		return e.clone()
 	default:
 		return serverError(fmt.Errorf("oauthz: a hook returned an Error with status %d: %w", e.Status, e))
 	}
+}
+
+// clone returns a copy that shares nothing but the cause.
+func (e *Error) clone() *Error {
+	out := *e
+	out.Scopes, out.ACRValues, out.Header = slices.Clone(e.Scopes), slices.Clone(e.ACRValues), e.Header.Clone()
+	if e.MaxAge != nil {
+		age := *e.MaxAge
+		out.MaxAge = &age
+	}
+	return &out
 }
 
 // unavailable is a fault: whatever err wraps, nothing is known of the token.
