@@ -63,26 +63,55 @@ func (a *attempt) decide() (next *http.Request, e *Error) {
 		return a.r, nil
 	}
 	if a.granted() {
-		a.token, a.source = a.outer.token, a.outer.source
-		if e := a.checkToken(); e != nil {
-			return nil, e
-		}
-		if found, _ := TokenFrom(a.r.Context()); found != &a.outer.own {
-			return a.grant(), nil // somebody between has put another into the context
-		}
-		return a.r, nil
+		return a.again()
 	}
 	token, err := bearerToken(a.r)
 	if err != nil {
 		return a.withoutToken(err)
 	}
-	if e := a.introspect(token); e != nil {
+	if e := a.judge(token); e != nil {
 		return nil, e
 	}
 	return a.grant(), nil
 }
 
-// granted says whether an outer Protect of the same Guard has judged the same
+// again decides about a request that an outer Protect of the same Guard has let
+// through: about all that may have changed since then, but for the verdict of the
+// introspector, and the proofs, each of which is good for one use.
+func (a *attempt) again() (*http.Request, *Error) {
+	a.token, a.source = a.outer.token, a.outer.source
+	if !a.guard.cacheable {
+		if e := a.askAgain(); e != nil {
+			return nil, e
+		}
+	}
+	if e := a.askLists(); e != nil {
+		return nil, e
+	}
+	if e := a.checkToken(); e != nil {
+		return nil, e
+	}
+	if found, _ := TokenFrom(a.r.Context()); found != &a.outer.own {
+		return a.grant(), nil // somebody between has put another into the context
+	}
+	return a.r, nil
+}
+
+// askAgain asks an introspector that has revocation lists of its own. The token
+// stays the one that the outer Guard has judged, whose proof has been seen.
+func (a *attempt) askAgain() *Error {
+	token, err := bearerToken(a.r)
+	if err != nil {
+		return told(err)
+	}
+	a.where = "Introspector"
+	if _, err := a.ask(token); err != nil {
+		return refusal(err)
+	}
+	return nil
+}
+
+// granted reports whether an outer Protect of the same Guard has judged the same
 // credentials: a handler may have put a request of another caller into this
 // context.
 func (a *attempt) granted() bool {
@@ -107,8 +136,8 @@ func (a *attempt) withoutToken(err error) (*http.Request, *Error) {
 	return a.r, nil
 }
 
-// introspect judges the token in all but what the route requires, and then that.
-func (a *attempt) introspect(token string) *Error {
+// judge judges the token in all but what the route requires, and then that.
+func (a *attempt) judge(token string) *Error {
 	a.where = "Introspector"
 	t, err := a.ask(token)
 	switch {
@@ -118,11 +147,8 @@ func (a *attempt) introspect(token string) *Error {
 		return serverError(errNilToken)
 	}
 	a.token = t
-	if len(a.guard.revocations) > 0 {
-		a.where = "RevocationList"
-		if err := askLists(a.r.Context(), a.guard.revocations, t); err != nil {
-			return refusal(err)
-		}
+	if e := a.askLists(); e != nil {
+		return e
 	}
 	if t.Confirmation != nil {
 		a.where = "Confirmer"
@@ -131,6 +157,19 @@ func (a *attempt) introspect(token string) *Error {
 		}
 	}
 	return a.checkToken()
+}
+
+// askLists asks about every request, at every Guard: a token may be revoked
+// while a request is on its way.
+func (a *attempt) askLists() *Error {
+	if len(a.guard.revocations) == 0 {
+		return nil
+	}
+	a.where = "RevocationList"
+	if err := askLists(a.r.Context(), a.guard.revocations, a.token); err != nil {
+		return refusal(err)
+	}
+	return nil
 }
 
 // ask asks the introspector, and, if somebody wants to know, where its verdict

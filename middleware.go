@@ -21,7 +21,8 @@ type Config struct {
 	// Introspector judges tokens. Required.
 	Introspector Introspector
 	// Revocations are asked about every request, after the introspector and
-	// whatever a cache remembers. A list that cannot tell is a 503.
+	// whatever a cache remembers, by each Protect that the request meets. A list
+	// that cannot tell is a 503.
 	Revocations []RevocationList
 	// RevocationTimeout is how long each list may take, after which it cannot
 	// tell. Default 1 s; negative: as long as it likes.
@@ -96,6 +97,7 @@ type Decision struct {
 // Guard protects handlers. It is immutable, and safe for concurrent use.
 type Guard struct {
 	introspector        Introspector
+	cacheable           bool // else the introspector is asked at each Guard that a request meets
 	revocations         []boundList
 	confirmers          map[string]Confirmer
 	realm               string
@@ -119,6 +121,7 @@ var errNilToken = errors.New("oauthz: introspector returned neither a token nor 
 func New(cfg Config) (*Guard, error) {
 	g := &Guard{
 		introspector:        cfg.Introspector,
+		cacheable:           Cacheable(cfg.Introspector),
 		revocations:         boundLists(cfg.Revocations, cmp.Or(cfg.RevocationTimeout, defaultRevocationTimeout)),
 		realm:               cfg.Realm,
 		resourceMetadataURL: cfg.ResourceMetadataURL,
@@ -190,8 +193,8 @@ func byMethod(confirmers []Confirmer) (map[string]Confirmer, error) {
 // Protect returns a middleware that lets a request through only if it meets
 // req. It never wraps the ResponseWriter and never touches the body.
 //
-// Under another Protect of the same Guard (a group, then a route) only req is
-// checked again, not the token.
+// Under another Protect of the same Guard (a group, then a route) the token is
+// not judged again: see [Guard.Authorize].
 func (g *Guard) Protect(req Requirement) func(http.Handler) http.Handler {
 	if g == nil {
 		panic("oauthz: Protect: nil Guard")
@@ -224,6 +227,14 @@ func (p *protected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Authorize decides about r: the request to hand on, whose context has the
 // token, or an *[Error] for [Guard.WriteError]. It writes nothing. The
 // [Decision.Pattern] is that of r.
+//
+// It can be called again with the request that a handler got, such as one that
+// serves a stream. If the request still has the credentials that this Guard has
+// let through, Authorize checks the revocation lists, the expiry and req again,
+// unless req is [Public]. It does not ask the introspector again, so it does not
+// see that the authorization server has ended a token or withdrawn a key, and it
+// does not ask for another proof of possession. An introspector that is not
+// [Cacheable] is asked again, for its refusal alone: the token stays the same.
 func (g *Guard) Authorize(r *http.Request, req Requirement) (*http.Request, error) {
 	return g.AuthorizeRoute(r, req, r.Pattern)
 }
