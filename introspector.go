@@ -121,9 +121,14 @@ func ReportSource(ctx context.Context, s Source) {
 // Secret is a string that is not printed: by package fmt, in slog and in JSON it
 // is "[redacted]". Convert it to string to use it.
 //
-// That holds for values and for exported fields. Package fmt prints fields that
-// are not exported without asking their type, and encoding/json the keys of a
-// map: keep a Secret behind a pointer or in a function there.
+// That holds for values and for exported fields. These print the string itself,
+// because they call no method of its type:
+//
+//   - package fmt with the verb %p, and with %w (go vet reports both), and for
+//     fields that are not exported. Keep a Secret behind a pointer or in a
+//     function there.
+//   - encoding/json for the keys of a map.
+//   - encoding/gob, and whatever else goes by reflection alone.
 type Secret string
 
 const redacted = "[redacted]"
@@ -131,7 +136,8 @@ const redacted = "[redacted]"
 // String returns "[redacted]".
 func (Secret) String() string { return redacted }
 
-// Format writes "[redacted]", whatever the verb.
+// Format writes "[redacted]" for every verb for which package fmt calls it: all
+// but %T, %p and %w.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // MarshalText returns "[redacted]"; JSON uses it too.

@@ -202,8 +202,7 @@ func someCredentials() credentials {
 	return c
 }
 
-// RS-06: a Secret is not printed through any verb with any flag, alone or within something else. (Two are not its to
-// answer, and vet finds both: package fmt asks no method for %p, nor for a %w that is given no error.)
+// RS-06: a Secret is not printed through any verb with any flag, alone or within something else, but for two.
 func TestSecretIsNotPrinted(t *testing.T) {
 	t.Parallel()
 	c := someCredentials()
@@ -215,12 +214,24 @@ func TestSecretIsNotPrinted(t *testing.T) {
 			}
 		}
 		requireNoLeak(t, fmt.Sprintf("%T", v), prints(v)+fmt.Sprint(v)+fmt.Sprintln(v))
+		for _, format := range []string{"too many", "%[2]v", "%*d", "%.*d", "%"} { // mistakes that package fmt explains in place
+			requireNoLeak(t, fmt.Sprintf("%q of %T", format, v), fmt.Sprintf(format, v))
+		}
 	}
 	assert.Equal(t, "[redacted]", c.Secret.String())
 	assert.Equal(t, slog.StringValue("[redacted]"), slog.AnyValue(c.Secret).Resolve())
 	assert.Equal(t, "[redacted] [redacted]", fmt.Sprintf("%v %x", c.Secret, c.Secret))
 	assert.Contains(t, fmt.Sprintf("%+v", c), "visible", "what is no secret is printed")
 	assert.Equal(t, canarySecret, string(c.Secret), "it is used by converting it")
+}
+
+// For two verbs package fmt calls no method of a value. The comment of Secret says so, for as long as it is true.
+func TestVerbsThatPrintASecret(t *testing.T) {
+	t.Parallel()
+	for _, verb := range []string{"%p", "%w"} {
+		assert.Contains(t, fmt.Sprintf(verb, oauthz.Secret(canarySecret)), canarySecret, verb)
+	}
+	assert.Equal(t, "oauthz.Secret", fmt.Sprintf("%T", oauthz.Secret(canarySecret)))
 }
 
 func TestSecretIsNotEncoded(t *testing.T) {

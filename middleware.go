@@ -112,7 +112,8 @@ type Guard struct {
 // would print what the hooks of a Guard hold, their secrets too.
 func (*Guard) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "oauthz.Guard") }
 
-// Format writes the name of the type, as that of a [Guard] does.
+// Format writes the name of the type, as that of a [Guard] does. With %p and %w
+// package fmt does not call it: print no Config with these.
 func (Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "oauthz.Config") }
 
 var errNilToken = errors.New("oauthz: introspector returned neither a token nor an error")
