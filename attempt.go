@@ -76,8 +76,9 @@ func (a *attempt) decide() (next *http.Request, e *Error) {
 }
 
 // again decides about a request that an outer Protect of the same Guard has let
-// through: about all that may have changed since then, but for the verdict of the
-// introspector, and the proofs, each of which is good for one use.
+// through. It checks everything that may have changed since then, except the
+// verdict of the introspector, and the proofs of possession, each of which is
+// good for one use.
 func (a *attempt) again() (*http.Request, *Error) {
 	a.token, a.source = a.outer.token, a.outer.source
 	if !a.guard.cacheable {
@@ -97,8 +98,8 @@ func (a *attempt) again() (*http.Request, *Error) {
 	return a.r, nil
 }
 
-// askAgain asks an introspector that has revocation lists of its own. The token
-// stays the one that the outer Guard has judged, whose proof has been seen.
+// askAgain calls an introspector that has revocation lists of its own. The token
+// stays the one that the outer Guard has judged, whose proof has been checked.
 func (a *attempt) askAgain() *Error {
 	token, err := bearerToken(a.r)
 	if err != nil {
@@ -159,8 +160,8 @@ func (a *attempt) judge(token string) *Error {
 	return a.checkToken()
 }
 
-// askLists asks about every request, at every Guard: a token may be revoked
-// while a request is on its way.
+// askLists looks the token up in the revocation lists, on every request and at
+// every Guard: a token may be revoked while a request is on its way.
 func (a *attempt) askLists() *Error {
 	if len(a.guard.revocations) == 0 {
 		return nil

@@ -5,19 +5,38 @@
 // that enforces what each route requires, in the route's own definition, and
 // hands the token to the handler:
 //
-//	introspector, err := localjwt.New(ctx, localjwt.Config{
-//		Issuer:   "https://login.example.com",
-//		Audience: []string{"https://api.example.com"},
-//	})
-//	// …
-//	guard, err := oauthz.New(oauthz.Config{Introspector: introspector})
-//	// …
-//	mux.Handle("GET /orders", guard.Protect(oauthz.Require("orders:read"))(list))
+//	package main
 //
-// and in the handler:
+//	import (
+//		"context"
+//		"fmt"
+//		"log"
+//		"net/http"
 //
-//	token, _ := oauthz.TokenFrom(r.Context())
-//	fmt.Fprintln(w, "orders of", token.Subject)
+//		"github.com/oauthz/oauthz"
+//		"github.com/oauthz/oauthz/localjwt"
+//	)
+//
+//	func main() {
+//		introspector, err := localjwt.New(context.Background(), localjwt.Config{
+//			Issuer:   "https://login.example.com",
+//			Audience: []string{"https://api.example.com"},
+//		})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		guard, err := oauthz.New(oauthz.Config{Introspector: introspector})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		http.Handle("GET /orders", guard.Protect(oauthz.Require("orders:read"))(http.HandlerFunc(list)))
+//		log.Fatal(http.ListenAndServe(":8080", nil))
+//	}
+//
+//	func list(w http.ResponseWriter, r *http.Request) {
+//		token, _ := oauthz.TokenFrom(r.Context())
+//		fmt.Fprintln(w, "orders of", token.Subject)
+//	}
 //
 // # Rules of use
 //

@@ -15,7 +15,7 @@ import (
 // maxFieldBytes is the longest field that net/http passes on: by default all fields together have a megabyte.
 const maxFieldBytes = http.DefaultMaxHeaderBytes
 
-// longFields are Authorization fields that hold n bytes of what a scan for credentials could stop at.
+// longFields are Authorization fields of n bytes at which a scan for credentials could stop.
 var longFields = map[string]func(n int) string{
 	"commas":                   func(n int) string { return "x" + strings.Repeat(",", n) },
 	"commas and spaces":        func(n int) string { return "x" + strings.Repeat(", ", n/2) },
@@ -67,7 +67,7 @@ func TestCostOfAQueryIsLinear(t *testing.T) {
 	}
 }
 
-// BenchmarkLongField is what a stranger's megabyte costs.
+// BenchmarkLongField measures the cost of a megabyte from a stranger.
 func BenchmarkLongField(b *testing.B) {
 	guard := newGuard(b, oauthz.Config{Introspector: oauthz.IntrospectorFunc(
 		func(context.Context, string) (*oauthz.Token, error) { return &oauthz.Token{}, nil },

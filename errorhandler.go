@@ -8,18 +8,17 @@ import (
 	"net/http"
 )
 
-// refusalWriter is the writer of an ErrorHandler. However the handler sends its
-// answer, the status is that of the refusal unless the handler has chosen
-// another one: net/http would send 200.
+// refusalWriter is the writer of an ErrorHandler. It sends the status of the
+// refusal unless the handler has chosen another status: net/http would send 200.
 type refusalWriter struct {
 	http.ResponseWriter
 	status   int
-	sent     bool // the status is on its way
-	answered bool // by the handler, with a status or a body
+	sent     bool // a status has been written
+	answered bool // the handler has written a status or a body
 }
 
 func (w *refusalWriter) WriteHeader(status int) {
-	if status >= http.StatusOK || status == http.StatusSwitchingProtocols { // the others come before the answer
+	if status >= http.StatusOK || status == http.StatusSwitchingProtocols { // the others precede the answer (RFC 9110 §15.2)
 		w.sent, w.answered = true, true
 	}
 	w.ResponseWriter.WriteHeader(status)
@@ -45,10 +44,10 @@ func (w *refusalWriter) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Flush makes the writer an http.Flusher. One that cannot flush does nothing.
+// Flush makes the writer an http.Flusher.
 func (w *refusalWriter) Flush() { _ = w.FlushError() }
 
-// Hijack refuses: what is written to the connection itself has no status.
+// Hijack returns an error: a hijacked connection has no status.
 func (*refusalWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, fmt.Errorf("oauthz: ErrorHandler: hijack: %w", http.ErrNotSupported)
 }
@@ -56,7 +55,8 @@ func (*refusalWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // Unwrap is for the deadlines of http.ResponseController.
 func (w *refusalWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// handleError lets the ErrorHandler answer, and does what it leaves undone.
+// handleError calls the ErrorHandler, and sends the default answer if the handler
+// sends none.
 func (g *Guard) handleError(w http.ResponseWriter, r *http.Request, e *Error) {
 	refusal := &refusalWriter{ResponseWriter: w, status: e.Status}
 	defer func() {

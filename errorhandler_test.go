@@ -127,7 +127,7 @@ func TestErrorHandlerBehindAWriterThatCannotFlush(t *testing.T) {
 	lacksScope("a").check(t, seen(t, recorder.Result(), handler))
 }
 
-// One answer of an introspector may be that of many requests: of one flight, or out of a cache of refusals.
+// Many requests may get the same answer of an introspector: those of one flight, and those that a cache of refusals answers.
 func TestEachRequestHasItsOwnError(t *testing.T) {
 	t.Parallel()
 	shared := func() *oauthz.Error {
@@ -160,7 +160,7 @@ func TestEachRequestHasItsOwnError(t *testing.T) {
 	assert.Equal(t, shared(), err)
 }
 
-// What an ErrorHandler changes is nothing to the error that the caller of WriteError still holds.
+// An ErrorHandler does not change the error that the caller of WriteError still holds.
 func TestWriteErrorLeavesTheErrorAlone(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, e *oauthz.Error) {

@@ -71,10 +71,12 @@ type Error struct {
 	Err error
 }
 
-// Error says the code and the cause.
+// Error returns the code and the cause. Of a nil Error, which is the Err of a
+// [Decision] to let a request through, it returns "<nil>", so that a log shows no
+// error where there is none.
 func (e *Error) Error() string {
 	if e == nil {
-		return "oauthz: nil error"
+		return "<nil>"
 	}
 	code := e.Code
 	if code == "" {

@@ -196,6 +196,8 @@ func byMethod(confirmers []Confirmer) (map[string]Confirmer, error) {
 //
 // Under another Protect of the same Guard (a group, then a route) the token is
 // not judged again: see [Guard.Authorize].
+//
+// Protect panics if g is nil, and the middleware if it is given a nil handler.
 func (g *Guard) Protect(req Requirement) func(http.Handler) http.Handler {
 	if g == nil {
 		panic("oauthz: Protect: nil Guard")

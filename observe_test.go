@@ -1,9 +1,11 @@
 package oauthz_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -117,6 +119,20 @@ func TestObserve(t *testing.T) {
 			assert.Equal(t, r.Context(), w.contexts[0])
 		})
 	}
+}
+
+// The Err of an allowed Decision is a nil *Error: a program that logs it as it is shows no error.
+func TestErrOfAnAllowedDecisionPrintsAsNil(t *testing.T) {
+	t.Parallel()
+	w := &watch{}
+	allowed.check(t, serve(t, newGuard(t, oauthz.Config{Observe: w.observe}), oauthz.Require(), withGoodToken()))
+	require.Len(t, w.decisions, 1)
+	d := w.decisions[0]
+	assert.Equal(t, "<nil> <nil>", fmt.Sprintf("%v %s", d.Err, d.Err))
+	var b bytes.Buffer
+	slog.New(slog.NewJSONHandler(&b, nil)).Info("decided", "err", d.Err)
+	assert.Contains(t, b.String(), `"err":"<nil>"`)
+	require.NoError(t, d.Err.Unwrap())
 }
 
 func TestObserveSeesPreflights(t *testing.T) {

@@ -56,15 +56,15 @@ func (r Route) Requirement() (req Requirement, ok bool) {
 }
 
 // answersOptions reports whether requests with the method OPTIONS can reach the
-// route. AnyMethod has no letters, and neither has what an adapter writes for a
-// route that answers all requests that no other route does (404).
+// route. AnyMethod has no letters, and neither has the method that an adapter
+// gives to the route of all requests that no other route answers (404).
 func (r Route) answersOptions() bool {
 	return r.Method == http.MethodOptions || !strings.ContainsFunc(r.Method, unicode.IsLetter)
 }
 
-// required returns req as a table of routes describes it: with AllowPreflight a
-// preflight reaches the handler without meeting it, also one that carries a bad
-// token, which OrAnonymous does not let through.
+// required returns req as a table of routes describes it. With AllowPreflight a
+// preflight reaches the handler without meeting req, even one that carries a bad
+// token, which OrAnonymous refuses.
 func (g *Guard) required(req Requirement) Requirement {
 	req.preflight = g.allowPreflight && !req.open()
 	return req
@@ -120,7 +120,7 @@ func (p *probe) Value(key any) any {
 	return p.Context.Value(key)
 }
 
-// meet notes what a Guard requires.
+// meet adds the Requirement of a Guard, and refuses where the probe stops.
 func (p *probe) meet(r *http.Request, req Requirement) (*http.Request, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

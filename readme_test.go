@@ -52,6 +52,26 @@ func TestREADMECompiles(t *testing.T) {
 	}
 }
 
+// The program of the package comment is the same.
+func TestPackageCommentCompiles(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("doc.go")
+	require.NoError(t, err)
+	minimal, err := os.ReadFile("examples/minimal/main.go")
+	require.NoError(t, err)
+	var program strings.Builder
+	for line := range strings.Lines(string(doc)) {
+		if code, ok := strings.CutPrefix(line, "//\t"); ok || line == "//\n" && program.Len() > 0 {
+			program.WriteString(strings.TrimPrefix(code, "//"))
+		} else if program.Len() > 0 {
+			break
+		}
+	}
+	_, want, found := strings.Cut(string(minimal), "package main\n")
+	require.True(t, found)
+	assert.Equal(t, "package main\n"+want, strings.TrimRight(program.String(), "\n")+"\n")
+}
+
 func withoutSpace(s string) string { return strings.Join(strings.Fields(s), "") }
 
 // readmeRequirements is "Requirements of a route".

@@ -121,7 +121,7 @@ func TestRequirementsPanic(t *testing.T) {
 		{name: "scope with CR LF", build: func() oauthz.Requirement { return oauthz.Require("a\r\n") }, names: `oauthz: Require: scope "a\r\n" `},
 		{name: "scope outside ASCII", build: func() oauthz.Requirement { return oauthz.Require("é") }, names: `oauthz: Require: scope "é" `},
 		{name: "empty scope", build: func() oauthz.Requirement { return oauthz.Require("") }, names: `oauthz: Require: scope "" `},
-		{name: "any of no scope", build: func() oauthz.Requirement { return oauthz.RequireAny() }, names: "oauthz: Any: "},
+		{name: "any of no scope", build: func() oauthz.Requirement { return oauthz.RequireAny() }, names: "oauthz: RequireAny: nothing to ask for"},
 		{name: "any of a bad scope", build: func() oauthz.Requirement { return oauthz.RequireAny("a", "") }, names: `oauthz: RequireAny: scope "" `},
 		{name: "claim without a name", build: func() oauthz.Requirement { return oauthz.RequireClaim("", "x") }, names: "oauthz: RequireClaim: no name"},
 		{name: "claim without values", build: func() oauthz.Requirement { return oauthz.RequireClaim("x") }, names: "oauthz: RequireClaim: nothing to ask for"},

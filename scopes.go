@@ -66,8 +66,9 @@ func (s Scopes) String() string { return strings.Join(s, " ") }
 // for concurrent use. The zero Requirement is Require(): any valid token.
 //
 // A mistake in a requirement, such as a scope with a space in it, is a mistake
-// in the program: the functions that build one panic and name it, when the
-// program starts and not when a request comes.
+// in the program: the functions that build one panic and name it. Build
+// requirements when the program starts: one that is built of what a request holds
+// panics in that request.
 type Requirement struct {
 	kind      kind
 	claim     string        // of kindClaim
@@ -90,13 +91,16 @@ const (
 	kindPublic
 )
 
-// Require is met by a token with all of scopes; Require() by any valid token.
+// Require is met by a token with all of scopes; Require() by any valid token. It
+// panics if one of scopes is empty or not within RFC 6749 §3.3.
 func Require(scopes ...string) Requirement {
 	return Requirement{kind: kindScopes, values: checked("Require", "scope", scopes, isScopeToken)}
 }
 
-// RequireAny is met by a token with one of scopes: it is Any of their Requires.
+// RequireAny is met by a token with one of scopes: it is Any of their Requires. It
+// panics if there are none, or if one is empty or not within RFC 6749 §3.3.
 func RequireAny(scopes ...string) Requirement {
+	notEmpty("RequireAny", scopes)
 	checked("RequireAny", "scope", scopes, isScopeToken)
 	parts := make([]Requirement, len(scopes))
 	for i, s := range scopes {
@@ -106,7 +110,8 @@ func RequireAny(scopes ...string) Requirement {
 }
 
 // RequireClaim is met if the claim called name is a string, and one of values,
-// or an array that contains such a string. The name is exact: it is no path.
+// or an array that contains such a string. The name is exact, not a path. It
+// panics if the name or one of values is empty, or if there are no values.
 func RequireClaim(name string, values ...string) Requirement {
 	if name == "" {
 		panic("oauthz: RequireClaim: no name")
@@ -117,13 +122,16 @@ func RequireClaim(name string, values ...string) Requirement {
 
 // RequireACR is met if the user logged in with one of these authentication
 // context classes (acr); otherwise the client is told to log in again (RFC 9470).
+// It panics if there are no values, or if one is empty or has a space, a quote, a
+// backslash or a character that is not printable ASCII.
 func RequireACR(values ...string) Requirement {
 	notEmpty("RequireACR", values)
 	return Requirement{kind: kindACR, values: checked("RequireACR", "value", values, isScopeToken)}
 }
 
 // RequireMaxAge is met if the user logged in (auth_time) no longer than d ago, a
-// whole number of seconds; otherwise the client is told to log in again (RFC 9470).
+// whole number of seconds; otherwise the client is told to log in again (RFC
+// 9470). It panics if d is not a positive number of seconds.
 func RequireMaxAge(d time.Duration) Requirement {
 	if d < time.Second || d%time.Second != 0 {
 		panic(fmt.Sprintf("oauthz: RequireMaxAge: %v is not a positive number of seconds", d))
@@ -136,7 +144,8 @@ func All(reqs ...Requirement) Requirement {
 	return Requirement{kind: kindAll, parts: slices.Clone(reqs)}
 }
 
-// Any is met if one of reqs is.
+// Any is met if one of reqs is. It panics if there are none: nothing could meet
+// it.
 func Any(reqs ...Requirement) Requirement {
 	if len(reqs) == 0 {
 		panic("oauthz: Any: nothing to choose from, so nothing could meet it")

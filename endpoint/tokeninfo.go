@@ -19,7 +19,7 @@ var tokenInfoMembers = []string{
 // scope, iat, exp, acr, auth_time, cnf, and tenant, each if there is one. A
 // client with an opaque token has no other way to know.
 //
-// It goes behind a [oauthz.Guard], which puts the token into the context. Where
+// It goes behind an [oauthz.Guard], which puts the token into the context. Where
 // there is none, for nobody put it there or the caller is anonymous, the answer
 // is 401.
 func TokenInfo() http.Handler {

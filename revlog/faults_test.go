@@ -52,6 +52,12 @@ func TestFaultsOfALog(t *testing.T) {
 			},
 		},
 		{
+			name: "several such entries", says: "oauthz: revocation 0: match has no iss", // once
+			read: func(context.Context, string, time.Duration) ([]oauthz.Revocation, string, error) {
+				return []oauthz.Revocation{garbage, jti("1"), garbage, garbage}, "9", nil
+			},
+		},
+		{
 			name: "truncated, always", says: "revlog: the log is truncated after the position",
 			read: func(context.Context, string, time.Duration) ([]oauthz.Revocation, string, error) {
 				return nil, "", revlog.ErrTruncated

@@ -223,14 +223,19 @@ func (l *List) caughtUp(at time.Time) {
 	}
 }
 
-// apply holds each of revs that can be held.
+// apply holds each of revs that can be held. Of the others its error has each
+// reason once: a list that is full has the same for all of them.
 func (l *List) apply(ctx context.Context, revs []oauthz.Revocation) error {
 	if l.held.Revoke(ctx, revs...) == nil {
 		return nil
 	}
 	var errs []error
+	known := map[string]bool{}
 	for _, rev := range revs {
-		errs = append(errs, l.held.Revoke(ctx, rev))
+		if err := l.held.Revoke(ctx, rev); err != nil && !known[err.Error()] {
+			known[err.Error()] = true
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }
