@@ -5,6 +5,7 @@ package doubling
 import (
 	"math"
 	"runtime"
+	"sync"
 	"time"
 )
 
@@ -14,12 +15,12 @@ import (
 const MaxRatio = 2.6
 
 const (
-	minRounds = 5               // before a result is accepted: one slow run of the smaller input must not hide a square
-	maxRounds = 40              // before a result is refused: a busy machine must not fail a test
-	maxTime   = 5 * time.Second // after which no round begins, but for the first minRounds
-	// minRun is how long one measurement takes at least, so that the resolution
-	// of the clock does not matter.
-	minRun = 300 * time.Microsecond
+	minRounds = 3                // before a result is accepted: one slow run of the smaller input must not hide a square
+	maxRounds = 50               // before a result is refused: a busy machine must not fail a test
+	maxTime   = 10 * time.Second // after which no round begins, but for the first minRounds
+	// minRun is how long one measurement takes at least: long enough for the
+	// garbage collector to run several times, where there is garbage.
+	minRun = 5 * time.Millisecond
 )
 
 // T is the part of testing.TB that a check needs.
@@ -36,20 +37,19 @@ type T interface {
 // input and returns the work, which must do the same each time it is called, in
 // the goroutine that calls it.
 //
-// Linear compares the fastest of several runs, and on Linux only the time of the
-// processor, so that it holds on a machine with other work to do, and in a test
-// that runs beside others. The garbage collector runs between the runs only.
+// Linear compares the fastest of several runs, on Linux by the time of the
+// processor alone, so that the result is the same on a busy machine and beside
+// other tests.
 func Linear(t T, most int, prepare func(size int) (work func())) {
 	t.Helper()
+	one.Lock()
+	defer one.Unlock()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	defer pauseCollector()()
 	for _, size := range []int{most / 16, most} {
-		half, whole := prepare(size/2), prepare(size)
-		times := repetitions(half)
-		shortHalf, shortWhole := fastest(half, whole, times)
-		ratio := float64(shortWhole) / float64(shortHalf)
-		t.Logf("size %d: %v; size %d: %v; ratio %.2f", size/2, shortHalf/times, size, shortWhole/times, ratio)
+		perHalf, perWhole := fastest(prepare(size/2), prepare(size))
+		ratio := perWhole / perHalf
+		t.Logf("size %d: %.0f ns; size %d: %.0f ns; ratio %.2f", size/2, perHalf, size, perWhole, ratio)
 		if ratio > MaxRatio {
 			t.Errorf("size %d takes %.2f times as long as size %d; want at most %.1f", size, ratio, size/2, MaxRatio)
 			return
@@ -57,35 +57,39 @@ func Linear(t T, most int, prepare func(size int) (work func())) {
 	}
 }
 
-// fastest returns the shortest time that so many calls of each took.
-func fastest(half, whole func(), times time.Duration) (shortHalf, shortWhole time.Duration) {
-	start := time.Now()
-	shortHalf, shortWhole = math.MaxInt64, math.MaxInt64
+// one is held by a check that measures: two would share the processor's caches.
+var one sync.Mutex
+
+// fastest returns the shortest times of a call, in nanoseconds. Half is called
+// twice as often, so that both leave the same amount of garbage.
+func fastest(half, whole func()) (perHalf, perWhole float64) {
+	runtime.GC() // other tests leave garbage, which is collected at the expense of those that allocate
+	start, times := time.Now(), repetitions(whole)
+	perHalf, perWhole = math.MaxFloat64, math.MaxFloat64
 	for round := 1; round <= maxRounds; round++ {
-		runtime.GC() // not while a run is measured
-		shortHalf = min(shortHalf, run(half, times))
-		shortWhole = min(shortWhole, run(whole, times))
-		linear := float64(shortWhole) <= MaxRatio*float64(shortHalf)
-		if round >= minRounds && (linear || time.Since(start) > maxTime) {
+		perHalf = min(perHalf, run(half, 2*times))
+		perWhole = min(perWhole, run(whole, times))
+		if round >= minRounds && (perWhole <= MaxRatio*perHalf || time.Since(start) > maxTime) {
 			break
 		}
 	}
-	return shortHalf, shortWhole
+	return perHalf, perWhole
 }
 
 // repetitions returns how often work must be called to take minRun.
-func repetitions(work func()) time.Duration {
-	times := time.Duration(1)
-	for run(work, times) < minRun {
+func repetitions(work func()) int {
+	times := 1
+	for run(work, times)*float64(times) < float64(minRun) {
 		times *= 2
 	}
 	return times
 }
 
-func run(work func(), times time.Duration) time.Duration {
+// run returns the time of a call, in nanoseconds.
+func run(work func(), times int) float64 {
 	start := processorTime()
 	for range times {
 		work()
 	}
-	return processorTime() - start
+	return float64(processorTime()-start) / float64(times)
 }
