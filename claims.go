@@ -2,7 +2,6 @@ package oauthz
 
 import (
 	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -92,9 +91,13 @@ func (c *Confirmation) json(claims []strictjson.Member) string {
 	}
 	members := map[string]json.RawMessage{}
 	value, _ := strictjson.Lookup(claims, "cnf")
-	came, _ := strictjson.Object(value) // none, if it did not come
+	came, _ := strictjson.Object(value)          // none, if it did not come
+	other := make(map[string]bool, len(c.other)) // not a search for each: a server chooses how many there are
+	for _, name := range c.other {
+		other[name] = true
+	}
 	for _, m := range came {
-		if slices.Contains(c.other, m.Name) {
+		if other[m.Name] {
 			members[m.Name] = json.RawMessage(m.Value)
 		}
 	}

@@ -17,10 +17,15 @@ const MaxRatio = 2.6
 const (
 	minRounds = 3                // before a result is accepted: one slow run of the smaller input must not hide a square
 	maxRounds = 50               // before a result is refused: a busy machine must not fail a test
+	hopeless  = 3.3              // a ratio that no other round will mend
 	maxTime   = 10 * time.Second // after which no round begins, but for the first minRounds
 	// minRun is how long one measurement takes at least: long enough for the
-	// garbage collector to run several times, where there is garbage.
-	minRun = 5 * time.Millisecond
+	// garbage collector to run, where there is garbage.
+	minRun = 2 * time.Millisecond
+	// slow is how long one call may take for a sixteenth of the input. If it takes
+	// longer, that size is checked first: with a square, all of the input would
+	// take minutes.
+	slow = 20 * time.Millisecond
 )
 
 // T is the part of testing.TB that a check needs.
@@ -31,11 +36,10 @@ type T interface {
 }
 
 // Linear fails t if the work for an input takes more than MaxRatio times as long
-// as for an input of half the size. most is the largest input that a stranger
-// can send, in whatever unit suits the test: Linear looks at a sixteenth of it,
-// where a square does not take hours, and then at all of it. prepare builds an
-// input and returns the work, which must do the same each time it is called, in
-// the goroutine that calls it.
+// when the input becomes twice as large, on average from a quarter of the size
+// most to most. most is the largest input that a stranger can send, in whatever
+// unit suits the test. prepare builds an input and returns the work, which must
+// do the same each time it is called, in the goroutine that calls it.
 //
 // Linear compares the fastest of several runs, on Linux by the time of the
 // processor alone, so that the result is the same on a busy machine and beside
@@ -46,34 +50,42 @@ func Linear(t T, most int, prepare func(size int) (work func())) {
 	defer one.Unlock()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	for _, size := range []int{most / 16, most} {
-		perHalf, perWhole := fastest(prepare(size/2), prepare(size))
-		ratio := perWhole / perHalf
-		t.Logf("size %d: %.0f ns; size %d: %.0f ns; ratio %.2f", size/2, perHalf, size, perWhole, ratio)
-		if ratio > MaxRatio {
-			t.Errorf("size %d takes %.2f times as long as size %d; want at most %.1f", size, ratio, size/2, MaxRatio)
-			return
-		}
+	if run(prepare(most/16), 1) < float64(slow) || check(t, most/16, prepare) {
+		check(t, most, prepare)
 	}
+}
+
+// check compares size with a quarter of it: two doublings, because one of them
+// may be that which outgrows a cache.
+func check(t T, size int, prepare func(size int) (work func())) bool {
+	t.Helper()
+	perQuarter, perWhole := fastest(prepare(size/4), prepare(size))
+	ratio := math.Sqrt(perWhole / perQuarter)
+	t.Logf("size %d: %.0f ns; size %d: %.0f ns; ratio of a doubling %.2f", size/4, perQuarter, size, perWhole, ratio)
+	if ratio > MaxRatio {
+		t.Errorf("twice the size, up to %d, takes %.2f times as long; want at most %.1f", size, ratio, MaxRatio)
+	}
+	return ratio <= MaxRatio
 }
 
 // one is held by a check that measures: two would share the processor's caches.
 var one sync.Mutex
 
-// fastest returns the shortest times of a call, in nanoseconds. Half is called
-// twice as often, so that both leave the same amount of garbage.
-func fastest(half, whole func()) (perHalf, perWhole float64) {
+// fastest returns the shortest times of a call, in nanoseconds. The quarter is
+// called four times as often, so that both leave the same amount of garbage.
+func fastest(quarter, whole func()) (perQuarter, perWhole float64) {
 	runtime.GC() // other tests leave garbage, which is collected at the expense of those that allocate
 	start, times := time.Now(), repetitions(whole)
-	perHalf, perWhole = math.MaxFloat64, math.MaxFloat64
+	perQuarter, perWhole = math.MaxFloat64, math.MaxFloat64
 	for round := 1; round <= maxRounds; round++ {
-		perHalf = min(perHalf, run(half, 2*times))
+		perQuarter = min(perQuarter, run(quarter, 4*times))
 		perWhole = min(perWhole, run(whole, times))
-		if round >= minRounds && (perWhole <= MaxRatio*perHalf || time.Since(start) > maxTime) {
+		square := perWhole / perQuarter // of the ratio of a doubling
+		if round >= minRounds && (square <= MaxRatio*MaxRatio || square > hopeless*hopeless || time.Since(start) > maxTime) {
 			break
 		}
 	}
-	return perHalf, perWhole
+	return perQuarter, perWhole
 }
 
 // repetitions returns how often work must be called to take minRun.
