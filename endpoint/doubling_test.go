@@ -1,6 +1,7 @@
 package endpoint_test
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,90 +13,108 @@ import (
 	"github.com/oauthz/oauthz/internal/doubling"
 )
 
-// The longest inputs that net/http and this package read.
-const (
-	longestField = http.DefaultMaxHeaderBytes
-	longestForm  = 60 << 10 // and the token before it
-	longestArray = 1 << 20
-)
+// parts are what long forms, queries and fields are made of.
+var parts = map[string]string{
+	"letters": "a", "spaces": " ", "commas": ",", "semicolons": ";", "ampersands": "&", "names": "a&", "equals signs": "=", "escapes": "%41",
+	"bad escapes": "%", "escaped names": "%41&", "plus signs": "+", "quotes": `"`, "backslashes": `\`, "slashes": "/", "media types": "a/b,",
+	"parameters": "a/b;c=d,", "signed types": "application/token-introspection+jwt;q=0.1,", "weights": ";q=1", "the token": "token=a&", "a client": "client_id=a&",
+}
 
-// The cost of a request is linear in each of its parts, for callers that are not
-// authenticated too.
-func TestCostOfARequestIsLinear(t *testing.T) {
+const maxForm = 64 << 10
+
+// bodied is a request that can be sent more than once.
+func bodied(method, target, contentType, body string) func() *http.Request {
+	return func() *http.Request {
+		r := httptest.NewRequest(method, target, strings.NewReader(body))
+		r.Header.Set("Content-Type", contentType)
+		return r
+	}
+}
+
+func discard(h http.Handler, r *http.Request) { h.ServeHTTP(httptest.NewRecorder(), r) }
+
+// Whoever can reach an endpoint can send a form, before a client has authenticated.
+func TestCostOfAFormIsLinear(t *testing.T) {
 	t.Parallel()
-	h := introspection(t, signedConfig(edKey(t)))
-	field := func(name, begin, part string) func(n int) *http.Request {
-		return func(n int) *http.Request {
-			r := postRaw("token=active")
-			r.Header.Set("Authorization", goodBasic)
-			r.Header.Set(name, begin+strings.Repeat(part, n/len(part)))
-			return r
-		}
-	}
-	form := func(part string) func(n int) *http.Request {
-		return func(n int) *http.Request { return postRaw("token=active" + strings.Repeat(part, n/len(part))) }
-	}
-	for name, tt := range map[string]struct {
-		most    int
-		request func(n int) *http.Request
-	}{
-		"content type":           {longestField, field("Content-Type", "application/x-www-form-urlencoded", ";a=b")},
-		"accept, commas":         {longestField, field("Accept", "", ",")},
-		"accept, elements":       {longestField, field("Accept", "", signedType+";q=0.5,")},
-		"accept, within bounds":  {8 << 10, field("Accept", signedType, ";")},
-		"authorization, commas":  {longestField, field("Authorization", "x", ",")},
-		"authorization, base64":  {longestField, field("Authorization", "Basic ", "YTpi")},
-		"authorization, escapes": {longestField, field("Authorization", "Basic ", "JTQx")},
-		"form, separators":       {longestForm, form("&")},
-		"form, escapes":          {longestForm, form("%41")},
-		"form, parameters":       {longestForm, form("&a=b")},
-		"form, bad escapes":      {longestForm, form("&%zz")},
-	} {
+	h := introspection(t, endpoint.IntrospectionConfig{})
+	for name, part := range parts {
 		t.Run(name, func(t *testing.T) {
-			doubling.Linear(t, tt.most, func(n int) func() {
-				return func() { h.ServeHTTP(httptest.NewRecorder(), tt.request(n)) }
+			t.Parallel()
+			doubling.Linear(t, maxForm, func(n int) func() {
+				body := strings.Repeat(part, n/len(part))
+				long := bodied("POST", "/", "application/x-www-form-urlencoded", body)
+				token := bodied("POST", "/", "application/x-www-form-urlencoded", "token="+url.QueryEscape(body[:len(body)/3]))
+				return func() {
+					discard(h, long())
+					r := token()
+					r.SetBasicAuth(url.QueryEscape(client), url.QueryEscape(secret))
+					discard(h, r)
+				}
 			})
 		})
 	}
 }
 
-// The cost of a request of an administrator is linear too.
-func TestCostOfRevocationsIsLinear(t *testing.T) {
+// The fields that an endpoint reads have a megabyte together.
+func TestCostOfFieldsOfARequestIsLinear(t *testing.T) {
 	t.Parallel()
-	guard, err := oauthz.New(oauthz.Config{Introspector: claims(t, `{"scope":"revoke"}`), Now: atNoon})
-	if err != nil {
-		t.Fatal(err)
-	}
-	list := &oauthz.Revocations{Now: atNoon}
-	h, err := endpoint.Revocations(endpoint.RevocationsConfig{
-		Guard: guard, Requirement: oauthz.Require("revoke"), Revoker: &recorder{}, Lister: list, Now: atNoon,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	serve := func(r *http.Request) {
-		r.Header.Set("Authorization", "Bearer opaque")
-		r.Header.Set("Content-Type", "application/json")
-		h.ServeHTTP(httptest.NewRecorder(), r)
-	}
-	for name, part := range map[string]string{
-		"entries": `,{"match":{"iss":"i","jti":"7"}}`, "nonsense": `,{"a":[{}]}`, "numbers": ",1", "spaces": " ",
-	} {
+	h := introspection(t, endpoint.IntrospectionConfig{})
+	for name, part := range parts {
 		t.Run(name, func(t *testing.T) {
-			doubling.Linear(t, longestArray, func(n int) func() {
-				body := `[{"match":{"iss":"i","jti":"7"}}` + strings.Repeat(part, (n-64)/len(part)) + `]`
-				return func() { serve(httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))) }
+			t.Parallel()
+			doubling.Linear(t, http.DefaultMaxHeaderBytes, func(n int) func() {
+				long := strings.Repeat(part, n/len(part))
+				form := bodied("POST", "/", "application/x-www-form-urlencoded", "token=a")
+				return func() {
+					for _, header := range []http.Header{
+						{"Authorization": {"Basic " + long}}, {"Content-Type": {"application/x-www-form-urlencoded;" + long}}, {"Accept": {long}},
+						{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(long[:len(long)/2]+":"+long[len(long)/2:]))}},
+					} {
+						r := form()
+						r.SetBasicAuth(url.QueryEscape(client), url.QueryEscape(secret))
+						for field, values := range header {
+							r.Header[field] = values
+						}
+						discard(h, r)
+					}
+				}
 			})
 		})
 	}
-	for name, part := range map[string]string{"separators": "&", "escapes": "%41", "parameters": "a=b&"} {
-		t.Run("query, "+name, func(t *testing.T) {
-			doubling.Linear(t, longestField, func(n int) func() {
-				query := strings.Repeat(part, n/len(part)) + "&match=" + url.QueryEscape(`{"iss":"i"}`)
+}
+
+// One of many administrators may be a program that is broken.
+func TestCostOfRevocationsIsLinear(t *testing.T) {
+	t.Parallel()
+	h := administration(t, &recorder{}, &oauthz.Revocations{})
+	documents := doubling.Objects()
+	documents["revocations"] = func(n int) string { return strings.Repeat(`{"match":{"iss":"i","sub":"s"}},`, n/32) + `{}` }
+	documents["elements"] = func(n int) string { return strings.Repeat(`0,`, n/2) + `0` }
+	for name, document := range documents {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			doubling.Linear(t, 256<<10, func(n int) func() {
+				post := bodied("POST", "/", "application/json", "["+document(n)+"]")
+				get := bodied("GET", "/?match="+url.QueryEscape(document(n)), "", "")
 				return func() {
-					r := httptest.NewRequest(http.MethodGet, "/", nil)
+					for _, r := range []*http.Request{post(), get()} {
+						r.Header.Set("Authorization", "Bearer admin")
+						discard(h, r)
+					}
+				}
+			})
+		})
+	}
+	for name, part := range parts {
+		t.Run("query of "+name, func(t *testing.T) {
+			t.Parallel()
+			doubling.Linear(t, http.DefaultMaxHeaderBytes, func(n int) func() {
+				query := strings.Repeat(part, n/len(part))
+				return func() {
+					r := httptest.NewRequest("GET", "/", nil)
 					r.URL.RawQuery = query
-					serve(r)
+					r.Header.Set("Authorization", "Bearer admin")
+					discard(h, r)
 				}
 			})
 		})
