@@ -20,7 +20,7 @@ var standardNames = []string{
 	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "sid", "username", "scope", "scp", "cnf", "acr", "auth_time", "roles",
 }
 
-// The issuer, or whoever forged the token, chooses every byte of the claims.
+// The issuer, or a forger, chooses every byte of the claims.
 func TestCostOfClaimsIsLinear(t *testing.T) {
 	t.Parallel()
 	for name, object := range doubling.Objects() {
@@ -50,7 +50,7 @@ func TestCostOfClaimsIsLinear(t *testing.T) {
 	}
 }
 
-// account is what a handler reads claims into: it has each kind of field, and contains itself.
+// account is a type that a handler decodes claims into: it has each kind of field, and contains itself.
 type account struct {
 	Roles  []string           `json:"roles"`
 	Other  any                `json:"a"`
@@ -74,7 +74,7 @@ var longTokens = map[string]func(n int) string{
 	"unknown members": func(n int) string { return `{"more":[` + doubling.Objects()["names with escapes"](n) + `]}` },
 }
 
-// What the Guard and a handler do with a token: look for claims, decode them, copy them, and check requirements.
+// The Guard and a handler look for claims, decode them, copy them, and check requirements.
 func TestCostOfUsingATokenIsLinear(t *testing.T) {
 	t.Parallel()
 	req := oauthz.All(
@@ -126,7 +126,7 @@ func TestCostOfLookingForARevocationIsLinear(t *testing.T) {
 	}
 }
 
-// Whoever may revoke sends revocations as JSON, and so does the log of another instance.
+// Administrators send revocations as JSON, and so does the log of another instance.
 func TestCostOfARevocationIsLinear(t *testing.T) {
 	t.Parallel()
 	for name, object := range doubling.Objects() {

@@ -24,7 +24,7 @@ func between(t *testing.T, guard *oauthz.Guard, happens func()) response {
 	return seen(t, recorder.Result(), handler)
 }
 
-// recheckTests are what a list answers between an outer and an inner Guard.
+// recheckTests are the answers of a list between an outer and an inner Guard.
 var recheckTests = []struct {
 	name    string
 	revoked bool
@@ -71,7 +71,7 @@ func TestInnerGuardAsksTheLists(t *testing.T) {
 	}
 }
 
-// The same with a list in memory, and for a handler that asks again while it answers.
+// The same with a list in memory, and for a handler that calls Authorize while it answers.
 func TestAuthorizeInAHandlerAsksTheLists(t *testing.T) {
 	t.Parallel()
 	list := &oauthz.Revocations{}
@@ -93,7 +93,7 @@ func TestAuthorizeInAHandlerAsksTheLists(t *testing.T) {
 	assert.Len(t, in.questions(), 1)
 }
 
-// CheckRevoked has lists too, and a Guard asks it again for them. What FirstOf chose does not matter.
+// CheckRevoked has lists too: a Guard calls it again, behind FirstOf as well.
 func TestInnerGuardAsksCheckRevoked(t *testing.T) {
 	t.Parallel()
 	for _, revoked := range []bool{false, true} {
@@ -119,7 +119,7 @@ func TestInnerGuardAsksCheckRevoked(t *testing.T) {
 	}
 }
 
-// The path through one Guard asks a list once.
+// One Guard looks a token up once.
 func TestOneGuardAsksOnce(t *testing.T) {
 	t.Parallel()
 	asked := 0
@@ -131,7 +131,7 @@ func TestOneGuardAsksOnce(t *testing.T) {
 	assert.Equal(t, 1, asked)
 }
 
-// BenchmarkInnerGuard is what a second Guard adds to a request, with a list in memory.
+// BenchmarkInnerGuard measures the cost that a second Guard adds to a request, with a list in memory.
 func BenchmarkInnerGuard(b *testing.B) {
 	list := &oauthz.Revocations{}
 	require.NoError(b, list.Revoke(context.Background(), oauthz.Revocation{Match: map[string]any{"iss": "https://login.example", "jti": "2"}}))

@@ -12,8 +12,8 @@ import (
 	"github.com/oauthz/oauthz/internal/doubling"
 )
 
-// A token that is remembered is found by its hash, whatever its length. (The first request asks in a goroutine of its own,
-// whose time is that of the introspector.)
+// A token that is remembered is found by its hash, whatever its length. (The first call runs the introspector in another
+// goroutine, whose time is not measured.)
 func TestCostOfALongTokenIsLinear(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, says(nil), cache.Config{})

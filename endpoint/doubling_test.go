@@ -33,7 +33,7 @@ func bodied(method, target, contentType, body string) func() *http.Request {
 
 func discard(h http.Handler, r *http.Request) { h.ServeHTTP(httptest.NewRecorder(), r) }
 
-// Whoever can reach an endpoint can send a form, before a client has authenticated.
+// Anybody who can reach an endpoint can send a form, before a client has authenticated.
 func TestCostOfAFormIsLinear(t *testing.T) {
 	t.Parallel()
 	h := introspection(t, endpoint.IntrospectionConfig{})

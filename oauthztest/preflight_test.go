@@ -27,7 +27,7 @@ func allowing(t *testing.T, preflights bool) *oauthz.Guard {
 	return guard
 }
 
-// preflightTests are routes behind Guards, with what the table shows of them.
+// preflightTests are routes behind Guards, with their lines in the table.
 var preflightTests = []struct {
 	name     string
 	pattern  string

@@ -1,4 +1,4 @@
-// Package authzecho protects the routes of an echo v5 server with a [oauthz.Guard].
+// Package authzecho protects the routes of an echo v5 server with an [oauthz.Guard].
 //
 //	guard, err := oauthz.New(oauthz.Config{Introspector: introspector})
 //

@@ -1,4 +1,4 @@
-// Package authzecho4 protects the routes of an echo v4 server with a [oauthz.Guard].
+// Package authzecho4 protects the routes of an echo v4 server with an [oauthz.Guard].
 //
 //	guard, err := oauthz.New(oauthz.Config{Introspector: introspector})
 //

@@ -1,5 +1,5 @@
 // Package doubling tests that the cost of an input is linear: it is for tests
-// of everything that reads what a stranger sent.
+// of everything that reads the bytes of a stranger.
 package doubling
 
 import (

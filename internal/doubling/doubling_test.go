@@ -10,7 +10,7 @@ import (
 	"github.com/oauthz/oauthz/internal/doubling"
 )
 
-// recorder is a T that keeps what it is told.
+// recorder is a T that keeps its messages.
 type recorder struct{ logs, errors []string }
 
 func (*recorder) Helper() {}
