@@ -100,7 +100,7 @@ func TestCostOfAKeySetIsLinear(t *testing.T) {
 			t.Parallel()
 			doubling.Linear(t, maxSet, func(n int) func() {
 				doc := []byte(set(n))
-				return func() { _, _ = jose.NewFixedSet(doc, maxSet) }
+				return func() { _, _, _ = jose.NewFixedSet(doc, maxSet) }
 			})
 		})
 	}
@@ -112,7 +112,7 @@ func TestCostOfAKeySetIsLinear(t *testing.T) {
 				keys[i] = publicKey(t, i)
 			}
 			doc := []byte(`{"keys":[` + strings.Join(keys, ",") + `]}`)
-			return func() { _, _ = jose.NewFixedSet(doc, n) }
+			return func() { _, _, _ = jose.NewFixedSet(doc, n) }
 		})
 	})
 }
@@ -168,7 +168,7 @@ func TestCostOfCacheControlIsLinear(t *testing.T) {
 			doubling.Linear(t, http.DefaultMaxHeaderBytes, func(n int) func() {
 				header := http.Header{"Cache-Control": {"max-age=" + strings.Repeat(part, n/len(part))}}
 				get := jose.Remote(answering{header, `{"keys":[]}`}.client(), func(context.Context) (string, error) { return "https://login.example/keys", nil })
-				return func() { _, _ = get(context.Background(), "") }
+				return func() { _, _ = get(context.Background(), jose.Want{}) }
 			})
 		})
 	}
