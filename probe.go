@@ -95,7 +95,12 @@ var errProbe = errors.New("oauthz: a probe, not a request")
 // request, 1 being the first, so that nothing behind it is run, however often the
 // request comes back. If stop is 0 all let it through.
 func Probe(r *http.Request, stop int, serve func(*http.Request)) []Requirement {
-	p := &probe{Context: r.Context(), stop: stop}
+	p := &probe{Context: r.Context(), answer: func(n int) error {
+		if stop > 0 && n >= stop {
+			return unavailable(errProbe)
+		}
+		return nil
+	}}
 	serve(r.WithContext(p))
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -106,7 +111,7 @@ func Probe(r *http.Request, stop int, serve func(*http.Request)) []Requirement {
 // found where a Guard looks for the grant of another.
 type probe struct {
 	context.Context
-	stop int
+	answer func(n int) error // of the nth Guard that is met
 
 	mu  sync.Mutex // a middleware may go on in another goroutine
 	met []Requirement
@@ -125,8 +130,8 @@ func (p *probe) meet(r *http.Request, req Requirement) (*http.Request, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.met = append(p.met, req)
-	if p.stop > 0 && len(p.met) >= p.stop {
-		return nil, unavailable(errProbe)
+	if err := p.answer(len(p.met)); err != nil {
+		return nil, err
 	}
 	return r, nil
 }

@@ -2,8 +2,10 @@ package authzchi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 	"sync/atomic"
 
 	"github.com/go-chi/chi/v5"
@@ -31,14 +33,12 @@ func (w *walker) request(method, pattern string) *http.Request {
 }
 
 // through sends r through outer, the outermost first, to an end that does nothing. One that answers by itself, or panics,
-// hides nothing: the next one then gets the request as it was so far. It notes in deaf if one goes on when a Guard refuses.
-func through(outer chi.Middlewares, w http.ResponseWriter, r *http.Request, deaf *atomic.Bool) {
+// hides nothing: the next one then gets the request as it was so far. It notes in doubts one that does not heed its Guards.
+func through(outer chi.Middlewares, w http.ResponseWriter, r *http.Request, doubts *doubts) {
 	if len(outer) == 0 {
 		return
 	}
-	if isDeaf(outer[0], w, r) {
-		deaf.Store(true)
-	}
+	doubts.add(heeded(outer[0], r))
 	var passed atomic.Bool // a middleware may go on in another goroutine
 	next := func(w http.ResponseWriter, inner *http.Request) {
 		if passed.Swap(true) {
@@ -47,20 +47,45 @@ func through(outer chi.Middlewares, w http.ResponseWriter, r *http.Request, deaf
 		if inner.Context().Value(probeKey{}) == nil {
 			inner = r // whose context is not lost: a Guard would not know what it is asked
 		}
-		through(outer[1:], w, inner, deaf)
+		through(outer[1:], w, inner, doubts)
 	}
 	call(outer[0], http.HandlerFunc(next), w, r)
 	if !passed.Load() {
-		through(outer[1:], w, r, deaf)
+		through(outer[1:], w, r, doubts)
 	}
 }
 
-// isDeaf says whether middleware goes on with a request that the Guards in it, all of them, refuse: then these protect nothing.
-func isDeaf(middleware func(http.Handler) http.Handler, w http.ResponseWriter, r *http.Request) bool {
-	var passed atomic.Bool
-	next := func(http.ResponseWriter, *http.Request) { passed.Store(true) }
-	met := oauthz.Probe(r.Clone(r.Context()), 1, func(r *http.Request) { call(middleware, http.HandlerFunc(next), w, r) })
-	return len(met) > 0 && passed.Load()
+// heeded returns why it is not certain that middleware lets a request through only if the Guards in it do, or nil.
+func heeded(middleware func(http.Handler) http.Handler, r *http.Request) error {
+	return oauthz.ProbeHeeded(r, func(r *http.Request) bool {
+		var reached atomic.Bool
+		next := func(http.ResponseWriter, *http.Request) { reached.Store(true) }
+		call(middleware, http.HandlerFunc(next), discard{http.Header{}}, r)
+		return reached.Load()
+	})
+}
+
+// doubts is the first reason not to trust the requirements that were found.
+type doubts struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (d *doubts) add(err error) {
+	if err == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err == nil {
+		d.err = fmt.Errorf("authzchi: route: %w", err)
+	}
+}
+
+func (d *doubts) first() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.err
 }
 
 func call(middleware func(http.Handler) http.Handler, next http.Handler, w http.ResponseWriter, r *http.Request) {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/go-chi/chi/v5"
 
@@ -20,10 +19,15 @@ import (
 // oauthztest.RouteTable; call it when all is registered.
 //
 // No handler runs, but middleware does, a few times for each route and method, with a request that has the pattern as its
-// path and no headers. What answers that by itself, as basic authentication does, hides no Guard that is behind it. A
-// middleware that asks a Guard and goes on whatever it says is told in the Err of the route; one that asks a Guard of some
-// requests only, by their path or headers, is taken for what it does with this one. What NotFound and MethodNotAllowed set
-// are no routes.
+// path and no headers. A middleware that answers such a request, as basic authentication does, hides no Guard behind it. The
+// handlers of NotFound and MethodNotAllowed are not routes.
+//
+// A middleware that asks a Guard itself runs some dozens of times: with each combination of refusals, and with requests
+// that carry other credentials, a preflight, an upgrade, or the address of a proxy. If it goes on when a Guard refuses, if
+// other Guards are then asked, or if it answers by itself, the Err of the route reports it. No run can show a condition on
+// anything else: a header field of the program's own, the value of a path parameter, the claims of the token, the time.
+// Such a middleware is listed with the Guards that it asks about the request above. Protect itself has no conditions: write
+// With(Protect(…)) where you can, and [oauthz.RequireAny] or [oauthz.Any] for alternatives.
 //
 // A route for every method is one route, of [oauthz.AnyMethod]; methods of which something else is required are listed
 // beside it. A mounted handler that is no router is one route as well, and Guards of its own are not seen: write
@@ -96,10 +100,7 @@ func (w *walker) add(pattern string, handlers map[string]http.Handler, outer chi
 	}
 }
 
-var (
-	errDeaf  = errors.New("authzchi: route: a middleware asks a Guard, and goes on when that refuses: OrAnonymous lets requests without a token through")
-	errTaken = errors.New("authzchi: route: another handler, at the pattern of the mounted router, answers in its place")
-)
+var errTaken = errors.New("authzchi: route: another handler, at the pattern of the mounted router, answers in its place")
 
 func alike(a, b oauthz.Requirement) bool { return a.String() == b.String() }
 
@@ -128,14 +129,12 @@ func unchained(h http.Handler) (chi.Middlewares, http.Handler) {
 // ask finds out what is required of a route with the handler h behind outer.
 func (w *walker) ask(method, pattern string, h http.Handler, outer chi.Middlewares) oauthz.Route {
 	route := oauthz.Route{Method: method, Pattern: pattern}
-	var deaf atomic.Bool
+	var found doubts
 	for {
 		inline, end := unchained(h)
 		outer = slices.Concat(outer, inline)
-		met := oauthz.Probe(w.request(method, pattern), 0, func(r *http.Request) { through(outer, discard{http.Header{}}, r, &deaf) })
-		if deaf.Load() {
-			route.Err = errDeaf
-		}
+		met := oauthz.Probe(w.request(method, pattern), 0, func(r *http.Request) { through(outer, discard{http.Header{}}, r, &found) })
+		route.Err = found.first()
 		guards, inner := oauthz.Protected(end)
 		route.Requirements = slices.Concat(route.Requirements, met, guards)
 		if _, ok := inner.(*chi.ChainHandler); !ok {
