@@ -3,6 +3,7 @@ package authzecho
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -20,14 +21,15 @@ var errUnseen = errors.New("authzecho: the route was added to the router directl
 // alike.
 var errMethods = errors.New("authzecho: what it requires depends on the method: register it for each")
 
-// errDeaf is the Err of a route with a Guard that protects nothing.
-var errDeaf = errors.New("authzecho: a middleware asks a Guard, and goes on when that refuses")
+// errTaken is the Err of a route that the router does not find any more.
+var errTaken = errors.New("authzecho: another route, with other names of parameters, answers in its place")
 
 // Recorder knows the routes of an Echo. It is for tests, and not safe for
 // concurrent use.
 type Recorder struct {
 	echo   *echo.Echo
 	routes map[routeKey]echo.Route
+	serves map[routeKey]routeKey // of a method and the paths that a pattern matches: the route that came last
 }
 
 type routeKey struct{ method, path string }
@@ -43,9 +45,10 @@ func keyOf(method, path string) routeKey {
 // there are some already. A hook in [echo.Echo.OnAddRoute] is kept; one that is
 // set later must call the one that it finds.
 //
-// A route that [echo.Echo.AddRoute] returns an error for is taken for one that was
-// added, and one that the router is given directly in the place of another is not
-// seen.
+// A route that is registered in the place of another takes its row, unless the
+// router refuses it ([echo.RouterConfig.AllowOverwritingRoute]). To find that out,
+// the router is given the route a first time before Echo does so. A route that the
+// router is given directly, in the place of another, is not seen.
 func Record(e *echo.Echo) *Recorder {
 	if e == nil {
 		panic("authzecho: Record: nil Echo")
@@ -53,7 +56,7 @@ func Record(e *echo.Echo) *Recorder {
 	if len(e.Router().Routes()) > 0 {
 		panic("authzecho: Record: there are routes already: call it right after echo.New")
 	}
-	r := &Recorder{echo: e, routes: map[routeKey]echo.Route{}}
+	r := &Recorder{echo: e, routes: map[routeKey]echo.Route{}, serves: map[routeKey]routeKey{}}
 	earlier := e.OnAddRoute
 	e.OnAddRoute = func(route echo.Route) error {
 		if earlier != nil {
@@ -61,12 +64,45 @@ func Record(e *echo.Echo) *Recorder {
 				return err
 			}
 		}
+		if r.refused(route) {
+			return nil // echo will find out, and return the error of the router
+		}
 		// The router has read the slice when it is done; whose it is may go on writing to it.
 		route.Middlewares = slices.Clone(route.Middlewares)
-		r.routes[keyOf(route.Method, route.Path)] = route
+		key := keyOf(route.Method, route.Path)
+		r.routes[key] = route
+		r.serves[routeKey{key.method, shape(key.path)}] = key
 		return nil
 	}
 	return r
+}
+
+// refused reports whether the router keeps the route that it has instead of this
+// one. Only the router knows.
+func (r *Recorder) refused(route echo.Route) bool {
+	if _, err := r.echo.Router().Routes().FindByMethodPath(route.Method, route.Path); err != nil {
+		return false // it has none
+	}
+	_, err := r.echo.Router().Add(route)
+	return err != nil
+}
+
+// shape is a pattern without the names of its parameters: patterns with the same
+// shape match the same paths. Its colons are escaped where they are literal.
+func shape(pattern string) string {
+	var out strings.Builder
+	for i := 0; i < len(pattern); i++ {
+		out.WriteByte(pattern[i])
+		switch {
+		case pattern[i] == '*':
+			return out.String() // the router reads no further
+		case pattern[i] == ':' && (i == 0 || pattern[i-1] != '\\'):
+			for i+1 < len(pattern) && pattern[i+1] != '/' {
+				i++
+			}
+		}
+	}
+	return out.String()
 }
 
 // Routes returns every route, in the order of registration, with what the Guards
@@ -96,14 +132,16 @@ func (r *Recorder) Routes() []oauthz.Route {
 		case echo.RouteNotFound:
 			route.Method = "404"
 		}
-		if !seen {
+		switch {
+		case !seen:
 			route.Err = errUnseen
+		case r.serves[routeKey{key.method, shape(key.path)}] != key:
+			route.Err = errTaken
 		}
 		info.Path = key.path
 		var err error
-		if route.Requirements, err = r.requirements(info, recorded.Middlewares); err != nil {
-			route.Err = err
-		}
+		route.Requirements, err = r.requirements(info, recorded.Middlewares)
+		route.Err = cmp.Or(route.Err, err)
 		routes = append(routes, route)
 	}
 	return routes
@@ -119,17 +157,17 @@ func automatic(route echo.Route) bool {
 // why they are not what every request has to meet.
 func (r *Recorder) requirements(info echo.RouteInfo, middlewares []echo.MiddlewareFunc) (first []oauthz.Requirement, err error) {
 	for i, method := range methods(info) {
-		deaf := false
+		var doubt error
 		met := oauthz.Probe(probeRequest(info, method), 0, func(request *http.Request) {
 			c := r.echo.NewContext(request, sealed{http.Header{}})
-			walk(c, slices.Concat(r.echo.PreMiddlewares(), []echo.MiddlewareFunc{routed(info)}, r.echo.Middlewares(), middlewares), &deaf)
+			walk(c, slices.Concat(r.echo.PreMiddlewares(), []echo.MiddlewareFunc{routed(info)}, r.echo.Middlewares(), middlewares), &doubt)
 		})
 		if i == 0 {
 			first = met
 		}
 		switch {
-		case deaf:
-			err = errDeaf
+		case doubt != nil:
+			err = doubt
 		case !slices.EqualFunc(first, met, func(a, b oauthz.Requirement) bool { return a.String() == b.String() }):
 			err = cmp.Or(err, errMethods)
 		}
@@ -174,48 +212,53 @@ func routed(info echo.RouteInfo) echo.MiddlewareFunc {
 }
 
 // walk runs the middlewares in their order, each around what is behind it. What
-// is behind one that does not call it is run after it. It notes in deaf if one
-// goes on when a Guard refuses.
-func walk(c *echo.Context, middlewares []echo.MiddlewareFunc, deaf *bool) {
+// is behind one that does not call it is run after it. doubt becomes the first
+// reason why one of them may go on without the Guards in it.
+func walk(c *echo.Context, middlewares []echo.MiddlewareFunc, doubt *error) {
 	if len(middlewares) == 0 {
 		return
 	}
-	*deaf = isDeaf(c, middlewares[0]) || *deaf
+	if err := heeded(c, middlewares[0]); err != nil && *doubt == nil {
+		*doubt = err
+	}
 	called := false
 	run(c, func(c *echo.Context) error {
 		return middlewares[0](func(c *echo.Context) error {
 			if !called { // it may try again
 				called = true
-				walk(c, middlewares[1:], deaf)
+				walk(c, middlewares[1:], doubt)
 			}
 			return nil
 		})(c)
 	})
 	if !called {
-		walk(c, middlewares[1:], deaf)
+		walk(c, middlewares[1:], doubt)
 	}
 }
 
-// isDeaf says whether a middleware goes on with a request that the Guards in it,
-// all of them, refuse: then these protect nothing.
-func isDeaf(c *echo.Context, middleware echo.MiddlewareFunc) bool {
+// heeded returns why it is not certain that a middleware lets a request through
+// only if the Guards in it do, or nil. It leaves c as it was.
+func heeded(c *echo.Context, middleware echo.MiddlewareFunc) error {
 	request, response := c.Request(), c.Response()
 	defer func() {
 		c.SetRequest(request)
 		c.SetResponse(response)
 	}()
-	passed := false
-	met := oauthz.Probe(request.Clone(request.Context()), 1, func(refused *http.Request) {
-		c.SetRequest(refused)
+	err := oauthz.ProbeHeeded(request, func(request *http.Request) (reached bool) {
+		c.SetRequest(request)
 		c.SetResponse(echo.NewResponse(sealed{http.Header{}}, c.Logger()))
 		run(c, func(c *echo.Context) error {
 			return middleware(func(*echo.Context) error {
-				passed = true
+				reached = true
 				return nil
 			})(c)
 		})
+		return reached
 	})
-	return len(met) > 0 && passed
+	if err != nil {
+		return fmt.Errorf("authzecho: %w", err)
+	}
+	return nil
 }
 
 // run runs h to its end, however that comes about: a middleware may miss

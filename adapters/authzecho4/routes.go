@@ -3,6 +3,7 @@ package authzecho4
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net/http"
 	"reflect"
 	"slices"
@@ -20,8 +21,8 @@ var errAnswered = errors.New("authzecho4: a middleware of Pre or Use answered by
 // methods are treated alike.
 var errMethods = errors.New("authzecho4: what it requires depends on the method")
 
-// errDeaf is the Err of a route with a Guard that protects nothing.
-var errDeaf = errors.New("authzecho4: a middleware asks a Guard, and goes on when that refuses")
+// errTaken is the Err of a route that the router does not find any more.
+var errTaken = errors.New("authzecho4: another route, with other names of parameters, answers in its place")
 
 // Recorder knows the routes of an Echo. It is for tests, and not safe for
 // concurrent use.
@@ -29,7 +30,8 @@ type Recorder struct {
 	echo   *echo.Echo
 	keys   []routeKey // in the order of registration
 	routes map[routeKey]route
-	probed *routeKey // while it is probed
+	serves map[routeKey]routeKey // of a host, a method and the paths that a pattern matches: the route that came last
+	probed *routeKey             // while it is probed
 }
 
 type routeKey struct{ host, method, path string }
@@ -53,7 +55,7 @@ func Record(e *echo.Echo) *Recorder {
 	if len(e.Routes()) > 0 || len(e.Routers()) > 0 {
 		panic("authzecho4: Record: there are routes already: call it right after echo.New")
 	}
-	r := &Recorder{echo: e, routes: map[routeKey]route{}}
+	r := &Recorder{echo: e, routes: map[routeKey]route{}, serves: map[routeKey]routeKey{}}
 	earlier := e.OnAddRouteHandler
 	e.OnAddRouteHandler = func(host string, added echo.Route, handler echo.HandlerFunc, middlewares []echo.MiddlewareFunc) {
 		if earlier != nil {
@@ -65,6 +67,7 @@ func Record(e *echo.Echo) *Recorder {
 		}
 		// Not a copy: for each request echo reads the slice anew, which may be the program's.
 		r.routes[key] = route{middlewares, added.Method == echo.RouteNotFound && same(handler, echo.NotFoundHandler)}
+		r.serves[routeKey{host, added.Method, shape(added.Path)}] = key
 	}
 	e.Use(r.routed)
 	return r
@@ -79,6 +82,24 @@ func (r *Recorder) routed(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return next(c)
 	}
+}
+
+// shape is a pattern without the names of its parameters: patterns with the same
+// shape match the same paths. Its colons are escaped where they are literal.
+func shape(pattern string) string {
+	var out strings.Builder
+	for i := 0; i < len(pattern); i++ {
+		out.WriteByte(pattern[i])
+		switch {
+		case pattern[i] == '*':
+			return out.String() // nothing behind it is matched
+		case pattern[i] == ':' && (i == 0 || pattern[i-1] != '\\'):
+			for i+1 < len(pattern) && pattern[i+1] != '/' {
+				i++
+			}
+		}
+	}
+	return out.String()
 }
 
 func same(a, b echo.HandlerFunc) bool {
@@ -117,12 +138,26 @@ func (r *Recorder) Routes() []oauthz.Route {
 	})
 	var routes []oauthz.Route
 	for _, key := range r.keys {
-		if r.routes[key].automatic {
+		if r.routes[key].automatic || !r.holds(key) {
 			continue
 		}
-		routes = append(routes, r.route(key, &behind))
+		route := r.route(key, &behind)
+		if r.serves[routeKey{key.host, key.method, shape(key.path)}] != key {
+			route.Err = errTaken
+		}
+		routes = append(routes, route)
 	}
 	return collapse(routes)
+}
+
+// holds reports whether the router still has a route. Echo.Host, called again for
+// the same host, gives that a new router without the routes of the old one.
+func (r *Recorder) holds(key routeKey) bool {
+	routes := r.echo.Routes()
+	if router, ok := r.echo.Routers()[key.host]; ok {
+		routes = router.Routes()
+	}
+	return slices.ContainsFunc(routes, func(held *echo.Route) bool { return held.Method == key.method && held.Path == key.path })
 }
 
 // route finds out what the Guards on the way to a handler require.
@@ -164,20 +199,29 @@ func (r *Recorder) probe(key routeKey, method string, behind *func(echo.Context)
 			walk(c, middlewares, &found.Err)
 		}
 	})
-	if r.isDeaf(probeRequest(key, method), behind) {
-		found.Err = errDeaf
+	if err := r.heeded(probeRequest(key, method), behind); err != nil {
+		found.Err = err
 	}
 	return found
 }
 
-// isDeaf says whether the middlewares of Pre and Use go on with a request that the
-// Guards in them, all of them, refuse: then these protect nothing.
-func (r *Recorder) isDeaf(request *http.Request, behind *func(echo.Context)) bool {
-	passed := false
-	*behind = func(echo.Context) { passed = true }
+// heeded returns why it is not certain that the middlewares of Pre and Use let a
+// request through only if the Guards in them do, or nil.
+func (r *Recorder) heeded(request *http.Request, behind *func(echo.Context)) error {
 	defer func() { *behind = nil }()
-	met := oauthz.Probe(request, 1, r.serve)
-	return len(met) > 0 && passed
+	return named(oauthz.ProbeHeeded(request, func(request *http.Request) (reached bool) {
+		*behind = func(echo.Context) { reached = true }
+		r.serve(request)
+		return reached
+	}))
+}
+
+// named is err with the name of this package.
+func named(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("authzecho4: %w", err)
 }
 
 // serve serves a probe. What becomes of it is no concern of the error handler.
@@ -208,14 +252,14 @@ func probeRequest(key routeKey, method string) *http.Request {
 }
 
 // walk runs the middlewares in their order, each around what is behind it. What
-// is behind one that does not call it is run after it. One that goes on when a
-// Guard refuses is an error.
+// is behind one that does not call it is run after it. err becomes a reason why one
+// of them may go on without the Guards in it.
 func walk(c echo.Context, middlewares []echo.MiddlewareFunc, err *error) {
 	if len(middlewares) == 0 {
 		return
 	}
-	if isDeaf(c, middlewares[0]) {
-		*err = errDeaf
+	if doubt := heeded(c, middlewares[0]); doubt != nil {
+		*err = doubt
 	}
 	called := false
 	run(c, func(c echo.Context) error {
@@ -232,26 +276,25 @@ func walk(c echo.Context, middlewares []echo.MiddlewareFunc, err *error) {
 	}
 }
 
-// isDeaf says whether a middleware goes on with a request that the Guards in it,
-// all of them, refuse: then these protect nothing.
-func isDeaf(c echo.Context, middleware echo.MiddlewareFunc) bool {
+// heeded returns why it is not certain that a middleware lets a request through
+// only if the Guards in it do, or nil. It leaves c as it was.
+func heeded(c echo.Context, middleware echo.MiddlewareFunc) error {
 	request, response := c.Request(), c.Response()
 	defer func() {
 		c.SetRequest(request)
 		c.SetResponse(response)
 	}()
-	passed := false
-	met := oauthz.Probe(request.Clone(request.Context()), 1, func(refused *http.Request) {
-		c.SetRequest(refused)
+	return named(oauthz.ProbeHeeded(request, func(request *http.Request) (reached bool) {
+		c.SetRequest(request)
 		c.SetResponse(echo.NewResponse(sealed{http.Header{}}, c.Echo()))
 		run(c, func(c echo.Context) error {
 			return middleware(func(echo.Context) error {
-				passed = true
+				reached = true
 				return nil
 			})(c)
 		})
-	})
-	return len(met) > 0 && passed
+		return reached
+	}))
 }
 
 // run runs h to its end, however that comes about: a middleware may miss
@@ -295,7 +338,7 @@ func collapse(routes []oauthz.Route) []oauthz.Route {
 }
 
 func equal(a, b oauthz.Route) bool {
-	return a.Err == b.Err && slices.EqualFunc(a.Requirements, b.Requirements, func(a, b oauthz.Requirement) bool {
+	return fmt.Sprint(a.Err) == fmt.Sprint(b.Err) && slices.EqualFunc(a.Requirements, b.Requirements, func(a, b oauthz.Requirement) bool {
 		return a.String() == b.String()
 	})
 }

@@ -1,0 +1,129 @@
+package authzecho4_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/labstack/echo/v4"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/adapters/authzecho4"
+)
+
+// What the Err of a route says of a middleware.
+const (
+	unheeded = "authzecho4: a middleware asks a Guard, and goes on when that refuses"
+	blocked  = "authzecho4: a middleware that asks a Guard answers by itself"
+	depends  = "authzecho4: which Guards a middleware asks depends on the request"
+)
+
+// asks is a middleware that asks two Guards and does with their answers what it likes.
+type asks func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error
+
+func (do asks) middleware(guard, other *oauthz.Guard) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error { return do(c, guard, other, next) }
+	}
+}
+
+var customTests = []struct {
+	name string
+	do   asks
+	err  string // "": both are required
+}{
+	{name: "both are heeded", do: func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
+		return protect(guard, read)(protect(other, write)(next))(c)
+	}},
+	{name: "both are heeded, and next is called twice", do: func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
+		return protect(guard, read)(func(c echo.Context) error {
+			if _, err := other.Authorize(c.Request(), write); err != nil {
+				return err
+			}
+			return errors.Join(next(c), next(c))
+		})(c)
+	}},
+	{name: "the second is not heeded", err: unheeded, do: func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
+		return protect(guard, read)(func(c echo.Context) error {
+			_, _ = other.Authorize(c.Request(), write)
+			return next(c)
+		})(c)
+	}},
+	{name: "the first is not heeded", err: unheeded, do: func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
+		_, _ = guard.Authorize(c.Request(), read)
+		return protect(other, write)(next)(c)
+	}},
+	{name: "the second comes after the handler", err: unheeded, do: func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
+		return protect(guard, read)(func(c echo.Context) error {
+			err := next(c)
+			_, refused := other.Authorize(c.Request(), write)
+			return errors.Join(err, refused)
+		})(c)
+	}},
+	{name: "one or the other", err: unheeded, do: func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
+		if _, err := guard.Authorize(c.Request(), read); err == nil {
+			return next(c)
+		}
+		return protect(other, write)(next)(c)
+	}},
+	{name: "no token is let through", err: unheeded, do: func(c echo.Context, guard, _ *oauthz.Guard, next echo.HandlerFunc) error {
+		if _, err := guard.Authorize(c.Request(), read); err != nil && !errors.Is(err, oauthz.ErrNoToken) {
+			return err
+		}
+		return next(c)
+	}},
+	{name: "one, or another for an API key", err: depends, do: func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
+		if c.Request().Header.Get("X-API-Key") != "" {
+			return protect(other, write)(next)(c)
+		}
+		return protect(guard, read)(next)(c)
+	}},
+	{name: "none for an API key", err: depends, do: func(c echo.Context, guard, _ *oauthz.Guard, next echo.HandlerFunc) error {
+		if c.Request().Header.Get("X-API-Key") != "" {
+			return next(c)
+		}
+		return protect(guard, read)(next)(c)
+	}},
+	{name: "something else is answered", err: blocked, do: func(c echo.Context, guard, _ *oauthz.Guard, next echo.HandlerFunc) error {
+		if _, err := guard.Authorize(c.Request(), read); err != nil || c.Request().Header.Get("X-Tenant") == "" {
+			return echo.ErrNotFound
+		}
+		return next(c)
+	}},
+}
+
+// The table requires no more than the handler does: where a middleware goes on without one of its Guards, the Err says so.
+func TestTableRequiresNoMoreThanIsHeeded(t *testing.T) {
+	t.Parallel()
+	for _, tt := range customTests {
+		for where, register := range map[string]func(*echo.Echo, echo.MiddlewareFunc){
+			"Pre":     func(e *echo.Echo, m echo.MiddlewareFunc) { e.Pre(m); e.GET("/a", boom) },
+			"Use":     func(e *echo.Echo, m echo.MiddlewareFunc) { e.Use(m); e.GET("/a", boom) },
+			"a group": func(e *echo.Echo, m echo.MiddlewareFunc) { e.Group("", m).GET("/a", boom) },
+			"a group of two": func(e *echo.Echo, m echo.MiddlewareFunc) {
+				e.Group("", remembers).Group("", m).GET("/a", boom, remembers)
+			},
+			"a route":     func(e *echo.Echo, m echo.MiddlewareFunc) { e.GET("/a", boom, m) },
+			"all methods": func(e *echo.Echo, m echo.MiddlewareFunc) { e.Any("/a", boom, m) },
+		} {
+			t.Run(tt.name+", "+where, func(t *testing.T) {
+				t.Parallel()
+				one, other := newGuard(t, oauthz.Config{}), newGuard(t, oauthz.Config{})
+				for _, second := range []*oauthz.Guard{one, other} {
+					e := echo.New()
+					recorder := authzecho4.Record(e)
+					register(e, tt.do.middleware(one, second))
+					routes := recorder.Routes()
+					require.Len(t, routes, 1)
+					if tt.err != "" {
+						assert.ErrorContains(t, routes[0].Err, tt.err)
+						continue
+					}
+					require.NoError(t, routes[0].Err)
+					assert.Equal(t, []oauthz.Requirement{read, write}, routes[0].Requirements)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package authzecho4_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/labstack/echo/v4"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/adapters/authzecho4"
+)
+
+// Patterns that differ in the names of their parameters are one to the router, and the last of them serves.
+func TestPatternWithOtherNamesTakesTheRoute(t *testing.T) {
+	t.Parallel()
+	const taken = " authzecho4: another route, with other names of parameters, answers in its place"
+	guard := newGuard(t, oauthz.Config{})
+	e := echo.New()
+	recorder := authzecho4.Record(e)
+	e.GET("/a/:id", hello, protect(guard, read))
+	e.GET("/a/:name", hello, protect(guard, oauthz.Public()))
+	e.PUT("/a/:id", hello, protect(guard, read))
+	e.GET("/a/:id/:x/*", hello, protect(guard, read))
+	e.GET("/a/:y/:id/*", hello, protect(guard, oauthz.Public()))
+	e.GET("/b/:x", hello, protect(guard, oauthz.Public()))
+	e.GET("b/:y", hello, protect(guard, read))
+	e.GET("/b/:x", hello, protect(guard, oauthz.Public())) // again
+	e.GET(`/c\:id`, hello, protect(guard, read))
+	e.GET(`/c\:name`, hello, protect(guard, oauthz.Public()))
+	assert.Equal(t, []string{
+		`GET /a/:id: [scope orders:read]` + taken,
+		`GET /a/:name: [public]`,
+		`PUT /a/:id: [scope orders:read]`,
+		`GET /a/:id/:x/*: [scope orders:read]` + taken,
+		`GET /a/:y/:id/*: [public]`,
+		`GET /b/:x: [public]`,
+		`GET /b/:y: [scope orders:read]` + taken,
+		`GET /c\:id: [scope orders:read]`,
+		`GET /c\:name: [public]`,
+	}, lines(recorder.Routes()))
+	for path, want := range map[string]int{"/a/7": 200, "/a/7/8/9": 200, "/b/7": 200} {
+		assert.Equal(t, want, serve(e, http.MethodGet, path, "").Code, path)
+	}
+	assert.Equal(t, 401, serve(e, http.MethodPut, "/a/7", "").Code)
+}
+
+// A host that is declared again has a new router, and only what is registered there is served, and listed.
+func TestHostThatIsDeclaredAgain(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{})
+	e := echo.New()
+	recorder := authzecho4.Record(e)
+	first := e.Host("a.example")
+	first.GET("/a", hello, protect(guard, read))
+	first.GET("/b", hello, protect(guard, read))
+	e.Host("a.example").GET("/a", hello, protect(guard, oauthz.Public()))
+	assert.Equal(t, []string{`GET a.example/a: [public]`}, lines(recorder.Routes()))
+	for path, want := range map[string]int{"/a": 200, "/b": 404} {
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://a.example"+path, nil))
+		assert.Equal(t, want, w.Code, path)
+	}
+}
