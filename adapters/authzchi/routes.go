@@ -35,6 +35,7 @@ import (
 func Routes(r chi.Routes) []oauthz.Route {
 	w := walker{root: r}
 	w.walk(r, "", nil, nil)
+	w.shadow()
 	slices.SortFunc(w.routes, func(a, b oauthz.Route) int {
 		return cmp.Or(strings.Compare(a.Pattern, b.Pattern), strings.Compare(a.Method, b.Method),
 			strings.Compare(fmt.Sprint(a.Requirements), fmt.Sprint(b.Requirements))) // the router has them in random order
@@ -48,6 +49,12 @@ func Routes(r chi.Routes) []oauthz.Route {
 type walker struct {
 	root   chi.Routes
 	routes []oauthz.Route
+	depths []int // of each of routes: how many routers it is mounted in
+	depth  int
+}
+
+func (w *walker) list(route oauthz.Route) {
+	w.routes, w.depths = append(w.routes, route), append(w.depths, w.depth)
 }
 
 // walk adds the routes of r, which is mounted at prefix behind outer. Requests with the methods in taken may not reach it:
@@ -64,11 +71,13 @@ func (w *walker) walk(r chi.Routes, prefix string, outer chi.Middlewares, taken 
 		switch {
 		case ok && route.SubRoutes != nil:
 			inline, _ := unchained(every)
+			w.depth++
 			w.walk(route.SubRoutes, pattern, slices.Concat(outer, inline), both(taken, handlers))
+			w.depth--
 			w.add(pattern, handlers, outer, taken, nil)
 		case ok && len(taken) == 0:
 			all := w.ask(oauthz.AnyMethod, pattern, every, outer)
-			w.routes = append(w.routes, all)
+			w.list(all)
 			w.add(pattern, handlers, outer, nil, &all)
 		default:
 			w.add(pattern, handlers, outer, taken, nil)
@@ -95,7 +104,7 @@ func (w *walker) add(pattern string, handlers map[string]http.Handler, outer chi
 			route.Err = errTaken
 		}
 		if all == nil || !slices.EqualFunc(route.Requirements, all.Requirements, alike) || (route.Err == nil) != (all.Err == nil) {
-			w.routes = append(w.routes, route)
+			w.list(route)
 		}
 	}
 }
