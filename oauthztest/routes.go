@@ -2,8 +2,10 @@ package oauthztest
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -152,24 +154,91 @@ func (m *Mux) HandleFunc(pattern string, handler func(http.ResponseWriter, *http
 // ServeHTTP serves as [http.ServeMux.ServeHTTP] does.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.mux.ServeHTTP(w, r) }
 
-// Routes returns what has been registered. In place of a route whose handler is another Mux, protected or not, stand the
-// routes of that one, which require what its own does first.
-func (m *Mux) Routes() []oauthz.Route { return m.below(nil) }
+// Routes returns the routes that have been registered. In place of a route whose handler is another Mux, protected or not,
+// stand the routes of that one, with the requirements of this one first. If this one answers all their requests with
+// another route, their Err reports it.
+func (m *Mux) Routes() []oauthz.Route { return m.below(nil, nil) }
 
-func (m *Mux) below(group []oauthz.Requirement) []oauthz.Route {
+// group is a route that leads to another Mux.
+type group struct {
+	mux     *Mux
+	pattern string
+}
+
+func (m *Mux) below(required []oauthz.Requirement, outer []group) []oauthz.Route {
 	var routes []oauthz.Route
 	for _, r := range m.routes {
 		requirements, inner := oauthz.Protected(r.handler)
-		requirements = slices.Concat(group, requirements)
+		requirements = slices.Concat(required, requirements)
 		if sub, ok := inner.(*Mux); ok {
-			routes = append(routes, sub.below(requirements)...)
+			routes = append(routes, sub.below(requirements, slices.Concat(outer, []group{{m, r.pattern}}))...)
 			continue
 		}
-		method, pattern := oauthz.AnyMethod, r.pattern
-		if space := strings.IndexAny(r.pattern, " \t"); space >= 0 {
-			method, pattern = cmp.Or(r.pattern[:space], oauthz.AnyMethod), strings.TrimLeft(r.pattern[space:], " \t")
+		method, pattern := split(r.pattern)
+		route := oauthz.Route{Method: method, Pattern: pattern, Requirements: requirements}
+		if slices.ContainsFunc(outer, func(g group) bool { return g.strays(method, pattern) }) {
+			route.Err = errStray
 		}
-		routes = append(routes, oauthz.Route{Method: method, Pattern: pattern, Requirements: requirements})
+		routes = append(routes, route)
 	}
 	return routes
+}
+
+var errStray = errors.New("oauthztest: Mux: another route, of an outer Mux, answers in its place")
+
+// split returns the two parts of the pattern of an [http.ServeMux].
+func split(pattern string) (method, rest string) {
+	space := strings.IndexAny(pattern, " \t")
+	if space < 0 {
+		return oauthz.AnyMethod, pattern
+	}
+	return cmp.Or(pattern[:space], oauthz.AnyMethod), strings.TrimLeft(pattern[space:], " \t")
+}
+
+// strays reports whether the Mux answers each request for a route below this group with another route.
+func (g group) strays(method, pattern string) bool {
+	outerMethod, outerPattern := split(g.pattern)
+	if method == oauthz.AnyMethod {
+		method = outerMethod
+	}
+	if method == oauthz.AnyMethod {
+		method = http.MethodGet
+	}
+	host, path, _ := strings.Cut(pattern, "/")
+	outerHost, _, _ := strings.Cut(outerPattern, "/")
+	for _, sample := range samples("/" + path) {
+		r := &http.Request{Method: method, Host: cmp.Or(host, outerHost, "example.com"), URL: &url.URL{Path: sample}}
+		if _, found := g.mux.mux.Handler(r); found == g.pattern || found == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// samples are paths that pattern matches. A more specific pattern may match one of them, but hardly all.
+func samples(pattern string) []string {
+	pattern = strings.TrimSuffix(pattern, "{$}")
+	var paths []string
+	for _, values := range [][2]string{{"7", "7"}, {"oauthz~probe", "oauthz~probe"}, {"7~", "7/~"}, {"~7", "~/7/~/oauthz/~/probe"}} {
+		var path strings.Builder
+		for rest := pattern; rest != ""; {
+			literal, parameter, found := strings.Cut(rest, "{")
+			path.WriteString(literal)
+			if !found {
+				break
+			}
+			name, after, _ := strings.Cut(parameter, "}")
+			if strings.HasSuffix(name, "...") {
+				path.WriteString(values[1])
+			} else {
+				path.WriteString(values[0])
+			}
+			rest = after
+		}
+		paths = append(paths, path.String())
+		if strings.HasSuffix(pattern, "/") {
+			paths = append(paths, path.String()+values[1])
+		}
+	}
+	return paths
 }

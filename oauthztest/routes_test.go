@@ -123,6 +123,47 @@ func TestRouteTableOfAGroup(t *testing.T) {
 		"GET     /admin/users                    all(acr gold, scope users:read)\n", oauthztest.RouteTable(t, mux.Routes()))
 }
 
+// A more specific route of an outer mux answers in the place of one of a mux below: the row of that one is in doubt.
+func TestRouteTableOfAGroupThatAnotherRouteHides(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t)
+	protect, open := guard.Protect(oauthz.Require("users:read")), guard.Protect(oauthz.Public())
+	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	deep := &oauthztest.Mux{}
+	deep.Handle("/admin/deep/{id}", protect(answer))
+	below := &oauthztest.Mux{}
+	below.Handle("GET /admin/users", protect(answer))
+	below.Handle("GET /admin/users/", protect(answer))
+	below.Handle("/admin/any/{id}", protect(answer))
+	below.Handle("/admin/files/{path...}", protect(answer))
+	below.Handle("/admin/{$}", protect(answer))
+	below.Handle("/admin/deep/", deep)
+	mux := &oauthztest.Mux{}
+	mux.Handle("/admin/", below)
+	mux.Handle("GET /admin/{x}", open(answer))
+	mux.Handle("/admin/any/{x}", open(answer))
+	mux.Handle("/admin/deep/{x}", open(answer))
+	failed := &note{TB: t}
+	table := oauthztest.RouteTable(failed, mux.Routes())
+	assert.Equal(t, ""+
+		"*       /admin/any/{id}                 unknown\n"+
+		"*       /admin/any/{x}                  public\n"+
+		"*       /admin/deep/{id}                unknown\n"+
+		"*       /admin/deep/{x}                 public\n"+
+		"*       /admin/files/{path...}          scope users:read\n"+
+		"GET     /admin/users                    unknown\n"+
+		"GET     /admin/users/                   scope users:read\n"+
+		"*       /admin/{$}                      scope users:read\n"+
+		"GET     /admin/{x}                      public\n", table)
+	require.Len(t, failed.errors, 3)
+	assert.Contains(t, failed.errors, "GET /admin/users: what it requires is not known: oauthztest: Mux: another route, of an outer Mux, answers in its place")
+	for path, want := range map[string]int{"/admin/users": 204, "/admin/any/7": 204, "/admin/deep/7": 204, "/admin/files/a/b": 401, "/admin/users/7": 401} {
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		assert.Equal(t, want, w.Code, path)
+	}
+}
+
 // The order is by pattern and method, and that of the caller is left alone.
 func TestRouteTableOrder(t *testing.T) {
 	t.Parallel()
