@@ -110,6 +110,16 @@ func shape(pattern string) string {
 // No handler is run. The middlewares are, with a request that has no
 // credentials; one that answers it does not hide those behind it.
 //
+// A middleware that asks a Guard itself runs some dozens of times: with each
+// combination of refusals, and with requests that carry other credentials, a
+// preflight, an upgrade, or the address of a proxy. If it goes on when a Guard
+// refuses, if other Guards are then asked, or if it answers by itself, the Err of
+// the route reports it. No run can show a condition on anything else: a header
+// field of the program's own, the value of a path parameter, the claims of the
+// token, the time. Such a middleware is listed with the Guards that it asks about
+// the request above. Protect itself has no conditions. For alternatives, see
+// [oauthz.RequireAny] and [oauthz.Any].
+//
 // A Guard inside a handler, which [echo.WrapHandler] makes of an [http.Handler],
 // is not seen. A handler for paths that have no route ([echo.Echo.RouteNotFound])
 // has the method "404". The answers of the router, 404 and 405, are no routes,

@@ -3,6 +3,7 @@ package authzgin
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"runtime"
 	"sync"
 
@@ -55,7 +56,8 @@ func (p *probe) enter(c *gin.Context, protect string) {
 func (p *probe) ask(c *gin.Context, g *protection) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.met = append(p.met, g.req)
+	// The Guard describes what it requires: that of one with AllowPreflight is less.
+	p.met = append(p.met, oauthz.Probe(c.Request, 0, func(r *http.Request) { _, _ = g.guard.Authorize(r, g.req) })...)
 	if caller(2) != "github.com/gin-gonic/gin.(*Context).Next" {
 		p.wrapped = true // and is counted in the place of another
 	}
