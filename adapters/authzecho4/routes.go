@@ -20,6 +20,9 @@ var errAnswered = errors.New("authzecho4: a middleware of Pre or Use answered by
 // methods are treated alike.
 var errMethods = errors.New("authzecho4: what it requires depends on the method")
 
+// errReplaced is the Err of a route whose handler the router has no more.
+var errReplaced = errors.New("authzecho4: the router was given another handler directly, not through Echo or a Group")
+
 // errTaken is the Err of a route that the router does not find any more.
 var errTaken = errors.New("authzecho4: another route, with other names of parameters, answers in its place")
 
@@ -31,6 +34,9 @@ type Recorder struct {
 	routes map[routeKey]route
 	serves map[routeKey]routeKey // of a host, a method and the paths that a pattern matches: the route that came last
 	probed *routeKey             // while it is probed
+
+	ofEcho   echo.HandlerFunc // a handler as Echo gives it to its router
+	replaced bool             // the router has another handler for the route that was probed
 }
 
 type routeKey struct{ host, method, path string }
@@ -68,15 +74,27 @@ func Record(e *echo.Echo) *Recorder {
 		r.routes[key] = route{middlewares, added.Method == echo.RouteNotFound && same(handler, echo.NotFoundHandler)}
 		r.serves[routeKey{host, added.Method, shape(added.Path)}] = key
 	}
+	r.ofEcho = registered()
 	e.Use(r.routed)
 	return r
 }
 
+// registered returns a handler that Echo gave to its router.
+func registered() echo.HandlerFunc {
+	e := echo.New()
+	e.GET("/", echo.NotFoundHandler)
+	c := e.NewContext(nil, nil)
+	e.Router().Find(http.MethodGet, "/", c)
+	return c.Handler()
+}
+
 // routed is the outermost middleware of Use. In a probe the router may have found
-// another route, to which the pattern of this one, taken for a path, leads.
+// another route, to which the pattern of this one, taken for a path, leads. If it
+// has found this one, the handler must be one that Echo made of a registration.
 func (r *Recorder) routed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if r.probed != nil {
+			r.replaced = r.replaced || c.Path() == r.probed.path && !same(c.Handler(), r.ofEcho)
 			c.SetPath(r.probed.path)
 		}
 		return next(c)
@@ -126,8 +144,9 @@ func same(a, b echo.HandlerFunc) bool {
 // is not seen. A route for all methods ([echo.Echo.Any]) is one, if what it
 // requires is the same for each. A handler for paths that have no route
 // ([echo.Echo.RouteNotFound]) has the method "404", and an Err if what it requires
-// depends on the method. The answers of echo itself, 404 and 405, are no routes,
-// and what is given to a [echo.Router] directly is not seen.
+// depends on the method. The answers of echo itself, 404 and 405, are not routes.
+// A route that a [echo.Router] is given directly is not seen. In the place of a
+// route that is, it is in the Err of that.
 //
 // It adds to e a middleware that does nothing afterwards.
 func (r *Recorder) Routes() []oauthz.Route {
@@ -189,7 +208,7 @@ func (r *Recorder) route(key routeKey, behind *func(echo.Context)) oauthz.Route 
 func (r *Recorder) probe(key routeKey, method string, behind *func(echo.Context)) oauthz.Route {
 	found := oauthz.Route{Method: method, Pattern: key.pattern()}
 	middlewares := r.routes[key].middlewares
-	r.probed = &key
+	r.probed, r.replaced = &key, false
 	defer func() { r.probed = nil }()
 	found.Requirements = oauthz.Probe(probeRequest(key, method), 0, func(request *http.Request) {
 		reached := false
@@ -210,6 +229,9 @@ func (r *Recorder) probe(key routeKey, method string, behind *func(echo.Context)
 	})
 	if err := r.heeded(probeRequest(key, method), behind); err != nil {
 		found.Err = err
+	}
+	if r.replaced && key.method != echo.RouteNotFound { // of which the router may have no handler for the method
+		found.Err = errReplaced
 	}
 	return found
 }

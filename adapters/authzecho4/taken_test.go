@@ -63,3 +63,30 @@ func TestHostThatIsDeclaredAgain(t *testing.T) {
 		assert.Equal(t, want, w.Code, path)
 	}
 }
+
+// A handler that the router is given directly is not a registration that the Recorder sees, but the row of the one whose place it
+// takes has an Err.
+func TestHandlerThatTheRouterIsGivenDirectly(t *testing.T) {
+	t.Parallel()
+	const replaced = " authzecho4: the router was given another handler directly, not through Echo or a Group"
+	guard := newGuard(t, oauthz.Config{})
+	e := echo.New()
+	recorder := authzecho4.Record(e)
+	e.GET("/a/:id", hello, protect(guard, read))
+	e.PUT("/a/:id", hello, protect(guard, read))
+	e.Host("a.example").PUT("/a", hello, protect(guard, read))
+	e.GET("/b", hello, protect(guard, read))
+	e.RouteNotFound("/a/*", hello, protect(guard, read))
+	e.Router().Add(http.MethodGet, "/a/:id", hello)
+	e.Router().Add(http.MethodGet, "/new", hello)
+	e.Routers()["a.example"].Add(http.MethodPut, "/a", hello)
+	assert.Equal(t, []string{
+		`GET /a/:id: [scope orders:read]` + replaced,
+		`PUT /a/:id: [scope orders:read]`,
+		`PUT a.example/a: [scope orders:read]` + replaced,
+		`GET /b: [scope orders:read]`,
+		`404 /a/*: [scope orders:read]`,
+	}, lines(recorder.Routes()))
+	assert.Equal(t, 200, serve(e, http.MethodGet, "/a/7", "").Code)
+	assert.Equal(t, 401, serve(e, http.MethodPut, "/a/7", "").Code)
+}
