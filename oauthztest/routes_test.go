@@ -141,6 +141,8 @@ func TestRouteTableOfAGroupThatAnotherRouteHides(t *testing.T) {
 	mux := &oauthztest.Mux{}
 	mux.Handle("/admin/", below)
 	mux.Handle("GET /admin/{x}", open(answer))
+	mux.Handle("GET /admin/users/{x}", open(answer)) // but not below that
+	mux.Handle("/admin/files/{x}", open(answer))
 	mux.Handle("/admin/any/{x}", open(answer))
 	mux.Handle("/admin/deep/{x}", open(answer))
 	failed := &note{TB: t}
@@ -151,13 +153,15 @@ func TestRouteTableOfAGroupThatAnotherRouteHides(t *testing.T) {
 		"*       /admin/deep/{id}                unknown\n"+
 		"*       /admin/deep/{x}                 public\n"+
 		"*       /admin/files/{path...}          scope users:read\n"+
+		"*       /admin/files/{x}                public\n"+
 		"GET     /admin/users                    unknown\n"+
 		"GET     /admin/users/                   scope users:read\n"+
+		"GET     /admin/users/{x}                public\n"+
 		"*       /admin/{$}                      scope users:read\n"+
 		"GET     /admin/{x}                      public\n", table)
 	require.Len(t, failed.errors, 3)
 	assert.Contains(t, failed.errors, "GET /admin/users: what it requires is not known: oauthztest: Mux: another route, of an outer Mux, answers in its place")
-	for path, want := range map[string]int{"/admin/users": 204, "/admin/any/7": 204, "/admin/deep/7": 204, "/admin/files/a/b": 401, "/admin/users/7": 401} {
+	for path, want := range map[string]int{"/admin/users": 204, "/admin/any/7": 204, "/admin/deep/7": 204, "/admin/files/a/b": 401, "/admin/users/7": 204, "/admin/users/7/8": 401} {
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 		assert.Equal(t, want, w.Code, path)

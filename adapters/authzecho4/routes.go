@@ -230,7 +230,7 @@ func (r *Recorder) probe(key routeKey, method string, behind *func(echo.Context)
 	if err := r.heeded(probeRequest(key, method), behind); err != nil {
 		found.Err = err
 	}
-	if r.replaced && key.method != echo.RouteNotFound { // of which the router may have no handler for the method
+	if r.replaced {
 		found.Err = errReplaced
 	}
 	return found

@@ -77,8 +77,11 @@ func TestHandlerThatTheRouterIsGivenDirectly(t *testing.T) {
 	e.Host("a.example").PUT("/a", hello, protect(guard, read))
 	e.GET("/b", hello, protect(guard, read))
 	e.RouteNotFound("/a/*", hello, protect(guard, read))
+	e.RouteNotFound("/b", hello, protect(guard, read)) // where there is a route for one method
+	e.RouteNotFound("/c/*", hello, protect(guard, read))
 	e.Router().Add(http.MethodGet, "/a/:id", hello)
 	e.Router().Add(http.MethodGet, "/new", hello)
+	e.Router().Add(echo.RouteNotFound, "/c/*", hello)
 	e.Routers()["a.example"].Add(http.MethodPut, "/a", hello)
 	assert.Equal(t, []string{
 		`GET /a/:id: [scope orders:read]` + replaced,
@@ -86,6 +89,8 @@ func TestHandlerThatTheRouterIsGivenDirectly(t *testing.T) {
 		`PUT a.example/a: [scope orders:read]` + replaced,
 		`GET /b: [scope orders:read]`,
 		`404 /a/*: [scope orders:read]`,
+		`404 /b: [scope orders:read]`,
+		`404 /c/*: [scope orders:read]` + replaced,
 	}, lines(recorder.Routes()))
 	assert.Equal(t, 200, serve(e, http.MethodGet, "/a/7", "").Code)
 	assert.Equal(t, 401, serve(e, http.MethodPut, "/a/7", "").Code)
