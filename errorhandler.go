@@ -17,10 +17,14 @@ type refusalWriter struct {
 	answered bool // the handler has written a status or a body
 }
 
+// WriteHeader sends no informational responses (1xx). A writer that holds the
+// answer back, as that of http.TimeoutHandler does, takes the first one for the
+// status, and net/http then sends 200.
 func (w *refusalWriter) WriteHeader(status int) {
-	if status >= http.StatusOK || status == http.StatusSwitchingProtocols { // the others precede the answer (RFC 9110 §15.2)
-		w.sent, w.answered = true, true
+	if status < http.StatusOK && status != http.StatusSwitchingProtocols {
+		return
 	}
+	w.sent, w.answered = true, true
 	w.ResponseWriter.WriteHeader(status)
 }
 

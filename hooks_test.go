@@ -224,12 +224,15 @@ func TestErrorHandlerSendsHints(t *testing.T) {
 				_, _ = io.WriteString(w, body)
 			}
 		}})
-		server := httptest.NewServer(guard.Protect(scopeA)(http.NotFoundHandler()))
-		t.Cleanup(server.Close)
-		got, err := server.Client().Get(server.URL)
-		require.NoError(t, err)
-		require.NoError(t, got.Body.Close())
-		assert.Equal(t, http.StatusUnauthorized, got.StatusCode, body)
+		protected := guard.Protect(scopeA)(http.NotFoundHandler())
+		for _, h := range []http.Handler{protected, http.TimeoutHandler(protected, time.Minute, "")} {
+			server := httptest.NewServer(h)
+			t.Cleanup(server.Close)
+			got, err := server.Client().Get(server.URL)
+			require.NoError(t, err)
+			require.NoError(t, got.Body.Close())
+			assert.Equal(t, http.StatusUnauthorized, got.StatusCode, "%q, %T", body, h)
+		}
 	}
 }
 

@@ -70,6 +70,18 @@ func (w final) WriteHeader(status int) {
 	}
 }
 
+// FlushError is for [http.ResponseController]. A Response of echo panics where the
+// writer below it cannot flush, which would look like a panic of the ErrorHandler.
+func (w final) FlushError() (err error) {
+	defer func() {
+		if recover() != nil {
+			err = http.ErrNotSupported
+		}
+	}()
+	w.Response.Flush()
+	return nil
+}
+
 // bodiless is a writer that lets the status through, with the header that there is
 // by then, and no body.
 type bodiless struct {

@@ -68,6 +68,18 @@ func (w final) WriteHeader(status int) {
 	}
 }
 
+// FlushError is for [http.ResponseController]. A Response of echo panics where the
+// writer below it cannot flush, which would look like a panic of the ErrorHandler.
+func (w final) FlushError() (err error) {
+	defer func() {
+		if recover() != nil {
+			err = http.ErrNotSupported
+		}
+	}()
+	w.Response.Flush()
+	return nil
+}
+
 // sealed is a writer that drops everything. It does not unwrap to one that
 // does not, and lets nobody hijack the connection.
 type sealed struct{ header http.Header }

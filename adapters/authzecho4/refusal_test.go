@@ -106,6 +106,11 @@ var hooks = map[string]func(http.ResponseWriter, *http.Request, *oauthz.Error){
 		w.Header().Del("WWW-Authenticate")
 		http.NotFound(w, r)
 	},
+	"flushes": func(w http.ResponseWriter, _ *http.Request, _ *oauthz.Error) {
+		_ = http.NewResponseController(w).Flush()
+		_, _ = w.Write([]byte("own"))
+		_ = http.NewResponseController(w).Flush()
+	},
 	"status alone": func(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) { w.WriteHeader(e.Status) },
 	"hints first": func(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) {
 		w.WriteHeader(http.StatusEarlyHints)
