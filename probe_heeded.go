@@ -1,6 +1,8 @@
 package oauthz
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,8 +30,8 @@ const maxAnswers = 64
 // The error is nil if no Guard was asked, or if each run in which one of them
 // refused ended before the end. For that, serve is called with each combination
 // of refusals, with each reason that a Guard has to refuse, and with requests that
-// carry what a program may decide by: credentials of several kinds, a preflight, an
-// upgrade, the address of a proxy.
+// carry what a program may decide by: credentials of several kinds, a client
+// certificate, a preflight, an upgrade, the address of a proxy.
 //
 // What serve decides by anything else, by a header field of its own, a path, the
 // time, remains unseen. The adapters say so to their users.
@@ -116,11 +118,19 @@ var probeVariants = []func(*http.Request){
 	withFields("Cookie", "session=probe; session_id=probe; token=probe"),
 	withFields("X-Api-Key", "probe", "Api-Key", "probe", "X-Auth-Token", "probe", "X-Access-Token", "probe"),
 	withFields("X-Internal", "true", "X-Admin", "true", "X-Debug", "true", "X-Test", "true"),
+	withFields("X-User", "probe", "X-Role", "probe", "X-Tenant", "probe", "X-Service", "probe", "X-Client-Id", "probe"),
 	withFields("Origin", "https://probe.invalid", "Access-Control-Request-Method", "GET"),
 	withFields("Connection", "Upgrade", "Upgrade", "websocket", "Sec-Websocket-Version", "13"),
 	withFields("X-Forwarded-For", "127.0.0.1", "X-Real-Ip", "127.0.0.1", "X-Forwarded-Proto", "https"),
-	withFields("Accept", "text/html", "User-Agent", "kube-probe/1.30", "Sec-Fetch-Site", "same-origin"),
+	withFields("Accept", "text/html", "X-Requested-With", "XMLHttpRequest", "User-Agent", "kube-probe/1.30", "Sec-Fetch-Site", "same-origin"),
+	withFields("Content-Type", "application/json"),
 	func(r *http.Request) { r.RemoteAddr = "127.0.0.1:49152" },
+	func(r *http.Request) {
+		certificates := []*x509.Certificate{{}}
+		r.TLS = &tls.ConnectionState{
+			HandshakeComplete: true, PeerCertificates: certificates, VerifiedChains: [][]*x509.Certificate{certificates},
+		}
+	},
 	func(r *http.Request) {
 		r.URL.RawQuery = "access_token=probe&token=probe&api_key=probe&debug=1"
 		r.RequestURI = r.URL.RequestURI()

@@ -89,6 +89,15 @@ func TestProbeHeeded(t *testing.T) {
 		}},
 		{name: "the address", want: depends, goesOn: func(r *http.Request) bool { return r.RemoteAddr == "127.0.0.1:49152" || allow(guard, r, scopeA) }},
 		{name: "the query", want: depends, goesOn: func(r *http.Request) bool { return r.URL.Query().Has("api_key") || allow(guard, r, scopeA) }},
+		{name: "a client certificate", want: depends, goesOn: func(r *http.Request) bool {
+			return r.TLS != nil && len(r.TLS.PeerCertificates) > 0 || allow(guard, r, scopeA)
+		}},
+		{name: "a role", want: depends, goesOn: func(r *http.Request) bool {
+			if r.Header.Get("X-Role") != "" {
+				return allow(other, r, scopeB)
+			}
+			return allow(guard, r, scopeA)
+		}},
 		{name: "a WebSocket", want: depends, goesOn: func(r *http.Request) bool { return r.Header.Get("Upgrade") == "websocket" || allow(guard, r, scopeA) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

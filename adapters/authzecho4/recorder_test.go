@@ -214,6 +214,11 @@ func TestAnswersBeforeTheRouter(t *testing.T) {
 			map[string]func(...echo.MiddlewareFunc){"Pre": e.Pre, "Use": e.Use}[at](m, protect(guard, oauthz.Require("1")))
 			e.GET("/a", boom, protect(guard, read))
 			assert.Equal(t, []string{`GET /a: [scope orders:read]` + hidden}, lines(recorder.Routes()), name+at)
+			behind := quiet(nil)
+			after := authzecho4.Record(behind)
+			map[string]func(...echo.MiddlewareFunc){"Pre": behind.Pre, "Use": behind.Use}[at](protect(guard, oauthz.Require("1")), m)
+			behind.GET("/a", boom)
+			assert.Equal(t, []string{`GET /a: [scope 1]` + hidden}, lines(after.Routes()), name+at)
 			var fake failures
 			oauthztest.RouteTable(&fake, recorder.Routes())
 			assert.Equal(t, []string{"GET /a: what it requires is not known:" + hidden}, fake.texts)

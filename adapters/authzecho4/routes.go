@@ -227,7 +227,7 @@ func (r *Recorder) probe(key routeKey, method string, behind *func(echo.Context)
 			walk(c, middlewares, &found.Err)
 		}
 	})
-	if err := r.heeded(probeRequest(key, method), behind); err != nil {
+	if err := r.heeded(probeRequest(key, method), behind); err != nil && found.Err != errAnswered {
 		found.Err = err
 	}
 	if r.replaced {
