@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -249,6 +250,9 @@ func walk(c *echo.Context, middlewares []echo.MiddlewareFunc, doubt *error) {
 // heeded returns why it is not certain that a middleware lets a request through
 // only if the Guards in it do, or nil. It leaves c as it was.
 func heeded(c *echo.Context, middleware echo.MiddlewareFunc) error {
+	if isProtect(middleware) {
+		return nil // most are
+	}
 	request, response := c.Request(), c.Response()
 	defer func() {
 		c.SetRequest(request)
@@ -269,6 +273,11 @@ func heeded(c *echo.Context, middleware echo.MiddlewareFunc) error {
 		return fmt.Errorf("authzecho: %w", err)
 	}
 	return nil
+}
+
+// isProtect reports whether middleware is one of Protect, alone.
+func isProtect(middleware echo.MiddlewareFunc) bool {
+	return reflect.ValueOf(middleware).Pointer() == reflect.ValueOf((&protection{}).before).Pointer()
 }
 
 // run runs h to its end, however that comes about: a middleware may miss

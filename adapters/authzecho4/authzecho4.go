@@ -26,15 +26,24 @@ func Protect(guard *oauthz.Guard, req oauthz.Requirement) echo.MiddlewareFunc {
 	if guard == nil {
 		panic("authzecho4: Protect: nil Guard")
 	}
-	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			authorized, err := guard.AuthorizeRoute(c.Request(), req, c.Path())
-			if err != nil {
-				return refuse(c, guard, err)
-			}
-			c.SetRequest(authorized)
-			return next(c)
+	return (&protection{guard, req}).before
+}
+
+// protection is a Guard before handlers. It has a method and is not a closure so
+// that a [Recorder] can tell that a middleware is one.
+type protection struct {
+	guard *oauthz.Guard
+	req   oauthz.Requirement
+}
+
+func (p *protection) before(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		authorized, err := p.guard.AuthorizeRoute(c.Request(), p.req, c.Path())
+		if err != nil {
+			return refuse(c, p.guard, err)
 		}
+		c.SetRequest(authorized)
+		return next(c)
 	}
 }
 

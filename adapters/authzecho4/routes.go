@@ -165,8 +165,9 @@ func (r *Recorder) Routes() []oauthz.Route {
 		}
 	})
 	var routes []oauthz.Route
+	held := r.held()
 	for _, key := range r.keys {
-		if r.routes[key].automatic || !r.holds(key) {
+		if r.routes[key].automatic || !held[key] {
 			continue
 		}
 		route := r.route(key, &behind)
@@ -178,14 +179,20 @@ func (r *Recorder) Routes() []oauthz.Route {
 	return collapse(routes)
 }
 
-// holds reports whether the router still has a route. Echo.Host, called again for
-// the same host, gives that a new router without the routes of the old one.
-func (r *Recorder) holds(key routeKey) bool {
-	routes := r.echo.Routes()
-	if router, ok := r.echo.Routers()[key.host]; ok {
-		routes = router.Routes()
+// held has the routes that the routers have. Echo.Host, called again for the same
+// host, gives that a new router without the routes of the old one.
+func (r *Recorder) held() map[routeKey]bool {
+	held := map[routeKey]bool{}
+	add := func(host string, routes []*echo.Route) {
+		for _, route := range routes {
+			held[routeKey{host, route.Method, route.Path}] = true
+		}
 	}
-	return slices.ContainsFunc(routes, func(held *echo.Route) bool { return held.Method == key.method && held.Path == key.path })
+	add("", r.echo.Routes())
+	for host, router := range r.echo.Routers() {
+		add(host, router.Routes())
+	}
+	return held
 }
 
 // route finds out what the Guards on the way to a handler require.
