@@ -10,8 +10,8 @@ import (
 	"slices"
 )
 
-// Why what the Guards in a middleware require is not what a request must meet.
-// An adapter puts the name of its package before them.
+// Reasons why a request may reach the handler without meeting the requirements of
+// the Guards in a middleware. An adapter puts the name of its package before them.
 var (
 	errUnheeded = errors.New("a middleware asks a Guard, and goes on when that refuses: require one of several with Any, and nothing without a token with OrAnonymous")
 	errBlocked  = errors.New("a middleware that asks a Guard answers by itself: whether it goes on when the Guard refuses is not known")
@@ -30,11 +30,11 @@ const maxAnswers = 64
 // The error is nil if no Guard was asked, or if each run in which one of them
 // refused ended before the end. For that, serve is called with each combination
 // of refusals, with each reason that a Guard has to refuse, and with requests that
-// carry what a program may decide by: credentials of several kinds, a client
-// certificate, a preflight, an upgrade, the address of a proxy.
+// differ in the things by which a program may decide: credentials of several
+// kinds, a client certificate, a preflight, an upgrade, the address of a proxy.
 //
-// What serve decides by anything else, by a header field of its own, a path, the
-// time, remains unseen. The adapters say so to their users.
+// A condition on anything else, such as a header field of the program's own, a
+// path or the time, remains unseen. The documentation of each adapter states this.
 func ProbeHeeded(r *http.Request, serve func(*http.Request) (reached bool)) error {
 	met, reached := answered(r, nil, nil, serve)
 	switch {
@@ -111,7 +111,8 @@ func probeRefusals() []*Error {
 }
 
 // probeVariants make a request into one that a middleware may treat in another
-// way. Each has one thing, since what is looked at first would hide the others.
+// way. Each changes one thing: the first that a middleware looks at would hide the
+// others.
 var probeVariants = []func(*http.Request){
 	withFields("Authorization", "Bearer probe"),
 	withFields("Authorization", "Basic cHJvYmU6cHJvYmU="),

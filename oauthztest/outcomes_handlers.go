@@ -9,7 +9,7 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// An errorHandler writes no status by itself: that of the Error is sent, whatever it calls first.
+// An errorHandler is a Config.ErrorHandler. These write no status: that of the Error must be sent.
 type errorHandler = func(http.ResponseWriter, *http.Request, *oauthz.Error)
 
 func handled(h errorHandler) func(*oauthz.Config) {
@@ -60,7 +60,7 @@ func flushesAndPanics(w http.ResponseWriter, _ *http.Request, _ *oauthz.Error) {
 	panic("secret")
 }
 
-// hijacks tries to take over the connection in both ways that net/http knows. What it would send has no status.
+// hijacks tries to take over the connection in both ways that net/http knows. The data that it would write has no status.
 func hijacks(w http.ResponseWriter, _ *http.Request, _ *oauthz.Error) {
 	connection, _, err := http.NewResponseController(w).Hijack()
 	if h, ok := w.(http.Hijacker); ok && err != nil {

@@ -16,26 +16,26 @@ import (
 	"github.com/oauthz/oauthz/adapters/authzchi"
 )
 
-// What the Err of a route says of a middleware.
+// The reasons in the Err of a route.
 const (
 	unheeded = "authzchi: route: a middleware asks a Guard, and goes on when that refuses"
 	blocked  = "authzchi: route: a middleware that asks a Guard answers by itself"
 	depends  = "authzchi: route: which Guards a middleware asks depends on the request"
 )
 
-// write is what the second Guard of a middleware requires. No token of the tests meets it.
+// write is the Requirement of the second Guard of a middleware. No token of the tests meets it.
 var write = oauthz.Require("orders:write")
 
 type decide func(next http.Handler, w http.ResponseWriter, r *http.Request)
 
-// made makes a middleware of what it does with a request.
+// made returns a middleware that handles each request with do.
 func made(do decide) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { do(next, w, r) })
 	}
 }
 
-// customTests are middlewares that ask two Guards, in all the ways that a program may think of.
+// customTests are middlewares that ask two Guards, in many ways.
 var customTests = []struct {
 	name       string
 	middleware func(read, write *asked) func(http.Handler) http.Handler
@@ -180,7 +180,7 @@ var customTests = []struct {
 	}},
 }
 
-// asked is a Guard, and what it requires.
+// asked is a Guard and its Requirement.
 type asked struct {
 	guard *oauthz.Guard
 	req   oauthz.Requirement
@@ -194,7 +194,7 @@ func (a *asked) authorize(r *http.Request) (*http.Request, error) {
 	return a.guard.Authorize(r, a.req)
 }
 
-// The table requires no more than the handler does: where a middleware goes on without one of its Guards, the Err says so.
+// The table requires no more than the handler does: where a middleware goes on without one of its Guards, there is an Err.
 func TestTableRequiresNoMoreThanIsHeeded(t *testing.T) {
 	t.Parallel()
 	for _, tt := range customTests {
@@ -230,7 +230,7 @@ func TestTableRequiresNoMoreThanIsHeeded(t *testing.T) {
 	}
 }
 
-// The handler runs for requests that the Guards refuse: what the Err says is so.
+// The handler runs for requests that the Guards refuse: the Err is right.
 func TestHandlerBehindGuardsThatAreNotHeeded(t *testing.T) {
 	t.Parallel()
 	for _, tt := range customTests {

@@ -15,7 +15,7 @@ import (
 	"github.com/oauthz/oauthz/adapters/authzchi"
 )
 
-// firsts are what an ErrorHandler without a status of its own does first.
+// firsts are the first steps of an ErrorHandler that writes no status.
 var firsts = map[string]func(http.ResponseWriter){
 	"nothing":    func(http.ResponseWriter) {},
 	"controller": func(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() },
@@ -35,8 +35,7 @@ type ones struct{}
 
 func (*ones) Read(p []byte) (int, error) { p[0] = '1'; return 1, nil }
 
-// A refusal has its status, whatever the ErrorHandler does first, and whatever writer the middleware of chi has put in the place
-// of that of net/http.
+// A refusal has its status for each first step of the ErrorHandler, also behind the writers of chi's middleware.
 func TestStatusOfARefusalBehindOtherWriters(t *testing.T) {
 	t.Parallel()
 	for name, outer := range map[string]func(http.Handler) http.Handler{

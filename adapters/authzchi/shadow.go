@@ -58,8 +58,8 @@ func (w *walker) isStray(method, pattern string) bool {
 	return false
 }
 
-// samples are paths that pattern matches. A more specific pattern may match one of them, but hardly all. There are none for
-// a pattern with a regular expression: its row is believed.
+// samples are paths that pattern matches. A more specific pattern may match one of them, but hardly all. A
+// pattern with a regular expression has no samples: its row is believed.
 func samples(pattern string) []string {
 	var paths []string
 	for _, values := range [][2]string{{"7", "7"}, {"oauthz~probe", "oauthz~probe"}, {"~", ""}, {"7~", "7/~"}, {"~7", "~/7/~/oauthz/~/probe"}} {

@@ -45,7 +45,7 @@ func TestRefusedRegistrationIsNotListed(t *testing.T) {
 	}
 }
 
-// A route without a handler is refused as well. What is there stays, and a later one is listed.
+// The router refuses a route without a handler as well. The route that was there stays, and a later one is listed.
 func TestRouteWithoutAHandlerIsNotListed(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})

@@ -13,14 +13,14 @@ import (
 	"github.com/oauthz/oauthz/adapters/authzecho4"
 )
 
-// What the Err of a route says of a middleware.
+// The reasons in the Err of a route.
 const (
 	unheeded = "authzecho4: a middleware asks a Guard, and goes on when that refuses"
 	blocked  = "authzecho4: a middleware that asks a Guard answers by itself"
 	depends  = "authzecho4: which Guards a middleware asks depends on the request"
 )
 
-// asks is a middleware that asks two Guards and does with their answers what it likes.
+// asks handles a request in a middleware that asks two Guards.
 type asks func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error
 
 func (do asks) middleware(guard, other *oauthz.Guard) echo.MiddlewareFunc {
@@ -94,7 +94,7 @@ var customTests = []struct {
 	}},
 }
 
-// The table requires no more than the handler does: where a middleware goes on without one of its Guards, the Err says so.
+// The table requires no more than the handler does: where a middleware goes on without one of its Guards, there is an Err.
 func TestTableRequiresNoMoreThanIsHeeded(t *testing.T) {
 	t.Parallel()
 	for _, tt := range customTests {

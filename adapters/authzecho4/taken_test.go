@@ -46,7 +46,7 @@ func TestPatternWithOtherNamesTakesTheRoute(t *testing.T) {
 	assert.Equal(t, 401, serve(e, http.MethodPut, "/a/7", "").Code)
 }
 
-// A host that is declared again has a new router, and only what is registered there is served, and listed.
+// A host that is declared again has a new router. Only its routes are served, and listed.
 func TestHostThatIsDeclaredAgain(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})

@@ -14,7 +14,7 @@ import (
 	"github.com/oauthz/oauthz/adapters/authzgin"
 )
 
-// firsts are what an ErrorHandler without a status of its own does first.
+// firsts are the first steps of an ErrorHandler that writes no status.
 var firsts = map[string]func(http.ResponseWriter){
 	"nothing":    func(http.ResponseWriter) {},
 	"controller": func(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() },
@@ -45,7 +45,7 @@ func (w *copying) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// A refusal has its status, whatever the ErrorHandler does first, and middleware before the Guard sees that.
+// A refusal has its status for each first step of the ErrorHandler, and middleware before the Guard sees that status.
 func TestStatusOfARefusalBehindOtherWriters(t *testing.T) {
 	t.Parallel()
 	for name, replace := range map[string]gin.HandlerFunc{
