@@ -29,6 +29,9 @@ import (
 // Such a middleware is listed with the Guards that it asks about the request above. Protect itself has no conditions: write
 // With(Protect(…)) where you can, and [oauthz.RequireAny] or [oauthz.Any] for alternatives.
 //
+// Where another route has taken the place of one, by another name of a parameter or before a mounted router, the Err of the
+// one that is not found reports it.
+//
 // A route for every method is one route, of [oauthz.AnyMethod]; methods of which something else is required are listed
 // beside it. A mounted handler that is no router is one route as well, and Guards of its own are not seen: write
 // r.With(Protect(…)).Mount instead of r.Mount of what Protect made.

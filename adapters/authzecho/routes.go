@@ -121,6 +121,9 @@ func shape(pattern string) string {
 // the request above. Protect itself has no conditions. For alternatives, see
 // [oauthz.RequireAny] and [oauthz.Any].
 //
+// Where a later route has taken the place of one, since their patterns differ only
+// in the names of parameters, the Err of the earlier one reports it.
+//
 // A Guard inside a handler, which [echo.WrapHandler] makes of an [http.Handler],
 // is not seen. A handler for paths that have no route ([echo.Echo.RouteNotFound])
 // has the method "404". The answers of the router, 404 and 405, are no routes,

@@ -140,6 +140,9 @@ func same(a, b echo.HandlerFunc) bool {
 // the request above. Protect itself has no conditions. For alternatives, see
 // [oauthz.RequireAny] and [oauthz.Any].
 //
+// Where a later route has taken the place of one, since their patterns differ only
+// in the names of parameters, the Err of the earlier one reports it.
+//
 // A Guard inside a handler, which [echo.WrapHandler] makes of an [http.Handler],
 // is not seen. A route for all methods ([echo.Echo.Any]) is one, if what it
 // requires is the same for each. A handler for paths that have no route
