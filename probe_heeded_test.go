@@ -18,91 +18,108 @@ func allow(guard *oauthz.Guard, r *http.Request, req oauthz.Requirement) bool {
 	return err == nil
 }
 
+// Parts of the errors of ProbeHeeded.
+const unheeded, blocked, depends = "goes on when that refuses", "answers by itself", "depends on the request"
+
+// heededTests are middlewares: goesOn reports whether the end is reached.
+var heededTests = []struct {
+	name   string
+	goesOn func(r *http.Request, guard, other *oauthz.Guard) bool
+	want   string
+}{
+	{name: "no Guard", goesOn: func(*http.Request, *oauthz.Guard, *oauthz.Guard) bool { return true }},
+	{name: "no Guard, and no way through", goesOn: func(*http.Request, *oauthz.Guard, *oauthz.Guard) bool { return false }},
+	{name: "one", goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool { return allow(guard, r, scopeA) }},
+	{name: "three", goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+		return allow(guard, r, scopeA) && allow(other, r, scopeB) && allow(guard, r, admin)
+	}},
+	{name: "all are asked", goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+		a, b := allow(guard, r, scopeA), allow(other, r, scopeB)
+		return a && b
+	}},
+	{name: "ignored", want: unheeded, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool { return allow(guard, r, scopeA) || true }},
+	{name: "the last is ignored", want: unheeded, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+		return allow(guard, r, scopeA) && allow(other, r, scopeB) && (allow(guard, r, admin) || true)
+	}},
+	{name: "the first is ignored", want: unheeded, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+		_ = allow(guard, r, scopeA)
+		return allow(other, r, scopeB)
+	}},
+	{name: "one of two", want: unheeded, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+		return allow(guard, r, scopeA) || allow(other, r, scopeB)
+	}},
+	{name: "two of three", want: unheeded, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+		n := 0
+		for _, req := range []oauthz.Requirement{scopeA, scopeB, admin} {
+			if allow(guard, r, req) {
+				n++
+			}
+		}
+		return n >= 2
+	}},
+	{name: "all or none", want: unheeded, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+		n := 0
+		for _, req := range []oauthz.Requirement{scopeA, scopeB, admin} {
+			if allow(guard, r, req) {
+				n++
+			}
+		}
+		return n == 0 || n == 3
+	}},
+	{name: "another is asked instead, and must refuse", want: unheeded, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+		return allow(guard, r, scopeA) || !allow(other, r, scopeB)
+	}},
+	{name: "many", goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+		ok := true
+		for range 20 {
+			ok = allow(guard, r, scopeA) && ok
+		}
+		return ok
+	}},
+	{name: "many, and the last is ignored", want: unheeded, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+		ok := true
+		for range 20 {
+			ok = allow(guard, r, scopeA) && ok
+		}
+		return (allow(guard, r, scopeB) || true) && ok
+	}},
+	{name: "blocked", want: blocked, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+		return allow(guard, r, scopeA) && r.Header.Get("X-Tenant") != ""
+	}},
+	{name: "a cookie", want: depends, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+		return len(r.Cookies()) > 0 || allow(guard, r, scopeA)
+	}},
+	{name: "basic authentication", want: depends, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+		_, _, ok := r.BasicAuth()
+		return ok || allow(guard, r, scopeA)
+	}},
+	{name: "the address", want: depends, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+		return r.RemoteAddr == "127.0.0.1:49152" || allow(guard, r, scopeA)
+	}},
+	{name: "the query", want: depends, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+		return r.URL.Query().Has("api_key") || allow(guard, r, scopeA)
+	}},
+	{name: "a client certificate", want: depends, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+		return r.TLS != nil && len(r.TLS.PeerCertificates) > 0 || allow(guard, r, scopeA)
+	}},
+	{name: "a role", want: depends, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+		if r.Header.Get("X-Role") != "" {
+			return allow(other, r, scopeB)
+		}
+		return allow(guard, r, scopeA)
+	}},
+	{name: "a WebSocket", want: depends, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+		return r.Header.Get("Upgrade") == "websocket" || allow(guard, r, scopeA)
+	}},
+}
+
 func TestProbeHeeded(t *testing.T) {
 	t.Parallel()
 	guard, other := newGuard(t, unhooked(t)), newGuard(t, unhooked(t))
-	const unheeded, blocked, depends = "goes on when that refuses", "answers by itself", "depends on the request"
-	for _, tt := range []struct {
-		name   string
-		goesOn func(*http.Request) bool
-		want   string
-	}{
-		{name: "no Guard", goesOn: func(*http.Request) bool { return true }},
-		{name: "no Guard, and no way through", goesOn: func(*http.Request) bool { return false }},
-		{name: "one", goesOn: func(r *http.Request) bool { return allow(guard, r, scopeA) }},
-		{name: "three", goesOn: func(r *http.Request) bool {
-			return allow(guard, r, scopeA) && allow(other, r, scopeB) && allow(guard, r, admin)
-		}},
-		{name: "all are asked", goesOn: func(r *http.Request) bool {
-			a, b := allow(guard, r, scopeA), allow(other, r, scopeB)
-			return a && b
-		}},
-		{name: "ignored", want: unheeded, goesOn: func(r *http.Request) bool { return allow(guard, r, scopeA) || true }},
-		{name: "the last is ignored", want: unheeded, goesOn: func(r *http.Request) bool {
-			return allow(guard, r, scopeA) && allow(other, r, scopeB) && (allow(guard, r, admin) || true)
-		}},
-		{name: "the first is ignored", want: unheeded, goesOn: func(r *http.Request) bool {
-			_ = allow(guard, r, scopeA)
-			return allow(other, r, scopeB)
-		}},
-		{name: "one of two", want: unheeded, goesOn: func(r *http.Request) bool { return allow(guard, r, scopeA) || allow(other, r, scopeB) }},
-		{name: "two of three", want: unheeded, goesOn: func(r *http.Request) bool {
-			n := 0
-			for _, req := range []oauthz.Requirement{scopeA, scopeB, admin} {
-				if allow(guard, r, req) {
-					n++
-				}
-			}
-			return n >= 2
-		}},
-		{name: "all or none", want: unheeded, goesOn: func(r *http.Request) bool {
-			n := 0
-			for _, req := range []oauthz.Requirement{scopeA, scopeB, admin} {
-				if allow(guard, r, req) {
-					n++
-				}
-			}
-			return n == 0 || n == 3
-		}},
-		{name: "another is asked instead, and must refuse", want: unheeded, goesOn: func(r *http.Request) bool {
-			return allow(guard, r, scopeA) || !allow(other, r, scopeB)
-		}},
-		{name: "many", goesOn: func(r *http.Request) bool {
-			ok := true
-			for range 20 {
-				ok = allow(guard, r, scopeA) && ok
-			}
-			return ok
-		}},
-		{name: "many, and the last is ignored", want: unheeded, goesOn: func(r *http.Request) bool {
-			ok := true
-			for range 20 {
-				ok = allow(guard, r, scopeA) && ok
-			}
-			return (allow(guard, r, scopeB) || true) && ok
-		}},
-		{name: "blocked", want: blocked, goesOn: func(r *http.Request) bool { return allow(guard, r, scopeA) && r.Header.Get("X-Tenant") != "" }},
-		{name: "a cookie", want: depends, goesOn: func(r *http.Request) bool { return len(r.Cookies()) > 0 || allow(guard, r, scopeA) }},
-		{name: "basic authentication", want: depends, goesOn: func(r *http.Request) bool {
-			_, _, ok := r.BasicAuth()
-			return ok || allow(guard, r, scopeA)
-		}},
-		{name: "the address", want: depends, goesOn: func(r *http.Request) bool { return r.RemoteAddr == "127.0.0.1:49152" || allow(guard, r, scopeA) }},
-		{name: "the query", want: depends, goesOn: func(r *http.Request) bool { return r.URL.Query().Has("api_key") || allow(guard, r, scopeA) }},
-		{name: "a client certificate", want: depends, goesOn: func(r *http.Request) bool {
-			return r.TLS != nil && len(r.TLS.PeerCertificates) > 0 || allow(guard, r, scopeA)
-		}},
-		{name: "a role", want: depends, goesOn: func(r *http.Request) bool {
-			if r.Header.Get("X-Role") != "" {
-				return allow(other, r, scopeB)
-			}
-			return allow(guard, r, scopeA)
-		}},
-		{name: "a WebSocket", want: depends, goesOn: func(r *http.Request) bool { return r.Header.Get("Upgrade") == "websocket" || allow(guard, r, scopeA) }},
-	} {
+	for _, tt := range heededTests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			err := oauthz.ProbeHeeded(get(), tt.goesOn)
+			err := oauthz.ProbeHeeded(get(), func(r *http.Request) bool { return tt.goesOn(r, guard, other) })
 			if tt.want == "" {
 				assert.NoError(t, err)
 				return

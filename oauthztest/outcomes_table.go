@@ -14,7 +14,7 @@ import (
 // outcomes are the rows of RunOutcomes.
 func outcomes() []outcome {
 	var rows []outcome
-	for _, group := range [][]outcome{allowed(), credentials(), refusals(), requirements(), faults(), nested(), configured()} {
+	for _, group := range [][]outcome{allowed(), credentials(), refusals(), requirements(), faults(), nested(), configured(), handlers()} {
 		rows = append(rows, group...)
 	}
 	return rows
@@ -144,6 +144,22 @@ func nested() []outcome {
 	}
 }
 
+// handlers are refusals that an ErrorHandler answers without a status of its own.
+func handlers() []outcome {
+	return []outcome{
+		{name: "error handler that flushes first", config: handled(flushes), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
+		{name: "error handler that flushes hints first", config: handled(flushesHints), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
+		{name: "error handler that only flushes", config: handled(onlyFlushes), bearer: "fault", status: 503, retryAfter: "5", answer: unavailable, asked: 1},
+		{name: "error handler that flushes through what it unwraps", config: handled(flushesUnwrapped), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
+		{name: "error handler that flushes, then panics", config: handled(flushesAndPanics), bearer: "junk", status: 401, challenge: badTokenChallenge, asked: 1},
+		{name: "error handler that hijacks", config: handled(hijacks), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: badToken, asked: 1},
+		{name: "error handler that copies", config: handled(copies), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
+		{name: "error handler that reads from", config: handled(readsFrom), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
+		{name: "error handler that writes strings", config: handled(writesString), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
+		{name: "error handler that sets deadlines", config: handled(setsDeadlines), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: badToken, asked: 1},
+	}
+}
+
 func configured() []outcome {
 	metadata := func(cfg *oauthz.Config) {
 		cfg.Realm = `my "api"`
@@ -185,16 +201,6 @@ func configured() []outcome {
 		{name: "error handler", config: teapot, bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
 		{name: "error handler that sends hints first", config: hints, bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
 		{name: "error handler that writes nothing", config: silent, bearer: "junk", status: 401, challenge: badTokenChallenge, answer: badToken, asked: 1},
-		{name: "error handler that flushes first", config: handled(flushes), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
-		{name: "error handler that flushes hints first", config: handled(flushesHints), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
-		{name: "error handler that only flushes", config: handled(onlyFlushes), bearer: "fault", status: 503, retryAfter: "5", answer: unavailable, asked: 1},
-		{name: "error handler that flushes through what it unwraps", config: handled(flushesUnwrapped), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
-		{name: "error handler that flushes, then panics", config: handled(flushesAndPanics), bearer: "junk", status: 401, challenge: badTokenChallenge, asked: 1},
-		{name: "error handler that hijacks", config: handled(hijacks), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: badToken, asked: 1},
-		{name: "error handler that copies", config: handled(copies), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
-		{name: "error handler that reads from", config: handled(readsFrom), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
-		{name: "error handler that writes strings", config: handled(writesString), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
-		{name: "error handler that sets deadlines", config: handled(setsDeadlines), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: badToken, asked: 1},
 		{name: "error handler panics", config: broken, bearer: "junk", status: 500, answer: serverError, asked: 1},
 		{name: "error handler panics after the status", config: late, bearer: "junk", status: 401, challenge: badTokenChallenge, asked: 1},
 		{

@@ -129,16 +129,14 @@ func TestRouteTableOfAGroupThatAnotherRouteHides(t *testing.T) {
 	guard := newGuard(t)
 	protect, open := guard.Protect(oauthz.Require("users:read")), guard.Protect(oauthz.Public())
 	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	deep := &oauthztest.Mux{}
+	mux, below, deep := &oauthztest.Mux{}, &oauthztest.Mux{}, &oauthztest.Mux{}
 	deep.Handle("/admin/deep/{id}", protect(answer))
-	below := &oauthztest.Mux{}
 	below.Handle("GET /admin/users", protect(answer))
 	below.Handle("GET /admin/users/", protect(answer))
 	below.Handle("/admin/any/{id}", protect(answer))
 	below.Handle("/admin/files/{path...}", protect(answer))
 	below.Handle("/admin/{$}", protect(answer))
 	below.Handle("/admin/deep/", deep)
-	mux := &oauthztest.Mux{}
 	mux.Handle("/admin/", below)
 	mux.Handle("GET /admin/{x}", open(answer))
 	mux.Handle("GET /admin/users/{x}", open(answer)) // but not below that
