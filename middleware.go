@@ -44,7 +44,8 @@ type Config struct {
 	// ErrorHandler writes the status and the body of a refusal, after all its
 	// headers are set. If it writes no status, that of the Error is sent, also by
 	// a flush; if it writes no body either, the default body is sent: a small JSON
-	// object (RFC 6750 §3.1 codes). It cannot hijack the connection. The Error is
+	// object (RFC 6750 §3.1 codes). It cannot hijack the connection, and its
+	// informational responses (1xx) are not sent. The Error is
 	// its own.
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 	// Observe is told of every decision, once, before the handler runs: for
