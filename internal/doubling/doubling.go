@@ -17,7 +17,7 @@ const MaxRatio = 2.6
 const (
 	minRounds = 3                // before a result is accepted: one slow run of the smaller input must not hide a square
 	maxRounds = 50               // before a result is refused: a busy machine must not fail a test
-	hopeless  = 3.3              // a ratio that no other round will mend
+	quadratic = 3.5              // a ratio that more rounds do not mend
 	maxTime   = 10 * time.Second // after which no round begins, but for the first minRounds
 	// minRun is how long one measurement takes at least: long enough for the
 	// garbage collector to run, where there is garbage.
@@ -83,7 +83,9 @@ func fastest(quarter, whole func()) (perQuarter, perWhole float64) {
 		perQuarter = min(perQuarter, run(quarter, 4*times))
 		perWhole = min(perWhole, run(whole, times))
 		square := perWhole / perQuarter // of the ratio of a doubling
-		if round >= minRounds && (square <= MaxRatio*MaxRatio || square > hopeless*hopeless || time.Since(start) > maxTime) {
+		linear := round >= minRounds && square <= MaxRatio*MaxRatio
+		hopeless := round >= maxRounds/5 && square > quadratic*quadratic
+		if linear || hopeless || time.Since(start) > maxTime && round >= minRounds {
 			break
 		}
 	}
