@@ -212,6 +212,9 @@ func (a *attempt) checkToken() *Error {
 	if a.token.Expired(now) {
 		return refusal(ErrExpired)
 	}
+	if a.token.issuedTooFarAhead(now) {
+		return refusal(errIssuedTooFarAhead)
+	}
 	return a.req.check(a.token, now)
 }
 

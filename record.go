@@ -158,14 +158,17 @@ func (t *term) ends() time.Time {
 
 func (t *term) over(now time.Time) bool { return !t.expires.IsZero() && !now.Before(t.ends()) }
 
+// revokes reports whether t applies to a token. One that was issued too far ahead
+// would escape every IssuedUntil: its iat counts as missing, where there is no
+// Guard that refuses it.
 func (t *term) revokes(token *Token, now time.Time) bool {
-	return !t.over(now) && (t.issuedUntil.IsZero() || !token.IssuedAt.After(t.issuedUntil))
+	return !t.over(now) && (t.issuedUntil.IsZero() || !token.IssuedAt.After(t.issuedUntil) || token.issuedTooFarAhead(now))
 }
 
 // covers says whether t revokes all that other does, for as long.
 func (t *term) covers(other term) bool {
-	later := func(a, b time.Time) bool { return a.IsZero() || !b.IsZero() && !a.Before(b) }
-	return later(t.issuedUntil, other.issuedUntil) && later(t.expires, other.expires)
+	asLate := func(a, b time.Time) bool { return a.IsZero() || !b.IsZero() && !a.Before(b) }
+	return asLate(t.issuedUntil, other.issuedUntil) && asLate(t.expires, other.expires)
 }
 
 func (x *index) term(r record) term {

@@ -12,6 +12,13 @@ import (
 // A revocation is kept this much longer than it says, so that no token outlives it.
 const MaxLeeway = 5 * time.Minute
 
+// errIssuedTooFarAhead: no [Revocation.IssuedUntil] would ever refuse the token.
+var errIssuedTooFarAhead = fmt.Errorf("%w: iat is in the future", ErrInvalidToken)
+
+// issuedTooFarAhead reports whether iat is further ahead of now than clocks may
+// differ.
+func (t *Token) issuedTooFarAhead(now time.Time) bool { return t.IssuedAt.After(now.Add(MaxLeeway)) }
+
 // MatchTokenHash names the [TokenHash] of a token in [Revocation.Match]. Only
 // tokens that a server was asked about carry it, for those that have no stable
 // jti. A JWT verified locally never has it, whatever it claims: it is revoked by

@@ -59,6 +59,29 @@ func TestExpiryIsExclusive(t *testing.T) {
 	expired.check(t, serve(t, tt, oauthz.Require(), withGoodToken()))
 }
 
+// A token whose iat is further ahead than any clock may be would escape every IssuedUntil, so none is accepted, of whatever introspector.
+func TestTokenIssuedTooFarAheadIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		ahead time.Duration
+		want  answer
+	}{
+		{"now", 0, allowed},
+		{"a clock that is ahead", oauthz.MaxLeeway, allowed},
+		{"more than that", oauthz.MaxLeeway + 1, badToken},
+		{"in a year", 365 * 24 * time.Hour, badToken},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			for _, req := range []oauthz.Requirement{oauthz.Require(), oauthz.Require().OrAnonymous()} {
+				in := answers(&oauthz.Token{IssuedAt: epoch.Add(tt.ahead)}, nil)
+				tt.want.check(t, serve(t, newGuard(t, oauthz.Config{Introspector: in, Now: atEpoch}), req, withGoodToken()))
+			}
+		})
+	}
+}
+
 func TestExpiryByTheRealClock(t *testing.T) {
 	t.Parallel()
 	for claims, want := range map[string]answer{

@@ -154,6 +154,8 @@ func (i *Introspector) check(t *oauthz.Token, typ string) error {
 		return oauthz.ErrExpired
 	case now.Add(i.leeway).Before(t.NotBefore):
 		return forNow{refuse("nbf is in the future")}
+	case t.IssuedAt.After(now.Add(oauthz.MaxLeeway)): // it would escape every Revocation.IssuedUntil
+		return forNow{refuse("iat is in the future")}
 	}
 	if typ != typeATJWT {
 		return checkKind(t)
