@@ -38,6 +38,7 @@ var floorPlan = []room{
 	{path: "internal/strictjson"},
 	{path: "internal/fetch"},
 	{path: "internal/doubling"}, // of tests
+	{path: "internal/settled"},
 	// 1: what users and introspectors share
 	{path: ".", may: []string{"internal/strictjson"}},
 	// 2
