@@ -15,8 +15,8 @@ import (
 // A revocation is a record of bytes, which never changes once it is written,
 // and one slot of a hash table that is stored after it. So there is nothing in
 // it that the garbage collector must follow, and a token that is not revoked
-// costs a look at one slot for each shape of match that is in use. What
-// is over is left out when the index is copied, which is also the only way in
+// costs a look at one slot for each shape of match that is in use. Expired
+// records are left out when the index is copied, which is also the only way in
 // which anything leaves it.
 type index struct {
 	seed    maphash.Seed
@@ -31,13 +31,15 @@ type index struct {
 	records             int       // slots in use
 	replaced            int       // records that no slot names any more
 	ends                time.Time // when the first of them is over; zero: never
-	looked              time.Time // when live was last counted
+	looked              time.Time // when live was last counted, by the monotonic clock
+	same                []entry   // what entries returned last
 }
 
 // shape is a list of names that revocations match by, beside iss.
 type shape struct {
 	names []string
 	hash  uint64
+	rows  *atomic.Pointer[[]uint32] // of two names or more: see addRow
 }
 
 // table is a hash table with open addressing: each slot is 0, or the upper half
@@ -205,90 +207,6 @@ func (s *shape) values(t *Token, some []matchValue) (values []matchValue, lists 
 	return some, lists, true
 }
 
-func (x *index) shapeRevokes(id int, s *shape, issuer uint64, t *Token, now func() time.Time) bool {
-	values, lists, ok := s.values(t, nil)
-	if !ok {
-		return false
-	}
-	k := key{id, t.Issuer, values}
-	if lists == nil {
-		return x.find(x.hash(s, issuer, values), &k, t, now)
-	}
-	return x.anyRevokes(s, issuer, &k, lists, t, now)
-}
-
-// find looks the key up.
-func (x *index) find(hash uint32, k *key, t *Token, now func() time.Time) bool {
-	for _, place := range x.table.Load().having(hash) {
-		if rest, ok := x.is(x.record(place), k); ok {
-			if term, _ := readTerm(rest); term.revokes(t, now()) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// fewProbes are quicker than what scan prepares.
-const fewProbes = 1024
-
-// anyRevokes looks up every combination of values, unless there are more of
-// them than the table has slots. Then what is held is gone through instead: the
-// product of two lists may be far larger than either.
-func (x *index) anyRevokes(s *shape, issuer uint64, k *key, lists [][]matchValue, t *Token, now func() time.Time) bool {
-	probes := max(len(x.table.Load().slots), fewProbes)
-	for _, more := range lists {
-		if probes /= len(more) + 1; probes == 0 {
-			return x.scan(k, lists, t, now)
-		}
-	}
-	return x.probe(s, issuer, k, lists, 0, t, now)
-}
-
-// probe looks up every way to choose the values from the i-th on.
-func (x *index) probe(s *shape, issuer uint64, k *key, lists [][]matchValue, i int, t *Token, now func() time.Time) bool {
-	if i == len(lists) {
-		return x.find(x.hash(s, issuer, k.values), k, t, now)
-	}
-	first := k.values[i]
-	defer func() { k.values[i] = first }()
-	if x.probe(s, issuer, k, lists, i+1, t, now) {
-		return true
-	}
-	for _, k.values[i] = range lists[i] {
-		if x.probe(s, issuer, k, lists, i+1, t, now) {
-			return true
-		}
-	}
-	return false
-}
-
-func (x *index) scan(k *key, lists [][]matchValue, t *Token, now func() time.Time) bool {
-	sets := make([]map[matchValue]bool, len(lists))
-	for i, more := range lists {
-		sets[i] = map[matchValue]bool{k.values[i]: true}
-		for _, v := range more {
-			sets[i][v] = true
-		}
-	}
-	for _, r := range x.all() {
-		id, issuer, rest := r.header()
-		if id != k.shape || x.issuer(issuer) != k.issuer {
-			continue
-		}
-		within := true
-		for _, set := range sets {
-			text, next := readText(rest[1:])
-			within = within && set[matchValue{rest[0], string(text)}]
-			rest = next
-		}
-		if term, _ := readTerm(rest); within && term.revokes(t, now()) {
-			return true
-		}
-	}
-	return false
-}
-
 // all yields the records and their places, in the order in which they were
 // added, those too that are over or that another has replaced.
 func (x *index) all() iter.Seq2[uint32, record] {
@@ -327,7 +245,9 @@ func (x *index) shapeID(names []string) int {
 	if !ok {
 		id = len(x.shapeIDs)
 		x.shapeIDs[joined] = id
-		shapes := append(*x.shapes.Load(), shape{names, maphash.String(x.seed, joined)})
+		s := shape{names: names, hash: maphash.String(x.seed, joined), rows: new(atomic.Pointer[[]uint32])}
+		s.rows.Store(new([]uint32))
+		shapes := append(*x.shapes.Load(), s)
 		x.shapes.Store(&shapes)
 	}
 	return id

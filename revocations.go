@@ -9,22 +9,38 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
+
+	"github.com/oauthz/oauthz/internal/settled"
 )
 
 // Revocations is a list in memory, which is a [RevocationList] and a [Revoker].
 // The zero value is ready; it is safe for concurrent use and starts no
-// goroutine. Entries are ignored from [MaxLeeway] after they expire, and let go
-// by later calls of Revoke.
+// goroutine.
 //
-// Asking costs one look-up for each shape of match that is in use (iss and jti,
+// An entry is ignored from [MaxLeeway] after it expires, and discarded by later
+// calls of Revoke. It is discarded only once every reading of the clock in those
+// calls has agreed with that for MaxLeeway of monotonic time: a wall clock that is
+// ahead for a moment costs no entry.
+//
+// Of one Match the list holds at most 64 entries that have an IssuedUntil and of
+// which none covers another. If another is added, it and the one whose IssuedUntil
+// is the closest become one entry, with the later IssuedUntil and the later Expires
+// of the two. So a token that was issued between these two times may be refused
+// until the later Expires, although neither entry asked for that. Each token that
+// an entry refuses stays refused for as long.
+//
+// Revoked costs one look-up for each shape of match that is in use (iss and jti,
 // iss and sub, …), waits for no lock and does not allocate, if the claims are
-// strings, bools or integers. An entry takes about 100 bytes.
+// strings, bools or integers. Claims that are arrays cost a look-up for each of
+// their elements or combinations, but never more than a quick look at each entry of
+// the shape. An entry takes about 100 bytes.
 type Revocations struct {
 	// Now is the clock; default time.Now. Set it before the first use.
 	Now func() time.Time
 
-	mu    sync.Mutex // of Revoke
-	index atomic.Pointer[index]
+	mu      sync.Mutex // of Revoke
+	index   atomic.Pointer[index]
+	settled settled.Clock
 }
 
 // Revoke adds revs. If one of them cannot be taken, none is. What the list has
@@ -40,21 +56,21 @@ func (r *Revocations) Revoke(_ context.Context, revs ...Revocation) error {
 		}
 		size += int64(matchers[i].size(revs[i].Reason))
 	}
-	now := r.now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	sure := r.settled.Observe(r.now(), MaxLeeway)
 	old := r.index.Load()
 	if old == nil {
 		old = newIndex(maphash.MakeSeed(), len(revs))
 	}
-	x := old.withRoom(len(revs), size, now)
+	x := old.withRoom(len(revs), size, sure)
 	if x == nil {
 		return errors.New("oauthz: revocations: the list is full")
 	}
 	r.index.Store(x)
 	for i, rev := range revs {
-		if t := rev.term(); !t.over(now) {
-			x.add(&matchers[i], t, rev.Reason)
+		if t := rev.term(); !t.over(sure) {
+			x.add(&matchers[i], t, rev.Reason, sure)
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package oauthz_test
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -10,6 +11,56 @@ import (
 
 	"github.com/oauthz/oauthz"
 )
+
+// countRevoked returns how many of n tokens, by their jti, a list refuses.
+func countRevoked(t *testing.T, list oauthz.RevocationList, n int) (count int) {
+	t.Helper()
+	for i := range n {
+		revoked, err := list.Revoked(t.Context(), &oauthz.Token{Issuer: "i", ID: fmt.Sprint(i)})
+		require.NoError(t, err)
+		if revoked {
+			count++
+		}
+	}
+	return count
+}
+
+// A wall clock that is ahead for a moment costs no entry: neither those that are held, nor those that are added at that moment.
+func TestClockAheadForAMomentLosesNoRevocation(t *testing.T) {
+	t.Parallel()
+	const n = 3_000
+	for _, tt := range []struct {
+		name          string
+		before, ahead time.Duration // how long the clock is right, and then ahead
+	}{
+		{"from the start", 0, oauthz.MaxLeeway - 1},
+		{"after a while", 30 * time.Minute, oauthz.MaxLeeway - 1},
+		{"for one reading", 30 * time.Minute, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ahead := time.Duration(0)
+				list := &oauthz.Revocations{Now: func() time.Time { return time.Now().Add(ahead) }}
+				expires := time.Now().Add(2 * time.Hour)
+				revoke := func(first, n int) { require.NoError(t, list.Revoke(t.Context(), batch(first, n, expires)...)) }
+				if tt.before > 0 {
+					revoke(0, n/3)
+					<-time.After(tt.before / 2)
+					revoke(0, 1)
+					<-time.After(tt.before / 2)
+				}
+				ahead = 24 * time.Hour
+				revoke(0, n/3*2) // more than there is room for: the index is copied, or grows
+				<-time.After(tt.ahead)
+				assert.Zero(t, countRevoked(t, list, n), "by a clock that is ahead all have expired")
+				ahead = 0
+				revoke(n/3*2, n/3)
+				assert.Equal(t, n, countRevoked(t, list, n))
+			})
+		})
+	}
+}
 
 // A list is asked without a Guard too: a token that was issued too far ahead does not escape an IssuedUntil there.
 func TestRevokedOfATokenIssuedTooFarAhead(t *testing.T) {

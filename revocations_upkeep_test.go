@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -52,23 +53,25 @@ func TestRevocationsInBatches(t *testing.T) {
 	assert.Len(t, held(t, list, oauthz.Query{}), 5000)
 }
 
-// What came at once is let go as soon as it is over, beside what is not over yet and what never is.
+// Entries that were added at once are discarded soon after they expire, beside those that expire later and those that never do.
 // Not parallel: it measures the heap.
 func TestExpiredBatchIsLetGo(t *testing.T) {
-	now := epoch
-	list := &oauthz.Revocations{Now: func() time.Time { return now }}
-	before := heap()
-	const n = 30_000
-	revs := slices.Concat(batch(0, n, epoch.Add(time.Hour)), batch(n, n, epoch.Add(3*time.Hour)), by(match{"iss": "i", "sub": "stays"}))
-	require.NoError(t, list.Revoke(t.Context(), revs...))
-	revs = nil
-	assert.Greater(t, heap()-before, int64(2*n*40))
-	for i, most := range []int64{n * 70, n * 10} {
-		now = now.Add(2 * time.Hour)
-		require.NoError(t, list.Revoke(t.Context(), by(match{"iss": "i", "sub": fmt.Sprint(i)})...))
-		assert.Less(t, heap()-before, most)
-		assert.Len(t, held(t, list, oauthz.Query{}), n-n*i+2+i)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		list, start, before := new(oauthz.Revocations), time.Now(), heap()
+		const n = 30_000
+		revs := slices.Concat(batch(0, n, start.Add(time.Hour)), batch(n, n, start.Add(3*time.Hour)), by(match{"iss": "i", "sub": "stays"}))
+		require.NoError(t, list.Revoke(t.Context(), revs...))
+		revs = nil
+		assert.Greater(t, heap()-before, int64(2*n*40))
+		for i, most := range []int64{n * 70, n * 10} {
+			<-time.After(2*time.Hour - oauthz.MaxLeeway)
+			require.NoError(t, list.Revoke(t.Context(), by(match{"iss": "i", "sub": fmt.Sprint(i)})...))
+			<-time.After(oauthz.MaxLeeway)
+			require.NoError(t, list.Revoke(t.Context(), by(match{"iss": "i", "sub": fmt.Sprint(i)})...))
+			assert.Less(t, heap()-before, most)
+			assert.Len(t, held(t, list, oauthz.Query{}), n-n*i+2+i)
+		}
+	})
 }
 
 // One that covers several takes the place of them all.
