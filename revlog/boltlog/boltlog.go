@@ -12,6 +12,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/internal/settled"
 	"github.com/oauthz/oauthz/revlog"
 )
 
@@ -22,8 +23,7 @@ type Config struct {
 	// Bucket names the top-level bucket that New creates for the log, and that
 	// nothing else may write to. Default "oauthz_revocations".
 	Bucket string
-	// Now is the clock that says which entries are over, and these are deleted for
-	// good. Default time.Now.
+	// Now is the clock by which expired entries are deleted. Default time.Now.
 	Now func() time.Time
 }
 
@@ -41,15 +41,21 @@ var (
 // Log is a [revlog.Log] in a bucket of a bbolt file. It is safe for concurrent use.
 //
 // An entry is deleted when it has expired for longer than [oauthz.MaxLeeway],
-// some time after that, in the course of an Append: no token that it matches is
-// alive, so whoever has not read it yet misses nothing, and no position is ever
-// truncated by it. What never expires is kept for ever.
+// some time after that, in the course of an Append: each token that it matches has
+// expired, so a list that has not read it yet misses nothing, and no position is
+// ever truncated by it. An entry that never expires is never deleted.
+//
+// Appends delete nothing on the word of one reading of the clock, for a wall clock
+// may be far ahead for a moment. They delete an entry once every reading of this
+// Log has agreed for MaxLeeway of monotonic time that it has expired. So a program
+// that runs for less than MaxLeeway deletes nothing.
 type Log struct {
 	db      *bolt.DB
 	bucket  []byte
 	now     func() time.Time
 	reading chan struct{} // has a place for each transaction that may read
-	swept   uint64        // up to where what is over was deleted; of whoever writes
+	swept   uint64        // up to where expired entries were deleted; the writer's
+	settled settled.Clock // decides which have certainly expired; the writer's
 
 	mu      sync.Mutex
 	queue   []*addition   // what nobody writes yet
@@ -207,7 +213,8 @@ func (l *Log) commit(group []*addition) error {
 			}
 			added += len(a.records)
 		}
-		l.swept, err = s.sweep(l.swept, sweepAhead+2*added, l.now())
+		sure := l.settled.Observe(l.now(), oauthz.MaxLeeway)
+		l.swept, err = s.sweep(l.swept, sweepAhead+2*added, sure)
 		return err
 	})
 	if err != nil {

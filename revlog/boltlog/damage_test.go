@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -102,71 +103,87 @@ func TestSequenceSetBack(t *testing.T) {
 	assert.EqualError(t, err, "boltlog: read: the bucket has entries beyond its sequence")
 }
 
-// RV-13: what is over is deleted, a bounded number at a time, and nothing else is.
+// RV-13: expired entries are deleted, a bounded number at a time, and nothing else is.
 func TestRetention(t *testing.T) {
 	t.Parallel()
-	now := epoch
-	db := openFile(t, fileIn(t))
-	log := newLog(t, db, boltlog.Config{Now: func() time.Time { return now }})
-	until := func(i int, expires time.Time) oauthz.Revocation {
-		rev := numbered(i)
-		rev.Expires = expires
-		return rev
-	}
-	require.NoError(t, log.Append(t.Context(), numbered(0), until(1, epoch.Add(time.Hour)), until(2, epoch.AddDate(100, 0, 0)), until(3, time.Unix(-1, 0))))
-	var many []oauthz.Revocation
-	for i := range 2000 {
-		many = append(many, until(100+i, epoch.Add(time.Minute)))
-	}
-	require.NoError(t, log.Append(t.Context(), many...))
-	_, position := rest(t, log, "")
-	tamper(t, db, func(entries *bolt.Bucket) error {
-		damaged := bytes.Clone(entries.Get(key(1999)))
-		damaged[len(damaged)-1] ^= 1
-		return entries.Put(key(1999), damaged) // of which nobody knows when it is over
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		db := openFile(t, fileIn(t))
+		log := newLog(t, db, boltlog.Config{})
+		until := func(i int, expires time.Time) oauthz.Revocation {
+			rev := numbered(i)
+			rev.Expires = expires
+			return rev
+		}
+		require.NoError(t, log.Append(t.Context(), numbered(0), until(1, start.Add(time.Hour)), until(2, start.AddDate(100, 0, 0)), until(3, time.Unix(-1, 0))))
+		var many []oauthz.Revocation
+		for i := range 2000 {
+			many = append(many, until(100+i, start.Add(time.Minute)))
+		}
+		require.NoError(t, log.Append(t.Context(), many...))
+		_, position := rest(t, log, "")
+		tamper(t, db, func(entries *bolt.Bucket) error {
+			damaged := bytes.Clone(entries.Get(key(1999)))
+			damaged[len(damaged)-1] ^= 1
+			return entries.Put(key(1999), damaged) // whose expiry is unknown
+		})
+
+		settle(t, log, start.Add(time.Minute+oauthz.MaxLeeway), 4) // in the last second: rounded up
+		assert.GreaterOrEqual(t, countEntries(t, db), 2000)
+		settle(t, log, start.Add(time.Minute+oauthz.MaxLeeway+time.Second), 6)
+		for i := range 40 {
+			before := countEntries(t, db)
+			appendTo(t, log, 5000+i)
+			assert.LessOrEqual(t, before-countEntries(t, db), 130, "one transaction deletes a few")
+		}
+		assert.Equal(t, 3+1+44, countEntries(t, db)) // three that live, the garbage, and what was appended since
+		revs, _ := rest(t, log, position)
+		assert.Len(t, revs, 44, "the position is good still")
+
+		settle(t, log, start.Add(time.Hour+oauthz.MaxLeeway+2*time.Second), 6000)
+		revs, _, err := log.Read(t.Context(), "", 0)
+		require.EqualError(t, err, "boltlog: read: entry 1999: it is damaged")
+		assert.Equal(t, []string{"0", "2"}, ids(revs), "but for the one that never expires, and the one that has not expired")
 	})
-
-	now = epoch.Add(time.Minute + oauthz.MaxLeeway) // in the last second: rounded up
-	appendTo(t, log, 4)
-	assert.GreaterOrEqual(t, countEntries(t, db), 2000)
-	now = now.Add(time.Second)
-	for i := range 40 {
-		before := countEntries(t, db)
-		appendTo(t, log, 5000+i)
-		assert.LessOrEqual(t, before-countEntries(t, db), 130, "one transaction deletes a few")
-	}
-	assert.Equal(t, 3+1+41, countEntries(t, db)) // three that live, the garbage, and what was appended since
-	revs, _ := rest(t, log, position)
-	assert.Len(t, revs, 41, "the position is good still")
-
-	now = epoch.Add(time.Hour + oauthz.MaxLeeway + 2*time.Second)
-	appendTo(t, log, 6000)
-	revs, _, err := log.Read(t.Context(), "", 0)
-	require.EqualError(t, err, "boltlog: read: entry 1999: it is damaged")
-	assert.Equal(t, []string{"0", "2"}, ids(revs), "but for the one that never expires, and the one that is not over")
 }
 
-// Times at the edges of what a record can say.
+// settle waits until a time, appends, and appends again when the clock has agreed for long enough that it has come.
+func settle(t *testing.T, log *boltlog.Log, at time.Time, first int) {
+	t.Helper()
+	<-time.After(time.Until(at))
+	appendTo(t, log, first)
+	<-time.After(oauthz.MaxLeeway)
+	appendTo(t, log, first+1)
+}
+
+// Times at the edges of what a record can hold.
 func TestRetentionAtTheEdges(t *testing.T) {
 	t.Parallel()
 	for _, expires := range []time.Time{{}, time.Unix(0, 0), time.Unix(-1, 0), time.Unix(-1, 999), epoch, time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)} {
 		t.Run(fmt.Sprint(expires), func(t *testing.T) {
 			t.Parallel()
-			now := expires.Add(oauthz.MaxLeeway - 1)
-			db := openFile(t, fileIn(t))
-			log := newLog(t, db, boltlog.Config{Now: func() time.Time { return now }})
-			rev := numbered(1)
-			rev.Expires = expires
-			require.NoError(t, log.Append(t.Context(), rev))
-			appendTo(t, log, 2, 3)
-			assert.Equal(t, 3, countEntries(t, db))
-			now = now.Add(3 * time.Second)
-			appendTo(t, log, 4)
-			want := 3
-			if expires.IsZero() {
-				want = 4
-			}
-			assert.Equal(t, want, countEntries(t, db))
+			synctest.Test(t, func(t *testing.T) {
+				now := expires.Add(oauthz.MaxLeeway - 1)
+				db := openFile(t, fileIn(t))
+				log := newLog(t, db, boltlog.Config{Now: func() time.Time { return now }})
+				rev := numbered(1)
+				rev.Expires = expires
+				require.NoError(t, log.Append(t.Context(), rev))
+				<-time.After(oauthz.MaxLeeway)
+				appendTo(t, log, 2, 3)
+				assert.Equal(t, 3, countEntries(t, db))
+				now = now.Add(3 * time.Second)
+				<-time.After(oauthz.MaxLeeway)
+				appendTo(t, log, 4)
+				assert.Equal(t, 4, countEntries(t, db), "on the word of one reading nothing is deleted")
+				<-time.After(oauthz.MaxLeeway)
+				appendTo(t, log, 5)
+				want := 4
+				if expires.IsZero() {
+					want = 5
+				}
+				assert.Equal(t, want, countEntries(t, db))
+			})
 		})
 	}
 }

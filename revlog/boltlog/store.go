@@ -129,10 +129,13 @@ func (s store) add(records [][]byte) error {
 	return nil
 }
 
-// sweep deletes what is over of the n entries after a number, and returns up to
-// where it came; 0 at the end, to begin again. It looks at more than is added, so
-// what is over never piles up.
-func (s store) sweep(after uint64, n int, now time.Time) (uint64, error) {
+// sweep deletes those of the n entries after a number that had expired at sure, and
+// returns up to where it came; 0 at the end, to begin again. It looks at more than
+// is added, so expired entries never pile up. sure is zero while there is none.
+func (s store) sweep(after uint64, n int, sure time.Time) (uint64, error) {
+	if sure.IsZero() {
+		return after, nil
+	}
 	var over [][]byte // a cursor that deletes loses its place
 	cursor := s.entries.Cursor()
 	key, record := cursor.Seek(keyOf(after + 1))
@@ -141,7 +144,7 @@ func (s store) sweep(after uint64, n int, now time.Time) (uint64, error) {
 		if after, err = numberOf(key); err != nil {
 			return 0, err
 		}
-		if isOver(key, record, now) {
+		if isOver(key, record, sure) {
 			over = append(over, bytes.Clone(key))
 		}
 		key, record = cursor.Next()
