@@ -24,6 +24,7 @@ type term struct {
 	issuedUntil time.Time // zero: whenever issued
 	expires     time.Time // zero: never
 	at          time.Time
+	combined    bool // it was made of several, so no one revocation covers as much
 }
 
 const (
@@ -60,8 +61,12 @@ func appendRecord(r record, hash uint32, shape, issuer int, values []matchValue,
 		r = append(r, v.kind)
 		r = appendText(r, v.text)
 	}
+	start := len(r)
 	for _, at := range []time.Time{t.issuedUntil, t.expires, t.at} {
 		r = appendTime(r, at)
+	}
+	if t.combined { // then it has an issuedUntil
+		r[start] = combinedTime
 	}
 	return withSize(appendText(r, reason))
 }
@@ -75,11 +80,18 @@ func appendText(r record, text string) record {
 	return append(binary.AppendUvarint(r, uint64(len(text))), text...)
 }
 
+// The first byte of a time.
+const (
+	noTime = iota
+	someTime
+	combinedTime // of a record that was made of several
+)
+
 func appendTime(r record, t time.Time) record {
 	if t.IsZero() {
-		return append(r, 0)
+		return append(r, noTime)
 	}
-	r = append(r, 1)
+	r = append(r, someTime)
 	r = binary.AppendVarint(r, t.Unix())
 	return binary.AppendUvarint(r, uint64(t.Nanosecond()))
 }
@@ -116,7 +128,7 @@ func readValue(r record) (matchValue, record) {
 }
 
 func readTime(r record) (time.Time, record) {
-	if r[0] == 0 {
+	if r[0] == noTime {
 		return time.Time{}, r[1:]
 	}
 	seconds, n := binary.Varint(r[1:])
@@ -125,6 +137,7 @@ func readTime(r record) (time.Time, record) {
 }
 
 func readTerm(r record) (t term, rest record) {
+	t.combined = r[0] == combinedTime
 	t.issuedUntil, r = readTime(r)
 	t.expires, r = readTime(r)
 	t.at, r = readTime(r)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -110,9 +111,10 @@ func (r *Revocations) Revoked(_ context.Context, t *Token) (bool, error) {
 	return x != nil && x.revoked(t, r.now), nil // the clock is asked only for what is found
 }
 
-// Covers reports whether an entry of the list, with the same Match, revokes every
+// Covers reports whether an entry that was added with the same Match revokes every
 // token that rev would revoke, and for as long: whether to add rev would change
-// nothing. It ignores Reason and At, and entries that differ in Match.
+// nothing. It ignores Reason and At, entries that differ in Match, and those that
+// became one with others: a log may have none that covers as much.
 func (r *Revocations) Covers(rev Revocation) bool {
 	m, err := rev.matcher()
 	if err != nil {
@@ -128,9 +130,10 @@ func (r *Revocations) Covers(rev Revocation) bool {
 	if !known {
 		return false
 	}
-	hash := x.hash(x.shape(id), maphash.String(x.seed, m.issuer), m.values)
-	_, covered := x.covered(hash, &key{id, m.issuer, m.values}, rev.term())
-	return covered
+	hash, t := x.hash(x.shape(id), maphash.String(x.seed, m.issuer), m.values), rev.term()
+	return slices.ContainsFunc(x.entries(hash, &key{id, m.issuer, m.values}, time.Time{}), func(e entry) bool {
+		return e.term.covers(t) && !e.term.combined
+	})
 }
 
 // NeverWaits is for the [Guard]: asking needs no timer.

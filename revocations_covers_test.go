@@ -42,3 +42,24 @@ func TestCoversIsOfOneEntryWithTheSameMatch(t *testing.T) {
 		assert.Equal(t, tt.want, list.Covers(tt.rev), tt.name)
 	}
 }
+
+// Beyond 64 entries of one Match the list combines some. What only a combined entry covers is in no log: a list over a log must write it.
+func TestCoversIgnoresCombinedEntries(t *testing.T) {
+	t.Parallel()
+	list := revocations(t, front(65)...) // the last, issued at 64 s, becomes one with that of 63 s
+	all := front(66)
+	for i, rev := range all[:63] {
+		assert.True(t, list.Covers(rev), i)
+	}
+	between := all[64]
+	between.Expires = all[63].Expires
+	for _, rev := range []oauthz.Revocation{all[63], all[64], between, all[65]} {
+		assert.False(t, list.Covers(rev))
+	}
+	require.NoError(t, list.Revoke(t.Context(), between))
+	assert.Len(t, held(t, list, oauthz.Query{}), 64, "to the list itself it adds nothing")
+	everything := oauthz.Revocation{Match: match{"iss": "i", "sub": "s"}}
+	require.NoError(t, list.Revoke(t.Context(), everything))
+	assert.True(t, list.Covers(between), "by one that was added so")
+	assert.Equal(t, []oauthz.Revocation{everything}, held(t, list, oauthz.Query{}))
+}

@@ -96,6 +96,7 @@ func (t term) within(same []entry) term {
 	}
 	t.issuedUntil = later(t.issuedUntil, closest.issuedUntil)
 	t.expires = later(t.expires, closest.expires)
+	t.combined = true
 	return t
 }
 
