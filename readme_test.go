@@ -2,11 +2,13 @@ package oauthz_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -124,18 +126,27 @@ func readmeRevocation(ctx context.Context, log revlog.Log, introspector oauthz.I
 	}
 	err = list.Revoke(ctx, oauthz.Revocation{
 		Match:       map[string]any{"iss": "https://login.example.com", "sub": "alice"},
-		IssuedUntil: now,
+		IssuedUntil: now.Add(5 * time.Second),
 		Expires:     now.Add(24 * time.Hour),
 	})
 	return guard, err
 }
 
+// The example revokes the tokens of a server whose clock is a little ahead, and not those of a login that is later than it says.
 func TestREADMERevocation(t *testing.T) {
 	t.Parallel()
-	alice := knows(`{"iss":"https://login.example.com","sub":"alice","iat":1000}`)
-	guard, err := readmeRevocation(t.Context(), &revlog.Memory{}, alice, time.Now())
-	require.NoError(t, err)
-	badToken.check(t, serve(t, guard, oauthz.Require(), withGoodToken()))
+	for issued, want := range map[time.Duration]answer{
+		-time.Hour: badToken, 0: badToken, 5 * time.Second: badToken, 6 * time.Second: allowed, time.Minute: allowed,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			now := time.Now()
+			alice := knows(fmt.Sprintf(`{"iss":"https://login.example.com","sub":"alice","iat":%d}`, now.Add(issued).Unix()))
+			guard, err := readmeRevocation(t.Context(), &revlog.Memory{}, alice, now)
+			require.NoError(t, err)
+			synctest.Wait() // until the list has caught up with its log
+			want.check(t, serve(t, guard, oauthz.Require(), withGoodToken()))
+		})
+	}
 }
 
 func TestREADMESnippets(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 
 // MaxLeeway is the most that an introspector may allow for clocks that differ.
 // A revocation is kept this much longer than it says, so that no token outlives it.
+// A token whose iat is further ahead is refused: it would escape every
+// [Revocation.IssuedUntil].
 const MaxLeeway = 5 * time.Minute
 
 // errIssuedTooFarAhead: no [Revocation.IssuedUntil] would ever refuse the token.
@@ -37,8 +39,17 @@ type Revocation struct {
 	// subject means nothing without its issuer. An empty jti, sub, sid, client_id,
 	// username or acr is a mistake: no token has one.
 	Match map[string]any
-	// IssuedUntil limits it to tokens issued (iat) at this time or before. A
-	// token without iat counts as issued before. Zero: whenever issued.
+	// IssuedUntil limits the revocation to tokens issued (iat) at this time or
+	// before. A token without iat counts as issued before. Zero: whenever issued.
+	//
+	// iat is a time of the authorization server's clock, most often in whole
+	// seconds. So with the current time as IssuedUntil, a token that a server whose
+	// clock is ahead has just issued is not revoked, and the token of a login later in
+	// the same second is. Add the most that the server's clock may be ahead: a few
+	// seconds if both machines are synchronised, [MaxLeeway] to be sure, for no Guard
+	// accepts an iat that is further ahead. The tokens of a login within that time are
+	// revoked too. To end one login, and let the user log in again at once, match its
+	// sid or jti and leave IssuedUntil zero.
 	IssuedUntil time.Time
 	// Expires is when the last token that it can match is dead. Zero: it is
 	// kept for ever.
@@ -63,7 +74,12 @@ func (rev Revocation) Check() error {
 // concurrent use, and only reads t. An error means that it cannot tell, and the
 // request is answered with 503.
 //
-// It must return when ctx is done, which is soon: see
+// A list with entries that have an IssuedUntil must heed that a token without iat
+// counts as issued before. The Guard refuses a token whose iat is more than
+// [MaxLeeway] ahead; a list that is asked without a Guard does best to take such an
+// iat for missing.
+//
+// Revoked must return when ctx is done, which is soon: see
 // [Config.RevocationTimeout]. A list that answers from memory has a method
 // NeverWaits() too, and is asked without a timer.
 type RevocationList interface {

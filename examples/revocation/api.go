@@ -73,6 +73,12 @@ func listOrders(w http.ResponseWriter, r *http.Request) {
 // revoked need not be remembered for longer.
 const longestLife = 24 * time.Hour
 
+// clocksDiffer is how far the clock of the authorization server may be ahead of
+// ours. A token that it issued just before a logout must not survive, so a login
+// within that time is refused too. To end one login alone, and let its user log in
+// again at once, revoke by its sid.
+const clocksDiffer = 5 * time.Second
+
 // logout ends all that its user was given until now, on every device and on
 // every instance.
 func logout(issuer string, revoker oauthz.Revoker) http.HandlerFunc {
@@ -81,7 +87,7 @@ func logout(issuer string, revoker oauthz.Revoker) http.HandlerFunc {
 		now := time.Now()
 		err := revoker.Revoke(r.Context(), oauthz.Revocation{
 			Match:       map[string]any{"iss": issuer, "sub": token.Subject},
-			IssuedUntil: now,
+			IssuedUntil: now.Add(clocksDiffer),
 			Expires:     now.Add(longestLife),
 			Reason:      "logged out",
 		})
