@@ -46,6 +46,7 @@ func newStage(ctx context.Context, log revlog.Log) *stage {
 	mint("ALICE_PHONE", "alice"+run, "orders:read")
 	mint("ALICE_LAPTOP", "alice"+run, "orders:read")
 	mint("BOB", "bob"+run, "orders:read")
+	mint("CAROL", "carol"+run, "orders:read")
 	mint("ADMIN", "admin"+run, "revocations:write")
 	return s
 }
