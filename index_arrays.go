@@ -2,7 +2,6 @@ package oauthz
 
 import (
 	"hash/maphash"
-	"slices"
 	"time"
 )
 
@@ -116,12 +115,15 @@ func (f *filter) add(half uint32) { f[half>>22] |= 1 << (half >> 16 & 63) }
 
 func (f *filter) has(half uint32) bool { return f[half>>22]&(1<<(half>>16&63)) != 0 }
 
-// scan goes through the rows of s.
+// scan goes through the rows of s. The filters pass few rows that do not match,
+// and for these the sets decide.
 func (x *index) scan(s *shape, choices [][]choice, t *Token, now func() time.Time) bool {
-	filters := make([]filter, len(choices))
+	filters, sets := make([]filter, len(choices)), make([]map[matchValue]bool, len(choices))
 	for i, list := range choices {
+		sets[i] = make(map[matchValue]bool, len(list))
 		for j := range list {
 			filters[i].add(half(list[j].hash))
+			sets[i][list[j].matchValue] = true
 		}
 	}
 	for rows, width := *s.rows.Load(), 1+len(choices); len(rows) > 0; rows = rows[width:] {
@@ -132,26 +134,22 @@ func (x *index) scan(s *shape, choices [][]choice, t *Token, now func() time.Tim
 				break
 			}
 		}
-		if within && x.chosen(rows[:width], choices, t, now) {
+		if within && x.chosen(x.record(rows[0]), sets, t, now) {
 			return true
 		}
 	}
 	return false
 }
 
-// chosen reports whether the record of a row revokes t, with one of choices for
-// each of its values.
-func (x *index) chosen(row []uint32, choices [][]choice, t *Token, now func() time.Time) bool {
-	_, issuer, rest := x.record(row[0]).header()
+// chosen reports whether the record r revokes t, with a value of each set.
+func (x *index) chosen(r record, sets []map[matchValue]bool, t *Token, now func() time.Time) bool {
+	_, issuer, rest := r.header()
 	if x.issuer(issuer) != t.Issuer {
 		return false
 	}
-	for i, list := range choices {
-		kind := rest[0]
+	for _, set := range sets {
 		text, next := readText(rest[1:])
-		if !slices.ContainsFunc(list, func(c choice) bool {
-			return half(c.hash) == row[1+i] && c.kind == kind && c.text == string(text)
-		}) {
+		if !set[matchValue{rest[0], string(text)}] {
 			return false
 		}
 		rest = next

@@ -132,7 +132,7 @@ func readmeRevocation(ctx context.Context, log revlog.Log, introspector oauthz.I
 	return guard, err
 }
 
-// The example revokes the tokens of a server whose clock is a little ahead, and not those of a login that is later than it says.
+// The example revokes the tokens of a server whose clock is a little ahead, and not those of a login after that.
 func TestREADMERevocation(t *testing.T) {
 	t.Parallel()
 	for issued, want := range map[time.Duration]answer{

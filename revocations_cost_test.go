@@ -2,6 +2,7 @@ package oauthz_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +13,7 @@ import (
 	"github.com/oauthz/oauthz/internal/doubling"
 )
 
-// front returns n revocations of one key, none of which covers another: what is issued later is kept for less long.
+// front returns n revocations of one key, none of which covers another: the later its IssuedUntil, the earlier its Expires.
 func front(n int) []oauthz.Revocation {
 	revs := make([]oauthz.Revocation, n)
 	for i := range revs {
@@ -28,25 +29,39 @@ func front(n int) []oauthz.Revocation {
 // A client that revokes again and again costs each instance no square: not when it revokes, and not when an instance reads the log.
 func TestRevokeOfOneKeyTakesLinearTime(t *testing.T) {
 	t.Parallel()
-	t.Run("at once", func(t *testing.T) {
-		t.Parallel()
-		doubling.Linear(t, 6_400, func(n int) func() {
-			revs := front(n)
-			return func() { require.NoError(t, revocations(t).Revoke(t.Context(), revs...)) }
-		})
-	})
-	t.Run("one by one", func(t *testing.T) {
-		t.Parallel()
-		doubling.Linear(t, 6_400, func(n int) func() {
-			revs := front(n)
-			return func() {
-				list := revocations(t)
-				for _, rev := range revs {
-					require.NoError(t, list.Revoke(t.Context(), rev))
+	for _, tt := range []struct {
+		name     string
+		atOnce   bool
+		covering int // each so many, one that covers those before it; 0: none
+	}{
+		{name: "at once", atOnce: true},
+		{name: "one by one"},
+		{name: "each covers the one before", covering: 1},
+		{name: "one covers many", covering: 60},
+		{name: "one covers more than are kept", covering: 100, atOnce: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			doubling.Linear(t, 6_400, func(n int) func() {
+				revs := front(n)
+				for i := range revs {
+					if tt.covering > 0 && i%tt.covering == 0 {
+						revs[i].Expires = revs[0].Expires
+					}
 				}
-			}
+				size := 1
+				if tt.atOnce {
+					size = n
+				}
+				return func() {
+					list := revocations(t)
+					for batch := range slices.Chunk(revs, size) {
+						require.NoError(t, list.Revoke(t.Context(), batch...))
+					}
+				}
+			})
 		})
-	})
+	}
 }
 
 // elements is a JSON array of n strings.
@@ -84,6 +99,68 @@ func TestRevokedOfArraysTakesLinearTime(t *testing.T) {
 					require.False(t, revoked)
 				}
 			})
+		})
+	}
+}
+
+// The rest that a list does takes linear time in the number of entries, or in the length of one.
+func TestRevocationsTakeLinearTime(t *testing.T) {
+	t.Parallel()
+	numbered := func(n int, rev func(i int) match) []oauthz.Revocation {
+		matches := make([]match, n)
+		for i := range matches {
+			matches[i] = rev(i)
+		}
+		return by(matches...)
+	}
+	revoke := func(rev func(i int) match) func(n int) func() {
+		return func(n int) func() {
+			revs := numbered(n, rev)
+			return func() { require.NoError(t, revocations(t).Revoke(t.Context(), revs...)) }
+		}
+	}
+	for name, tt := range map[string]struct {
+		most    int
+		prepare func(n int) func()
+	}{
+		"a batch":                          {10_000, revoke(func(i int) match { return match{"iss": "i", "jti": fmt.Sprint(i)} })},
+		"one subject, and a condition":     {10_000, revoke(func(i int) match { return match{"iss": "i", "sub": "s", "x": i} })},
+		"one subject, and many conditions": {4_000, revoke(func(i int) match { return match{"iss": "i", "sub": "s", fmt.Sprint("x", i): 1} })},
+		"many issuers":                     {10_000, revoke(func(i int) match { return match{"iss": fmt.Sprint(i), "sub": "s"} })},
+		"one entry again and again":        {10_000, revoke(func(int) match { return match{"iss": "i", "sub": "s"} })},
+		"All": {10_000, func(n int) func() {
+			list := revocations(t, append(numbered(n, func(i int) match { return match{"iss": "i", "jti": fmt.Sprint(i)} }), front(n)...)...)
+			return func() {
+				all, err := list.All(oauthz.Query{Match: match{"jti": "none"}})
+				require.NoError(t, err)
+				require.Empty(t, slices.Collect(all))
+			}
+		}},
+		"JSON of many members": {4_000, func(n int) func() {
+			m := match{"iss": "i"}
+			for i := range n {
+				m[fmt.Sprint("x", i)] = i
+			}
+			rev := by(m)[0]
+			return func() {
+				doc, err := rev.MarshalJSON()
+				require.NoError(t, err)
+				require.NoError(t, new(oauthz.Revocation).UnmarshalJSON(doc))
+			}
+		}},
+		"JSON of a long value": {50_000, func(n int) func() {
+			doc := []byte(`{"match":{"iss":"i","n":` + strings.Repeat("9", n) + `e-` + fmt.Sprint(n) + `}}`)
+			return func() {
+				var rev oauthz.Revocation
+				require.NoError(t, rev.UnmarshalJSON(doc))
+				_, err := rev.MarshalJSON()
+				require.NoError(t, err)
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			doubling.Linear(t, tt.most, tt.prepare)
 		})
 	}
 }

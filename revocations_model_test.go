@@ -17,7 +17,7 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// maxLimited is how many entries of one Match may have an IssuedUntil, as the documentation of Revocations says.
+// maxLimited is how many entries of one Match may have an IssuedUntil: see the documentation of Revocations.
 const maxLimited = 64
 
 // model is a list that goes through all of its entries.
@@ -89,7 +89,7 @@ func modelRevokes(r oauthz.Revocation, t *oauthz.Token, now time.Time) bool {
 	return now.Before(orNever(r.Expires).Add(oauthz.MaxLeeway)) && !issued.After(orNever(r.IssuedUntil))
 }
 
-// The list answers of every token as a model does, through growth, expiry, replacement and copies without what has expired.
+// The list answers of every token as a model does, through growth, expiry, replacement and copies without expired entries.
 func TestRevocationsAgainstAModel(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(4) {
@@ -139,7 +139,7 @@ func randomToken(t *testing.T, random *rand.Rand, now time.Time) *oauthz.Token {
 		random.IntN(3), random.IntN(40), random.IntN(40), random.IntN(40), random.IntN(200), now.Unix()+int64(random.IntN(20)-10)))
 }
 
-// Beyond 64 entries of one Match that differ in both times the list refuses what the documentation says, and nothing less than each entry does.
+// Beyond 64 entries of one Match that differ in both times the list combines them as documented, and still refuses each token that one of them refuses.
 func TestManyRevocationsOfOneMatchAgainstAModel(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(4) {

@@ -81,3 +81,27 @@ func TestRevokedOfATokenIssuedTooFarAhead(t *testing.T) {
 		assert.False(t, revoked, "an entry that does not match")
 	}
 }
+
+// Entries that have expired for certain do not count among the 64 of one Match.
+func TestExpiredEntriesOfOneMatchAreNotCombined(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var list oauthz.Revocations
+		start := time.Now()
+		require.NoError(t, list.Revoke(t.Context(), batch(0, 1_000, time.Time{})...)) // beside which the list keeps a few that have expired
+		revs := front(65)
+		for i := range revs {
+			revs[i].Expires = start.Add(time.Hour - time.Duration(i)*time.Second)
+		}
+		require.NoError(t, list.Revoke(t.Context(), revs[:64]...))
+		<-time.After(2 * time.Hour)
+		require.NoError(t, list.Revoke(t.Context()))
+		<-time.After(oauthz.MaxLeeway)
+		revs[64].Expires = time.Now().Add(time.Hour)
+		require.NoError(t, list.Revoke(t.Context(), revs[64]))
+		assert.True(t, list.Covers(revs[64]))
+		all := held(t, &list, oauthz.Query{Match: match{"sub": "s"}})
+		require.Len(t, all, 1)
+		assert.True(t, all[0].IssuedUntil.Equal(revs[64].IssuedUntil))
+	})
+}
