@@ -53,10 +53,11 @@ var floorPlan = []room{
 	{path: "revlog/logtest", may: []string{".", "revlog"}},
 	{path: "endpoint", may: []string{".", "internal/strictjson", "internal/fetch", "internal/jose"}},
 	// 4
-	{path: "providers/gusto", may: []string{".", "internal/strictjson", "internal/fetch", "remote"}},
-	{path: "providers/affix", may: []string{".", "internal/strictjson", "internal/fetch", "remote"}},
-	{path: "providers/polar", may: []string{".", "internal/strictjson", "internal/fetch", "remote"}},
-	{path: "providers/agilicus", may: []string{".", "internal/strictjson", "internal/fetch", "remote"}},
+	{path: "providers", may: []string{".", "internal/strictjson", "internal/fetch", "remote"}},
+	{path: "providers/gusto", may: []string{".", "internal/strictjson", "internal/fetch", "remote", "providers"}},
+	{path: "providers/affix", may: []string{".", "internal/strictjson", "internal/fetch", "remote", "providers"}},
+	{path: "providers/polar", may: []string{".", "internal/strictjson", "internal/fetch", "remote", "providers"}},
+	{path: "providers/agilicus", may: []string{".", "internal/strictjson", "internal/fetch", "remote", "providers"}},
 	{path: "oauthztest", may: []string{"."}, others: []string{"github.com/golang-jwt/jwt/v5"}},
 	// 5: each its own module
 	{path: "adapters/authzchi", may: []string{"."}, others: []string{"github.com/go-chi/chi/v5"}},

@@ -15,6 +15,7 @@ import (
 	"github.com/oauthz/oauthz/endpoint"
 	"github.com/oauthz/oauthz/localjwt"
 	"github.com/oauthz/oauthz/oauthztest"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/remote"
 )
 
@@ -76,7 +77,7 @@ func TestRemoteJWTRecordedByAVendorsClientIsRefused(t *testing.T) {
 	as, in := introspecting(t)
 	token := as.Mint(oauthztest.Claims{"jti": oauthztest.Absent, "iat": oauthztest.Absent})
 	list := &oauthz.Revocations{Now: atNoon}
-	r := remote.Recorder{Vendor: "acme", Issuer: as.Issuer(), Revoker: list, Now: atNoon}
+	r := providers.Recorder{Vendor: "acme", Issuer: as.Issuer(), Revoker: list, Now: atNoon}
 	require.NoError(t, list.Revoke(t.Context(), r.OfToken(token, time.Hour)))
 	for name, spelling := range map[string]string{"as issued": token, "a second encoding of the signature": highS(t, token)} {
 		got, err := in.Introspect(t.Context(), spelling)

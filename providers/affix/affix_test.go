@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/providers/affix"
-	"github.com/oauthz/oauthz/remote"
 )
 
 const (
@@ -98,7 +98,7 @@ func TestAnswers(t *testing.T) {
 			assertSilent(t, err)
 			if tt.want == "fault" && tt.name != "a claim of the wrong type" {
 				_, err = c.Inspect(t.Context(), token)
-				var e *remote.OperationError
+				var e *providers.OperationError
 				require.ErrorAs(t, err, &e)
 				assert.False(t, verdict(err) == "inactive")
 			}
@@ -241,7 +241,7 @@ func TestUnrecognizedTokensAreNotSent(t *testing.T) {
 	_, err := c.Introspect(t.Context(), "")
 	assert.ErrorIs(t, err, oauthz.ErrUnrecognized)
 	_, err = c.Inspect(t.Context(), "")
-	assert.ErrorIs(t, err, remote.ErrNoCredential)
+	assert.ErrorIs(t, err, providers.ErrNoCredential)
 	operationError(t, err, 0)
 	assert.Empty(t, v.questions())
 }

@@ -15,6 +15,6 @@
 // Affix names no user: the Subject is the mode and the provider of the
 // connection, xhr/sandbox, and many tokens have the same.
 //
-// [Client.Inspect] fails with a *[remote.OperationError], which errors.As finds:
+// [Client.Inspect] fails with a *[providers.OperationError], which errors.As finds:
 // it says which status the answer had, and how long Affix asks to wait.
 package affix

@@ -12,6 +12,7 @@ import (
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/internal/fetch"
 	"github.com/oauthz/oauthz/internal/strictjson"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/remote"
 )
 
@@ -38,12 +39,12 @@ type Inspection struct {
 }
 
 // Inspect returns what Affix says of token, as it says it: it may be the token
-// of another client. It fails with a *[remote.OperationError]; if that matches
+// of another client. It fails with a *[providers.OperationError]; if that matches
 // oauthz.ErrInvalidToken, the token is dead.
 func (c *Client) Inspect(ctx context.Context, token string) (*Inspection, error) {
 	switch {
 	case token == "":
-		return nil, failed(0, fmt.Errorf("%w: the token is empty", remote.ErrNoCredential))
+		return nil, failed(0, fmt.Errorf("%w: the token is empty", providers.ErrNoCredential))
 	case !remote.VisibleASCII(token):
 		return nil, failed(0, oauthz.ErrUnrecognized)
 	}
@@ -74,8 +75,8 @@ func (c *Client) Inspect(ctx context.Context, token string) (*Inspection, error)
 }
 
 // failed is Inspect's error. The status is 0 if there was no answer.
-func failed(status int, err error) *remote.OperationError {
-	return &remote.OperationError{Vendor: "affix", Operation: "introspect", Status: status, Err: err}
+func failed(status int, err error) *providers.OperationError {
+	return &providers.OperationError{Vendor: "affix", Operation: "introspect", Status: status, Err: err}
 }
 
 // request makes a request that the token is the only credential of.

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/providers/affix"
-	"github.com/oauthz/oauthz/remote"
 )
 
 // token is what must never be seen in an error.
@@ -105,9 +105,9 @@ func verdict(err error) string {
 	}
 }
 
-func operationError(t *testing.T, err error, status int) *remote.OperationError {
+func operationError(t *testing.T, err error, status int) *providers.OperationError {
 	t.Helper()
-	var e *remote.OperationError
+	var e *providers.OperationError
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, "affix", e.Vendor)
 	assert.Equal(t, "introspect", e.Operation)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/internal/fetch"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/remote"
 )
 
@@ -92,8 +93,8 @@ func New(cfg Config) (*Client, error) {
 // issuer is that of all tokens.
 func (cfg *Config) issuer() string { return strings.TrimRight(cfg.BaseURL, "/") }
 
-func (cfg *Config) recorder() *remote.Recorder {
-	return &remote.Recorder{Vendor: "agilicus", Issuer: cfg.issuer(), Revoker: cfg.Revoker, Now: cfg.Now}
+func (cfg *Config) recorder() *providers.Recorder {
+	return &providers.Recorder{Vendor: "agilicus", Issuer: cfg.issuer(), Revoker: cfg.Revoker, Now: cfg.Now}
 }
 
 func (cfg *Config) check() (*url.URL, error) {

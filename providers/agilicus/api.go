@@ -15,7 +15,7 @@ import (
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/internal/fetch"
 	"github.com/oauthz/oauthz/internal/strictjson"
-	"github.com/oauthz/oauthz/remote"
+	"github.com/oauthz/oauthz/providers"
 )
 
 var (
@@ -24,8 +24,8 @@ var (
 )
 
 // failed is an operation's error. The status is 0 if there was no answer.
-func failed(operation string, status int, err error) *remote.OperationError {
-	return &remote.OperationError{Vendor: "agilicus", Operation: operation, Status: status, Err: err}
+func failed(operation string, status int, err error) *providers.OperationError {
+	return &providers.OperationError{Vendor: "agilicus", Operation: operation, Status: status, Err: err}
 }
 
 func nonsense(operation string, status int, err error) error {
@@ -46,7 +46,7 @@ type api struct {
 	client *fetch.Client
 	now    func() time.Time
 
-	recorder *remote.Recorder
+	recorder *providers.Recorder
 	keep     time.Duration // what is recorded; 0: for ever
 }
 

@@ -39,7 +39,7 @@
 // [Client.Revoke] ends that too, on all instances that share the list and name the
 // same BaseURL.
 //
-// All operations but Introspect fail with a *[remote.OperationError], which
+// All operations but Introspect fail with a *[providers.OperationError], which
 // errors.As finds: it says what failed, which status the answer had, and how long
 // Agilicus asks to wait.
 //

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/providers/agilicus"
-	"github.com/oauthz/oauthz/remote"
 )
 
 const good = `{"sub":"s1","sub_email":"u@example.com","org":"o1","root_org":"o0","roles":{"app":["owner","viewer"]},"jti":"j1",` +
@@ -277,7 +277,7 @@ func TestIntrospectFaults(t *testing.T) {
 
 			_, err = client.IntrospectToken(t.Context(), jwt, nil)
 			wantError(t, err, fmt.Sprintf("agilicus: introspect: status %d", tt.status), tt.status)
-			var failed *remote.OperationError
+			var failed *providers.OperationError
 			require.ErrorAs(t, err, &failed)
 			assert.Equal(t, tt.want, failed.RetryAfter)
 			assert.ErrorIs(t, err, oauthz.ErrUnavailable)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/internal/fetch"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/remote"
 )
 
@@ -127,7 +128,7 @@ func readIntrospection(body []byte) (*oauthz.Token, *Token, error) {
 // IntrospectToken returns Agilicus's own answer about token. An answer of the
 // wrong shape is an error; whether the token is to be accepted (its expiry, its
 // audience, that it is no refresh token) is not judged: that is
-// [Client.Introspect]. It fails with a *[remote.OperationError], which matches
+// [Client.Introspect]. It fails with a *[providers.OperationError], which matches
 // [oauthz.ErrRevoked] if the token is revoked. Nil options are not sent.
 func (c *Client) IntrospectToken(ctx context.Context, token oauthz.Secret, options *IntrospectOptions) (*Token, error) {
 	const operation = "introspect"
@@ -137,7 +138,7 @@ func (c *Client) IntrospectToken(ctx context.Context, token oauthz.Secret, optio
 	body, err := c.api.do(ctx, call{
 		operation: operation, method: http.MethodPost, path: "introspect", in: question{string(token), options}, want: http.StatusOK,
 	})
-	var gone *remote.OperationError
+	var gone *providers.OperationError
 	if errors.As(err, &gone) && gone.Status == http.StatusGone {
 		gone.Err = oauthz.ErrRevoked
 	}

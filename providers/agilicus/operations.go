@@ -30,7 +30,7 @@ func readRawToken(operation string, status int, body []byte) (*RawToken, error) 
 }
 
 // Reissue exchanges token for one that acts for another organization, and ends
-// when token does. It fails with a *[remote.OperationError].
+// when token does. It fails with a *[providers.OperationError].
 func (c *Client) Reissue(ctx context.Context, token oauthz.Secret, orgID string) (*RawToken, error) {
 	const operation = "reissue"
 	switch {
@@ -60,11 +60,11 @@ type RevokeOptions struct {
 	AllSessions bool
 }
 
-// Revoke revokes token. It fails with a *[remote.OperationError].
+// Revoke revokes token. It fails with a *[providers.OperationError].
 //
 // With a [Config].Revoker, token is also revoked here, by its hash: also if
 // Agilicus fails, and if ctx is over. An error is then that of Agilicus, one that
-// matches [remote.ErrNotRecorded], or both joined; call it again until there is
+// matches [providers.ErrNotRecorded], or both joined; call it again until there is
 // none. Nothing is recorded of what is not sent because it is no JWT.
 //
 // The record names this one token, in every encoding of it ([oauthz.TokenHash]).
@@ -126,7 +126,7 @@ func (r *CreateTokenRequest) check() error {
 }
 
 // Create has a token issued. It needs [Config].BearerToken, and fails with a
-// *[remote.OperationError].
+// *[providers.OperationError].
 func (c *Client) Create(ctx context.Context, request CreateTokenRequest) (*RawToken, error) {
 	const operation = "create"
 	if err := request.check(); err != nil {
@@ -140,7 +140,7 @@ func (c *Client) Create(ctx context.Context, request CreateTokenRequest) (*RawTo
 }
 
 // Validate asks whether request could be fulfilled, and returns it as Agilicus
-// understood it. It fails with a *[remote.OperationError]; Status 403 in it: the
+// understood it. It fails with a *[providers.OperationError]; Status 403 in it: the
 // request could not be fulfilled.
 func (c *Client) Validate(ctx context.Context, request CreateTokenRequest) (*CreateTokenRequest, error) {
 	const operation = "validate"
@@ -199,7 +199,7 @@ type TokenList struct {
 }
 
 // List returns tokens that were issued. It needs [Config].BearerToken, and fails
-// with a *[remote.OperationError].
+// with a *[providers.OperationError].
 func (c *Client) List(ctx context.Context, options ListOptions) (*TokenList, error) {
 	const operation = "list"
 	if options.Limit < 0 {

@@ -18,8 +18,8 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/cache"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/providers/agilicus"
-	"github.com/oauthz/oauthz/remote"
 )
 
 const otherToken = "eyJhbGciOiJFUzI1NiJ9.eyJqdGkiOiJjYW5hcnkyIn0.canary-signature"
@@ -136,7 +136,7 @@ func TestRevokedHereWhateverAgilicusAnswers(t *testing.T) {
 				require.NoError(t, err)
 			} else {
 				wantError(t, err, "agilicus: revoke: status ", status)
-				assert.NotErrorIs(t, err, remote.ErrNotRecorded)
+				assert.NotErrorIs(t, err, providers.ErrNotRecorded)
 			}
 			assert.Equal(t, int32(1), s.revoked.Load())
 			s.wantRefused(t, jwt)
@@ -180,13 +180,13 @@ func TestListThatFails(t *testing.T) {
 		s := newScene(t, good, says(status), func(cfg *agilicus.Config) { cfg.Revoker = broken })
 		s.wantAccepted(t, jwt)
 		err := s.client.Revoke(t.Context(), jwt, agilicus.RevokeOptions{})
-		require.ErrorIs(t, err, remote.ErrNotRecorded)
+		require.ErrorIs(t, err, providers.ErrNotRecorded)
 		require.ErrorIs(t, err, broken.err)
 		assert.Equal(t, status == 503, errors.Is(err, oauthz.ErrUnavailable))
 		if status == 503 {
 			wantError(t, err, "agilicus: revoke: status 503", status)
 		} else {
-			wantError(t, err, "agilicus: revoke: remote: the revocation is not recorded here", 0)
+			wantError(t, err, "agilicus: revoke: the revocation is not recorded here", 0)
 		}
 		assert.NotContains(t, fmt.Sprintf("%v %+v", err, err), "canary")
 		assert.Equal(t, int32(1), s.revoked.Load(), "it must not live on at the vendor because the list is down")

@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/providers/agilicus"
-	"github.com/oauthz/oauthz/remote"
 )
 
 const (
@@ -95,10 +95,10 @@ func kind(token *oauthz.Token, err error) string {
 	}
 }
 
-// wantError wants a *remote.OperationError with status, whose text begins with prefix.
+// wantError wants a *providers.OperationError with status, whose text begins with prefix.
 func wantError(t *testing.T, err error, prefix string, status int) {
 	t.Helper()
-	var failed *remote.OperationError
+	var failed *providers.OperationError
 	require.ErrorAs(t, err, &failed)
 	assert.Equal(t, "agilicus", failed.Vendor)
 	assert.Equal(t, status, failed.Status)

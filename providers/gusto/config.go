@@ -11,6 +11,7 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/internal/fetch"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/remote"
 )
 
@@ -68,7 +69,7 @@ const (
 type Client struct {
 	cfg          Config        // but for ClientSecret and Revoker
 	secret       func() string // which fmt would print, as it does all that is in an unexported field
-	recorder     func() *remote.Recorder
+	recorder     func() *providers.Recorder
 	introspector *remote.Introspector
 	http         *fetch.Client
 }
@@ -83,7 +84,7 @@ func New(cfg Config) (*Client, error) {
 	recorder := cfg.recorder()
 	cfg.ClientSecret, cfg.Revoker = "", nil
 	c := &Client{
-		cfg: cfg, secret: func() string { return secret }, recorder: func() *remote.Recorder { return recorder },
+		cfg: cfg, secret: func() string { return secret }, recorder: func() *providers.Recorder { return recorder },
 		http: fetch.New(fetch.Config{
 			HTTPClient: cfg.HTTPClient, MaxBytes: maxAnswerBytes, Timeout: timeout, Concurrency: concurrency,
 		}),
@@ -114,8 +115,8 @@ func (cfg Config) withDefaults() Config {
 }
 
 // recorder has the Issuer that the introspector has.
-func (cfg *Config) recorder() *remote.Recorder {
-	return &remote.Recorder{Vendor: "gusto", Issuer: cfg.BaseURL, Revoker: cfg.Revoker, Now: cfg.Now}
+func (cfg *Config) recorder() *providers.Recorder {
+	return &providers.Recorder{Vendor: "gusto", Issuer: cfg.BaseURL, Revoker: cfg.Revoker, Now: cfg.Now}
 }
 
 func (cfg *Config) check() error {

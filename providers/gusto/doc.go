@@ -21,7 +21,7 @@
 //	client, err := gusto.New(gusto.Config{…, Revoker: &list})
 //	guard, err := oauthz.New(oauthz.Config{Introspector: cached, Revocations: []oauthz.RevocationList{&list}})
 //
-// All operations but Introspect fail with a *[remote.OperationError], which
+// All operations but Introspect fail with a *[providers.OperationError], which
 // errors.As finds: it says what failed, which status the answer had, and how long
 // Gusto asks to wait.
 package gusto

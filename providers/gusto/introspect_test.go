@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/providers/gusto"
-	"github.com/oauthz/oauthz/remote"
 )
 
 const (
@@ -92,7 +92,7 @@ func TestIntrospectAnswers(t *testing.T) {
 			assert.Equal(t, tt.want == "active", got != nil)
 			_, err = c.TokenInfo(t.Context(), token)
 			if tt.want == "fault" && tt.name != "a claim of the wrong type" {
-				var e *remote.OperationError
+				var e *providers.OperationError
 				require.ErrorAs(t, err, &e)
 			}
 		})

@@ -17,6 +17,7 @@ import (
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/internal/fetch"
 	"github.com/oauthz/oauthz/internal/strictjson"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/remote"
 )
 
@@ -29,16 +30,16 @@ const (
 )
 
 // failed is an operation's error. The status is 0 if there was no answer.
-func failed(operation string, status int, err error) *remote.OperationError {
-	return &remote.OperationError{Vendor: "gusto", Operation: operation, Status: status, Err: err}
+func failed(operation string, status int, err error) *providers.OperationError {
+	return &providers.OperationError{Vendor: "gusto", Operation: operation, Status: status, Err: err}
 }
 
 func noCredential(operation, what string) error {
-	return failed(operation, 0, fmt.Errorf("%w: %s", remote.ErrNoCredential, what))
+	return failed(operation, 0, fmt.Errorf("%w: %s", providers.ErrNoCredential, what))
 }
 
 // TokenInfo returns what Gusto says of token, as it says it. It fails with a
-// *[remote.OperationError]; if that matches oauthz.ErrInvalidToken, the token is
+// *[providers.OperationError]; if that matches oauthz.ErrInvalidToken, the token is
 // dead.
 func (c *Client) TokenInfo(ctx context.Context, token string) (*TokenInfo, error) {
 	if err := checkToken(opTokenInfo, token); err != nil {
@@ -60,12 +61,12 @@ func (c *Client) TokenInfo(ctx context.Context, token string) (*TokenInfo, error
 
 // Revoke ends an access token and its refresh token. It needs ClientID and
 // ClientSecret, and the token must be one of that application. Gusto says the
-// same of a token that it does not know. It fails with a *[remote.OperationError],
-// which matches [remote.ErrNoCredential] if the Config has no client.
+// same of a token that it does not know. It fails with a *[providers.OperationError],
+// which matches [providers.ErrNoCredential] if the Config has no client.
 //
 // With a [Config].Revoker, the token is also revoked here, by its hash, until no
 // verdict on it can be left: also if Gusto fails, and if ctx is over. An error is
-// then that of Gusto, one that matches [remote.ErrNotRecorded], or both joined;
+// then that of Gusto, one that matches [providers.ErrNotRecorded], or both joined;
 // call it again until there is none. Nothing is recorded of what is not sent to
 // Gusto because it is no token, or because there is no client.
 func (c *Client) Revoke(ctx context.Context, token string) error {
@@ -142,7 +143,7 @@ func (c *Client) Refresh(ctx context.Context, refreshToken oauthz.Secret) (*Auth
 // a system access token with the scope companies:disconnect_app_integration. All
 // tokens of the company's users for the application die, of which a server that
 // they are presented to learns nothing but by asking again. It fails with a
-// *[remote.OperationError].
+// *[providers.OperationError].
 //
 // With a [Config].Revoker, all tokens whose Tenant is Company/companyID are also
 // revoked here for two hours, which is how long an access token lives; errors are

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/providers/gusto"
-	"github.com/oauthz/oauthz/remote"
 )
 
 func TestConfig(t *testing.T) {
@@ -76,8 +76,8 @@ func TestNoCredentialNoDial(t *testing.T) {
 		poor.Revoke(t.Context(), token), refreshErr, emptyRefreshErr, infoErr, rich.Revoke(t.Context(), ""),
 		rich.DisconnectAppIntegration(t.Context(), "", "company"),
 	} {
-		require.ErrorIs(t, err, remote.ErrNoCredential)
-		var e *remote.OperationError
+		require.ErrorIs(t, err, providers.ErrNoCredential)
+		var e *providers.OperationError
 		require.ErrorAs(t, err, &e)
 		assert.Zero(t, e.Status)
 		assertSilent(t, err)

@@ -17,8 +17,8 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/cache"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/providers/gusto"
-	"github.com/oauthz/oauthz/remote"
 )
 
 const (
@@ -162,7 +162,7 @@ func TestRevokedHereWhateverGustoAnswers(t *testing.T) {
 					require.NoError(t, err)
 				} else {
 					operationError(t, err, op.name, status)
-					assert.NotErrorIs(t, err, remote.ErrNotRecorded)
+					assert.NotErrorIs(t, err, providers.ErrNotRecorded)
 					assertSilent(t, err)
 				}
 				assert.Equal(t, int32(1), s.revoked.Load())
@@ -216,9 +216,9 @@ func TestListThatFails(t *testing.T) {
 				s := newScene(t, says(status), func(cfg *gusto.Config) { cfg.Revoker = broken })
 				s.wantAccepted(t, token)
 				err := op.call(t.Context(), s.client)
-				require.ErrorIs(t, err, remote.ErrNotRecorded)
+				require.ErrorIs(t, err, providers.ErrNotRecorded)
 				require.ErrorIs(t, err, broken.err)
-				var e *remote.OperationError
+				var e *providers.OperationError
 				require.ErrorAs(t, err, &e)
 				assert.Equal(t, "gusto", e.Vendor)
 				assert.Equal(t, op.name, e.Operation)

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/providers/gusto"
-	"github.com/oauthz/oauthz/remote"
 )
 
 // sample is an exchange of the project's shared test data.
@@ -219,9 +219,9 @@ func TestSamplesOfOtherOperations(t *testing.T) {
 	}
 }
 
-func operationError(t *testing.T, err error, name string, status int) *remote.OperationError {
+func operationError(t *testing.T, err error, name string, status int) *providers.OperationError {
 	t.Helper()
-	var e *remote.OperationError
+	var e *providers.OperationError
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, "gusto", e.Vendor)
 	assert.Equal(t, name, e.Operation)

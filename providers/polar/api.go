@@ -11,6 +11,7 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/internal/fetch"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/remote"
 )
 
@@ -20,8 +21,8 @@ var (
 )
 
 // failed is an operation's error. The status is 0 if there was no answer.
-func failed(operation string, status int, err error) *remote.OperationError {
-	return &remote.OperationError{Vendor: "polar", Operation: operation, Status: status, Err: err}
+func failed(operation string, status int, err error) *providers.OperationError {
+	return &providers.OperationError{Vendor: "polar", Operation: operation, Status: status, Err: err}
 }
 
 func nonsense(operation string, err error) error {
@@ -41,7 +42,7 @@ type api struct {
 	basic, tokenAuth remote.ClientAuth
 	client           *fetch.Client
 	now              func() time.Time
-	recorder         *remote.Recorder
+	recorder         *providers.Recorder
 	keep             time.Duration // what is recorded; 0: for ever
 }
 

@@ -33,7 +33,7 @@
 // [Config].Revoker the list that the Guard has in its Revocations, and
 // [Client.Revoke] ends that too, on all instances that share the list.
 //
-// All operations but Introspect fail with a *[remote.OperationError], which
+// All operations but Introspect fail with a *[providers.OperationError], which
 // errors.As finds: it says what failed, which status the answer had, and how long
 // Polar asks to wait.
 package polar

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/providers/polar"
-	"github.com/oauthz/oauthz/remote"
 )
 
 const active = `{"active":true,"client_id":"polar_ci_abc","token_type":"Bearer","scope":"openid email","sub_type":"user",` +
@@ -251,7 +251,7 @@ func TestIntrospectFaults(t *testing.T) {
 
 			_, err = client.IntrospectRaw(t.Context(), oauthz.Secret(accessToken()))
 			wantError(t, err, fmt.Sprintf("polar: introspect: status %d", tt.status), tt.status)
-			var failed *remote.OperationError
+			var failed *providers.OperationError
 			require.ErrorAs(t, err, &failed)
 			assert.Equal(t, tt.want, failed.RetryAfter)
 			assert.ErrorIs(t, err, oauthz.ErrUnavailable)

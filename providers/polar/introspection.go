@@ -34,7 +34,7 @@ type Introspection struct {
 
 // IntrospectRaw returns Polar's own answer about an access token. An answer of
 // the wrong shape is an error; whether the token is to be accepted is not judged:
-// that is [Client.Introspect]. It fails with a *[remote.OperationError].
+// that is [Client.Introspect]. It fails with a *[providers.OperationError].
 func (c *Client) IntrospectRaw(ctx context.Context, token oauthz.Secret) (*Introspection, error) {
 	const operation = "introspect"
 	if !isAccessToken(string(token)) {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/internal/strictjson"
-	"github.com/oauthz/oauthz/remote"
+	"github.com/oauthz/oauthz/providers"
 )
 
 // Grant is what [Client.Token] exchanges for tokens: an [AuthorizationCode] or a
@@ -71,7 +71,7 @@ type TokenResponse struct {
 
 // Token exchanges grant for tokens. An answer that went missing is not asked for
 // again, since a grant is good for one use. It fails with a
-// *[remote.OperationError].
+// *[providers.OperationError].
 func (c *Client) Token(ctx context.Context, grant Grant) (*TokenResponse, error) {
 	const operation = "token"
 	if grant == nil {
@@ -132,11 +132,11 @@ const (
 
 // Revoke revokes an access or a refresh token (RFC 7009). A token that Polar does
 // not know, or that has been revoked, is no error; one of another client is
-// (status 400). It fails with a *[remote.OperationError].
+// (status 400). It fails with a *[providers.OperationError].
 //
 // With a [Config].Revoker, an access token is also revoked here, by its hash: also
 // if Polar fails, and if ctx is over. An error is then that of Polar, one that
-// matches [remote.ErrNotRecorded], or both joined; call it again until there is
+// matches [providers.ErrNotRecorded], or both joined; call it again until there is
 // none. Of a refresh token nothing is recorded, for none is accepted here; the
 // access token that dies with it is, until the end of the cache's TTL: revoke that
 // one, with NoHint, to end both at once. Nothing is recorded either of what is not
@@ -182,7 +182,7 @@ type UserInfo struct {
 }
 
 // UserInfo asks whose accessToken is (OpenID Connect Core §5.3). It fails with a
-// *[remote.OperationError], which matches [oauthz.ErrInvalidToken] if the token is
+// *[providers.OperationError], which matches [oauthz.ErrInvalidToken] if the token is
 // dead.
 func (c *Client) UserInfo(ctx context.Context, accessToken oauthz.Secret) (*UserInfo, error) {
 	const operation = "userinfo"
@@ -195,7 +195,7 @@ func (c *Client) UserInfo(ctx context.Context, accessToken oauthz.Secret) (*User
 	}
 	r.Header.Set("Authorization", "Bearer "+string(accessToken))
 	body, err := c.api.do(ctx, operation, r)
-	var refused *remote.OperationError
+	var refused *providers.OperationError
 	if errors.As(err, &refused) && refused.Status == http.StatusUnauthorized { // here the token is the credential
 		refused.Err = oauthz.ErrInvalidToken
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/internal/fetch"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/remote"
 )
 
@@ -104,8 +105,8 @@ func New(cfg Config) (*Client, error) {
 	return &Client{introspector: introspector, api: a}, nil
 }
 
-func (cfg *Config) recorder() *remote.Recorder {
-	return &remote.Recorder{Vendor: "polar", Issuer: Issuer, Revoker: cfg.Revoker, Now: cfg.Now}
+func (cfg *Config) recorder() *providers.Recorder {
+	return &providers.Recorder{Vendor: "polar", Issuer: Issuer, Revoker: cfg.Revoker, Now: cfg.Now}
 }
 
 func (cfg *Config) check() (*url.URL, error) {

@@ -18,8 +18,8 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/cache"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/providers/polar"
-	"github.com/oauthz/oauthz/remote"
 )
 
 // scene is two instances of an API, with caches of their own and one list, and a vendor to whom every token is active, whatever it
@@ -136,7 +136,7 @@ func TestRevokedHereWhateverPolarAnswers(t *testing.T) {
 				require.NoError(t, err)
 			} else {
 				wantError(t, err, "polar: revoke: status ", status)
-				assert.NotErrorIs(t, err, remote.ErrNotRecorded)
+				assert.NotErrorIs(t, err, providers.ErrNotRecorded)
 			}
 			assert.Equal(t, int32(1), s.revoked.Load())
 			s.wantRefused(t, accessToken())
@@ -180,13 +180,13 @@ func TestListThatFails(t *testing.T) {
 		s := newScene(t, active, says(status), func(cfg *polar.Config) { cfg.Revoker = broken })
 		s.wantAccepted(t, accessToken())
 		err := s.client.Revoke(t.Context(), oauthz.Secret(accessToken()), polar.NoHint)
-		require.ErrorIs(t, err, remote.ErrNotRecorded)
+		require.ErrorIs(t, err, providers.ErrNotRecorded)
 		require.ErrorIs(t, err, broken.err)
 		assert.Equal(t, status == 503, errors.Is(err, oauthz.ErrUnavailable))
 		if status == 503 {
 			wantError(t, err, "polar: revoke: status 503", status)
 		} else {
-			wantError(t, err, "polar: revoke: remote: the revocation is not recorded here", 0)
+			wantError(t, err, "polar: revoke: the revocation is not recorded here", 0)
 		}
 		assert.NotContains(t, fmt.Sprintf("%v %+v", err, err), random)
 		assert.Equal(t, int32(1), s.revoked.Load(), "it must not live on at the vendor because the list is down")

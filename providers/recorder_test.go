@@ -1,4 +1,4 @@
-package remote_test
+package providers_test
 
 import (
 	"context"
@@ -11,16 +11,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
-	"github.com/oauthz/oauthz/remote"
+	"github.com/oauthz/oauthz/providers"
 )
+
+var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 // revoker is a function that is an oauthz.Revoker.
 type revoker func(ctx context.Context, revs ...oauthz.Revocation) error
 
 func (f revoker) Revoke(ctx context.Context, revs ...oauthz.Revocation) error { return f(ctx, revs...) }
 
-func recorder(r oauthz.Revoker) *remote.Recorder {
-	return &remote.Recorder{Vendor: "acme", Issuer: "https://acme.example", Revoker: r, Now: func() time.Time { return noon }}
+func recorder(r oauthz.Revoker) *providers.Recorder {
+	return &providers.Recorder{Vendor: "acme", Issuer: "https://acme.example", Revoker: r, Now: func() time.Time { return noon }}
 }
 
 func TestRecorderCheck(t *testing.T) {
@@ -45,14 +47,14 @@ func TestRecorderRecordsFirst(t *testing.T) {
 	revs := []oauthz.Revocation{r.OfToken("token", time.Hour)}
 	require.NoError(t, r.Revoke(t.Context(), "revoke", func(context.Context) error { steps = append(steps, "vendor"); return nil }, revs...))
 	assert.Equal(t, []string{"list", "vendor"}, steps)
-	assert.Empty(t, revs[0].Reason, "the caller's own is not changed")
-	assert.Zero(t, r.OfToken("token", 0).Expires, "for ever")
+	assert.Empty(t, revs[0].Reason, "the slice of the caller is not changed")
+	assert.Zero(t, r.OfToken("token", 0).Expires, "it never expires")
 }
 
 func TestRecorderErrors(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("list: broken")
-	upstream := &remote.OperationError{Vendor: "acme", Operation: "revoke", Status: http.StatusServiceUnavailable, Err: oauthz.ErrUnavailable}
+	upstream := &providers.OperationError{Vendor: "acme", Operation: "revoke", Status: http.StatusServiceUnavailable, Err: oauthz.ErrUnavailable}
 	for _, tt := range []struct {
 		name           string
 		list, upstream error
@@ -60,46 +62,46 @@ func TestRecorderErrors(t *testing.T) {
 		status         int
 	}{
 		{name: "neither"},
-		{name: "list", list: broken, want: "acme: revoke: remote: the revocation is not recorded here: list: broken"},
+		{name: "list", list: broken, want: "acme: revoke: the revocation is not recorded here: list: broken"},
 		{name: "vendor", upstream: upstream, want: upstream.Error(), status: 503},
 		{
 			name: "both", list: broken, upstream: upstream, status: 503,
-			want: upstream.Error() + "\nacme: revoke: remote: the revocation is not recorded here: list: broken",
+			want: upstream.Error() + "; acme: revoke: the revocation is not recorded here: list: broken",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			r := recorder(revoker(func(context.Context, ...oauthz.Revocation) error { return tt.list }))
-			asked := 0
-			err := r.Revoke(t.Context(), "revoke", func(context.Context) error { asked++; return tt.upstream }, r.OfToken("token", 0))
-			assert.Equal(t, 1, asked, "the vendor is asked, whatever the list did")
+			called := 0
+			err := r.Revoke(t.Context(), "revoke", func(context.Context) error { called++; return tt.upstream }, r.OfToken("token", 0))
+			assert.Equal(t, 1, called, "the vendor is called, even if the list failed")
 			if tt.want == "" {
 				require.NoError(t, err)
 				return
 			}
 			require.EqualError(t, err, tt.want)
-			var failed *remote.OperationError
+			var failed *providers.OperationError
 			require.ErrorAs(t, err, &failed)
-			assert.Equal(t, tt.status, failed.Status, "that of the vendor comes first")
-			assert.Equal(t, tt.list != nil, errors.Is(err, remote.ErrNotRecorded))
+			assert.Equal(t, tt.status, failed.Status, "the error of the vendor comes first")
+			assert.Equal(t, tt.list != nil, errors.Is(err, providers.ErrNotRecorded))
 			assert.Equal(t, tt.list != nil, errors.Is(err, broken))
 			assert.Equal(t, tt.upstream != nil, errors.Is(err, oauthz.ErrUnavailable))
 		})
 	}
 }
 
-// Neither the list nor the vendor takes the other's time.
+// The time that the list needs does not shorten the time of the vendor, and vice versa.
 func TestRecorderContexts(t *testing.T) {
 	t.Parallel()
 	type key struct{}
 	for _, tt := range []struct {
 		name           string
-		before, during bool  // when the caller goes
-		want           error // of the context that the vendor is asked with
+		before, during bool  // when the caller gives up
+		want           error // of the context that the vendor is called with
 	}{
 		{name: "the caller waits"},
-		{name: "the caller is gone", before: true, want: context.Canceled},
-		{name: "the caller goes while the list is slow", during: true},
+		{name: "the caller gave up before", before: true, want: context.Canceled},
+		{name: "the caller gives up while the list is slow", during: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -113,7 +115,7 @@ func TestRecorderContexts(t *testing.T) {
 					cancel()
 				}
 				deadline, ok := ctx.Deadline()
-				assert.True(t, ok && time.Until(deadline) <= 5*time.Second, "bounded all the same")
+				assert.True(t, ok && time.Until(deadline) <= 5*time.Second, "bounded, even if the context of the caller is not")
 				assert.Equal(t, "trace", ctx.Value(key{}))
 				return ctx.Err()
 			}))
@@ -126,8 +128,8 @@ func TestRecorderContexts(t *testing.T) {
 	}
 }
 
-// The caller who goes while the vendor is asked ends that.
-func TestRecorderPassesTheEndOn(t *testing.T) {
+// A caller that gives up while the vendor is called ends that call.
+func TestRecorderCancelsTheCallOfTheVendor(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	r := recorder(&oauthz.Revocations{})
@@ -140,10 +142,10 @@ func TestRecorderPassesTheEndOn(t *testing.T) {
 
 func TestRecorderWithoutAList(t *testing.T) {
 	t.Parallel()
-	var asked context.Context
+	var got context.Context
 	r := recorder(nil)
-	require.NoError(t, r.Revoke(t.Context(), "revoke", func(ctx context.Context) error { asked = ctx; return nil }, r.OfToken("token", 0)))
-	assert.Equal(t, t.Context(), asked)
-	never := recorder(revoker(func(context.Context, ...oauthz.Revocation) error { return errors.New("told") }))
-	require.NoError(t, never.Revoke(t.Context(), "revoke", func(context.Context) error { return nil }), "there is nothing to tell")
+	require.NoError(t, r.Revoke(t.Context(), "revoke", func(ctx context.Context) error { got = ctx; return nil }, r.OfToken("token", 0)))
+	assert.Equal(t, t.Context(), got)
+	never := recorder(revoker(func(context.Context, ...oauthz.Revocation) error { return errors.New("called") }))
+	require.NoError(t, never.Revoke(t.Context(), "revoke", func(context.Context) error { return nil }), "there is nothing to record")
 }
