@@ -91,7 +91,8 @@ var ErrNoRequest = errors.New("the request cannot be made")
 
 // NewRequest returns a request that accepts JSON. A bearer that is not empty is sent
 // in the Authorization header (RFC 6750 §2.1). A body that is not nil is encoded as
-// JSON. The error is [ErrNoRequest].
+// JSON; its secrets must be strings, because JSON redacts an [oauthz.Secret]. The error
+// is [ErrNoRequest].
 func NewRequest(ctx context.Context, method, url string, bearer oauthz.Secret, body any) (*http.Request, error) {
 	var content io.Reader
 	if body != nil {
@@ -99,7 +100,7 @@ func NewRequest(ctx context.Context, method, url string, bearer oauthz.Secret, b
 		if err != nil {
 			return nil, ErrNoRequest
 		}
-		content = bytes.NewReader(encoded) // net/http can read it a second time, on a new connection
+		content = bytes.NewReader(encoded) // net/http can read it again, if it must dial a second time
 	}
 	r, err := http.NewRequestWithContext(ctx, method, url, content)
 	if err != nil {

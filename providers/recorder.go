@@ -50,10 +50,10 @@ func (r *Recorder) Check() error {
 	return nil
 }
 
-// OfToken returns the revocation of token by its hash ([oauthz.TokenHash]), which
-// [remote.Introspector] adds to the tokens that it introspects: every encoding of a
-// JWT has the same hash. The revocation expires after keep; if keep is zero, it
-// never expires.
+// OfToken returns the revocation of token by its hash ([oauthz.TokenHash]). The
+// introspector of package remote adds that hash to every token that it introspects,
+// and every encoding of a JWT has the same hash. The revocation expires after keep; if
+// keep is zero, it never expires.
 //
 // The revocation has no IssuedUntil: the hash names one token, and a token must not
 // escape because the clock of the vendor is ahead of ours.

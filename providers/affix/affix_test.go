@@ -97,7 +97,7 @@ func TestAnswers(t *testing.T) {
 			assert.Equal(t, tt.want == "active", got != nil)
 			assertSilent(t, err)
 			if tt.want == "fault" && tt.name != "a claim of the wrong type" {
-				_, err = c.Inspect(t.Context(), token)
+				_, err = c.IntrospectRaw(t.Context(), token)
 				var e *providers.OperationError
 				require.ErrorAs(t, err, &e)
 				assert.False(t, verdict(err) == "inactive")
@@ -129,10 +129,10 @@ func TestIntrospectedToken(t *testing.T) {
 	assert.JSONEq(t, `"`+oauthz.TokenHash(token)+`"`, string(hash))
 }
 
-func TestInspect(t *testing.T) {
+func TestIntrospectRaw(t *testing.T) {
 	t.Parallel()
 	theirs := strings.Replace(whole, ours, "theirs", 1)
-	got, err := client(t, serve(t, jsonAnswer(strings.Replace(theirs, "identity", "two words", 1)))).Inspect(t.Context(), token)
+	got, err := client(t, serve(t, jsonAnswer(strings.Replace(theirs, "identity", "two words", 1)))).IntrospectRaw(t.Context(), token)
 	require.NoError(t, err)
 	assert.Equal(t, &affix.Inspection{ClientID: "theirs", Mode: "xhr", Provider: "parolla.ie", Scopes: []string{payruns, "two words"}}, got)
 }
@@ -216,12 +216,12 @@ func TestRetryAfter(t *testing.T) {
 			var fault *oauthz.Error
 			require.ErrorAs(t, err, &fault)
 			assert.Equal(t, tt.want, fault.RetryAfter)
-			_, err = c.Inspect(t.Context(), token)
+			_, err = c.IntrospectRaw(t.Context(), token)
 			assert.Equal(t, tt.want, operationError(t, err, 429).RetryAfter)
 		})
 	}
 	past := answer{status: 429, header: map[string]string{"Retry-After": epoch.Add(-time.Hour).Format(http.TimeFormat)}}
-	_, err := client(t, serve(t, past)).Inspect(t.Context(), token)
+	_, err := client(t, serve(t, past)).IntrospectRaw(t.Context(), token)
 	assert.Zero(t, operationError(t, err, 429).RetryAfter)
 }
 
@@ -234,13 +234,13 @@ func TestUnrecognizedTokensAreNotSent(t *testing.T) {
 	} {
 		_, err := c.Introspect(t.Context(), bad)
 		assert.ErrorIs(t, err, oauthz.ErrUnrecognized)
-		_, err = c.Inspect(t.Context(), bad)
+		_, err = c.IntrospectRaw(t.Context(), bad)
 		assert.ErrorIs(t, err, oauthz.ErrUnrecognized)
 		assertSilent(t, err)
 	}
 	_, err := c.Introspect(t.Context(), "")
 	assert.ErrorIs(t, err, oauthz.ErrUnrecognized)
-	_, err = c.Inspect(t.Context(), "")
+	_, err = c.IntrospectRaw(t.Context(), "")
 	assert.ErrorIs(t, err, providers.ErrNoCredential)
 	operationError(t, err, 0)
 	assert.Empty(t, v.questions())
@@ -255,7 +255,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		c := client(t, v, func(cfg *affix.Config) { cfg.HTTPClient = following })
 		_, err := c.Introspect(t.Context(), token)
 		assert.Equal(t, "fault", verdict(err))
-		_, err = c.Inspect(t.Context(), token)
+		_, err = c.IntrospectRaw(t.Context(), token)
 		operationError(t, err, status)
 		assert.Empty(t, elsewhere.questions())
 	}
@@ -292,7 +292,7 @@ func TestErrorsAreSilent(t *testing.T) {
 		_, err := c.Introspect(t.Context(), token)
 		require.Error(t, err)
 		assertSilent(t, err)
-		_, err = c.Inspect(t.Context(), token)
+		_, err = c.IntrospectRaw(t.Context(), token)
 		require.Error(t, err)
 		assertSilent(t, err)
 	}
@@ -304,13 +304,13 @@ func TestNobodyAnswers(t *testing.T) {
 	c := client(t, v)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := c.Inspect(ctx, token)
+	_, err := c.IntrospectRaw(ctx, token)
 	operationError(t, err, 0)
 	assert.ErrorIs(t, err, context.Canceled)
 	v.Close()
 	_, err = c.Introspect(t.Context(), token)
 	assert.Equal(t, "fault", verdict(err))
-	_, err = c.Inspect(t.Context(), token)
+	_, err = c.IntrospectRaw(t.Context(), token)
 	assert.ErrorIs(t, err, oauthz.ErrUnavailable)
 	assert.NotContains(t, err.Error(), "127.0.0.1")
 	assertSilent(t, err)

@@ -11,65 +11,64 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/internal/fetch"
+	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/remote"
 )
 
-// Where the API is.
+// The base URLs of Affix.
 const (
 	Production  = "https://api.affixapi.com"
 	Development = "https://dev.api.affixapi.com"
 )
 
-// Config says how Affix is asked, and whose tokens are accepted. Only ClientIDs
-// is required.
+// Config configures a [Client]. Only ClientIDs is required.
 type Config struct {
 	_ struct{}
 
-	// BaseURL is where the API is: https, or http on loopback, without a query.
-	// It is also the Issuer of all tokens, without a slash at its end. Default
+	// BaseURL is the base URL of the API: https, or http on loopback, without a
+	// query. Without a slash at its end, it is also the Issuer of all tokens. Default
 	// [Production].
 	BaseURL string
-	// ClientIDs are the clients whose tokens are accepted, compared exactly.
-	// Tokens of all others are refused. Required, unless InsecureAnyClient.
+	// ClientIDs are the clients whose tokens are accepted, compared exactly. The
+	// tokens of all other clients are refused. Required, unless InsecureAnyClient is
+	// set.
 	ClientIDs []string
-	// InsecureAnyClient accepts tokens that were issued to any client. A token
-	// that a user gave to another client of Affix is then good for this API.
+	// InsecureAnyClient accepts tokens that were issued to any client. A token that a
+	// user gave to another client of Affix is then accepted by this API.
 	InsecureAnyClient bool
-	// HTTPClient dials. Redirects are not followed, whatever it says. Default:
-	// one with http.DefaultTransport, which also means its proxy settings.
+	// HTTPClient sends the requests. Redirects are not followed, even if it would
+	// follow them. Default: a client with http.DefaultTransport, which also means its
+	// proxy settings.
 	HTTPClient *http.Client
-	// Now is the clock; default time.Now.
+	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
 
-// Bounds of Inspect.
-const (
-	maxAnswerBytes = 256 << 10
-	timeout        = 10 * time.Second
-	concurrency    = 16
-)
+// maxConcurrent is how many calls of IntrospectRaw may be in flight.
+const maxConcurrent = 16
 
-// Client asks Affix. It is an [oauthz.Introspector], and safe for concurrent use.
+// Client calls Affix. It is an [oauthz.Introspector], and safe for concurrent use.
 type Client struct {
-	cfg          Config
+	endpoint     string
 	introspector *remote.Introspector
-	http         *fetch.Client
+	caller       *providers.Caller
 }
 
-// New makes a Client, or says everything that is wrong with cfg. It calls nobody.
+// New returns a Client, or an error that joins every mistake in cfg. It does not
+// call Affix.
 func New(cfg Config) (*Client, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	cfg.ClientIDs = slices.Clone(cfg.ClientIDs)
-	c := &Client{cfg: cfg, http: fetch.New(fetch.Config{
-		HTTPClient: cfg.HTTPClient, MaxBytes: maxAnswerBytes, Timeout: timeout, Concurrency: concurrency,
+	c := &Client{endpoint: cfg.BaseURL + introspectPath, caller: providers.NewCaller(providers.CallerConfig{
+		Vendor: vendor, HTTPClient: cfg.HTTPClient, MaxConcurrent: maxConcurrent, Now: cfg.Now,
 	})}
-	introspector, err := remote.New(context.Background(), remote.Config{ // with an Endpoint, it starts nothing
-		// The tokens were opaque once and are JWSs now: their form tells nothing, and
-		// so there is no Recognize.
-		Endpoint: cfg.BaseURL + introspectPath, Issuer: cfg.BaseURL, Dialect: dialect{c},
+	// With an Endpoint, remote.New starts nothing that a context would have to end.
+	// There is no Recognize: the tokens were opaque once and are JWSs now, so that
+	// their form does not identify them.
+	introspector, err := remote.New(context.Background(), remote.Config{
+		Endpoint: c.endpoint, Issuer: cfg.BaseURL, Dialect: dialect{slices.Clone(cfg.ClientIDs), cfg.InsecureAnyClient},
 		InsecureAnyAudience: true, // the dialect checks the client
 		HTTPClient:          cfg.HTTPClient, Now: cfg.Now,
 	})

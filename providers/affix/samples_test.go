@@ -105,7 +105,7 @@ func TestSamples(t *testing.T) {
 			c := client(t, v, func(cfg *affix.Config) { cfg.Now = func() time.Time { return clock } })
 			got, err := c.Introspect(t.Context(), s.bearer())
 			s.assertExpected(t, v, got, err)
-			inspection, err := c.Inspect(t.Context(), s.bearer())
+			inspection, err := c.IntrospectRaw(t.Context(), s.bearer())
 			require.Len(t, v.questions(), 2)
 			s.assertSent(t, v)
 			if s.Expect.Verdict == "active" {

@@ -82,7 +82,7 @@ func TestBaseURL(t *testing.T) {
 func everything(ctx context.Context, client *agilicus.Client) (errs []error) {
 	_, err := client.Introspect(ctx, jwt)
 	errs = append(errs, err)
-	_, err = client.IntrospectToken(ctx, jwt, nil)
+	_, err = client.IntrospectRaw(ctx, jwt, nil)
 	errs = append(errs, err)
 	_, err = client.Reissue(ctx, jwt, "o")
 	errs = append(errs, err, client.Revoke(ctx, jwt, agilicus.RevokeOptions{}))

@@ -1,6 +1,6 @@
 // Package agilicus is for APIs whose access tokens Agilicus
-// (https://www.agilicus.com) issued: its dialect of token introspection, and the
-// other operations of its tokens API.
+// (https://www.agilicus.com) issued. It implements Agilicus's dialect of token
+// introspection, and the other operations of its tokens API.
 //
 //	client, err := agilicus.New(agilicus.Config{Audience: []string{"urn:api:agilicus:gateway"}})
 //	if err != nil { … }
@@ -9,39 +9,38 @@
 // The [Client] is an [oauthz.Introspector]. Put a cache around it (package
 // cache): without one, each request is a call.
 //
-// What to know of Agilicus:
+// About Agilicus:
 //
-//   - Nobody authenticates to introspect, reissue or revoke: whoever holds a token
-//     may do it. Only Audience says that a token is meant for this API.
+//   - Introspecting, reissuing and revoking need no authentication: every client that
+//     has a token can do it. Only Audience shows that a token is meant for this API.
 //
-//   - A revoked token is a 410. An answer has no member that says active: it has
-//     to have sub and exp, and exp is checked here.
+//   - For a revoked token, the answer is a 410. An answer has no member active: it
+//     must have sub and exp, and exp is checked here.
 //
-//   - It introspects refresh tokens too, marked by refresh_token_jti: they are
-//     refused.
+//   - Agilicus introspects refresh tokens too, and marks them by refresh_token_jti.
+//     They are refused.
 //
-//   - Scopes are an upper bound: that a token names one does not mean that its user
-//     has the permission. Check the roles as well:
+//   - Scopes are an upper bound: a scope in a token does not mean that its user has
+//     the permission. Check the roles as well:
 //
-//     who, err := oauthz.ClaimsAs[agilicus.Token](token)
-//     … slices.Contains(who.Roles["urn:api:agilicus:users"], "owner")
+//     claims, err := oauthz.ClaimsAs[agilicus.Token](token)
+//     … slices.Contains(claims.Roles["urn:api:agilicus:users"], "owner")
 //
-//   - Tenant is the organization (org). Answers name no issuer: Issuer is the base
-//     URL, which is what a revocation has to name.
+//   - Tenant is the organization (org). Answers do not name an issuer: Issuer is the
+//     base URL, and a revocation must name that.
 //
-//   - Any JWT is sent to Agilicus, since nothing in it says whose it is. Beside an
-//     introspector of another issuer's JWTs, this one belongs last in an
-//     [oauthz.FirstOf]; behind [localjwt], which refuses the JWTs of others, it is
-//     never asked.
+//   - Every JWT is sent to Agilicus, because nothing in it identifies its issuer.
+//     Beside an introspector for the JWTs of another issuer, put this one last in an
+//     [oauthz.FirstOf]; after [localjwt], which refuses the JWTs of others, it is
+//     never called.
 //
-// A cache goes on accepting a token that was revoked until its TTL is over. Give
-// [Config].Revoker the list that the Guard has in its Revocations, and
-// [Client.Revoke] ends that too, on all instances that share the list and name the
-// same BaseURL.
+// A cache accepts a revoked token until the end of its TTL. Set [Config].Revoker to
+// the list that the Guard has in its Revocations. [Client.Revoke] then ends that too,
+// on all instances that share the list and have the same BaseURL.
 //
-// All operations but Introspect fail with a *[providers.OperationError], which
-// errors.As finds: it says what failed, which status the answer had, and how long
-// Agilicus asks to wait.
+// All operations except Introspect fail with a *[providers.OperationError], which
+// errors.As finds. It holds the operation, the status of the answer, and how long
+// Agilicus wants the client to wait.
 //
 // [localjwt]: https://pkg.go.dev/github.com/oauthz/oauthz/localjwt
 package agilicus

@@ -146,7 +146,7 @@ func TestIntrospectAnswers(t *testing.T) {
 	}
 }
 
-func TestIntrospectToken(t *testing.T) {
+func TestIntrospectedToken(t *testing.T) {
 	t.Parallel()
 	body := with(t, `["urn:agilicus:users:owner"]`, `["read","write admin","","\"","a/b"],"scope":"admin","scp":["root"]`)
 	f := answers(200, body)
@@ -195,7 +195,7 @@ func TestIntrospectTimes(t *testing.T) {
 		t.Run(tt.text, func(t *testing.T) {
 			t.Parallel()
 			body := fmt.Sprintf(`{"sub":"s","exp":%q,"iat":%q,"aud":["a"]}`, tt.text, tt.text)
-			got, err := answers(200, body).client(t).IntrospectToken(t.Context(), jwt, nil)
+			got, err := answers(200, body).client(t).IntrospectRaw(t.Context(), jwt, nil)
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, got.ExpiresAt.Unix())
 			assert.Equal(t, tt.want, got.IssuedAt.Unix())
@@ -228,12 +228,12 @@ func TestIntrospectSendsOnlyJWTs(t *testing.T) {
 			client := f.client(t)
 			token, err := client.Introspect(t.Context(), tt.token)
 			assert.Equal(t, "unrecognized", kind(token, err))
-			_, rawErr := client.IntrospectToken(t.Context(), oauthz.Secret(tt.token), nil)
-			assert.EqualError(t, rawErr, "agilicus: introspect: the token is no JWT, by its form")
+			_, rawErr := client.IntrospectRaw(t.Context(), oauthz.Secret(tt.token), nil)
+			assert.EqualError(t, rawErr, "agilicus: introspect: the token does not have the form of a JWT")
 			assert.EqualError(t, client.Revoke(t.Context(), oauthz.Secret(tt.token), agilicus.RevokeOptions{}),
-				"agilicus: revoke: the token is no JWT, by its form")
+				"agilicus: revoke: the token does not have the form of a JWT")
 			_, reissueErr := client.Reissue(t.Context(), oauthz.Secret(tt.token), "o")
-			assert.EqualError(t, reissueErr, "agilicus: reissue: the token is no JWT, by its form")
+			assert.EqualError(t, reissueErr, "agilicus: reissue: the token does not have the form of a JWT")
 			assert.Zero(t, f.calls.Load(), "it was sent")
 			assert.NotContains(t, fmt.Sprintf("%v %+v", err, err), "canary")
 		})
@@ -275,7 +275,7 @@ func TestIntrospectFaults(t *testing.T) {
 			assert.Equal(t, http.StatusServiceUnavailable, out.Status)
 			assert.Equal(t, tt.want, out.RetryAfter)
 
-			_, err = client.IntrospectToken(t.Context(), jwt, nil)
+			_, err = client.IntrospectRaw(t.Context(), jwt, nil)
 			wantError(t, err, fmt.Sprintf("agilicus: introspect: status %d", tt.status), tt.status)
 			var failed *providers.OperationError
 			require.ErrorAs(t, err, &failed)
@@ -331,7 +331,7 @@ func TestConcurrentUse(t *testing.T) {
 		group.Go(func() {
 			_, err := client.Introspect(t.Context(), jwt)
 			assert.NoError(t, err)
-			_, err = client.IntrospectToken(t.Context(), jwt, nil)
+			_, err = client.IntrospectRaw(t.Context(), jwt, nil)
 			assert.NoError(t, err)
 		})
 	}

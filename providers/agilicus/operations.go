@@ -12,25 +12,25 @@ import (
 	"github.com/oauthz/oauthz/internal/strictjson"
 )
 
-// RawToken is a token that was issued.
+// RawToken is a token that Agilicus issued.
 type RawToken struct {
 	Token        oauthz.Secret `json:"token"`
-	RefreshToken oauthz.Secret `json:"refresh_token"` // empty, unless CreateRefreshToken asked for one
+	RefreshToken oauthz.Secret `json:"refresh_token"` // empty, unless CreateRefreshToken was set
 }
 
 func readRawToken(operation string, status int, body []byte) (*RawToken, error) {
 	raw := &RawToken{}
 	if err := decode(body, raw, "token"); err != nil {
-		return nil, nonsense(operation, status, err)
+		return nil, malformed(operation, status, err)
 	}
 	if raw.Token == "" {
-		return nil, nonsense(operation, status, errors.New("member token: empty"))
+		return nil, malformed(operation, status, errors.New("member token: empty"))
 	}
 	return raw, nil
 }
 
-// Reissue exchanges token for one that acts for another organization, and ends
-// when token does. It fails with a *[providers.OperationError].
+// Reissue exchanges token for a token that acts for another organization, and that
+// expires when token does. It fails with a *[providers.OperationError].
 func (c *Client) Reissue(ctx context.Context, token oauthz.Secret, orgID string) (*RawToken, error) {
 	const operation = "reissue"
 	switch {
@@ -41,7 +41,7 @@ func (c *Client) Reissue(ctx context.Context, token oauthz.Secret, orgID string)
 	}
 	body, err := c.api.do(ctx, call{
 		operation: operation, method: http.MethodPost, path: "reissue", want: http.StatusOK,
-		in: struct {
+		body: struct {
 			Token string `json:"token"`
 			OrgID string `json:"org_id"`
 		}{string(token), orgID},
@@ -52,25 +52,26 @@ func (c *Client) Reissue(ctx context.Context, token oauthz.Secret, orgID string)
 	return readRawToken(operation, http.StatusOK, body)
 }
 
-// RevokeOptions says what goes with a token.
+// RevokeOptions selects what is revoked beside the token.
 type RevokeOptions struct {
 	_ struct{}
 
-	// AllSessions revokes all sessions of the token's user. Default: the token alone.
+	// AllSessions revokes all sessions of the token's user. Default: only the token.
 	AllSessions bool
 }
 
-// Revoke revokes token. It fails with a *[providers.OperationError].
+// Revoke revokes token at Agilicus. It fails with a *[providers.OperationError].
 //
-// With a [Config].Revoker, token is also revoked here, by its hash: also if
-// Agilicus fails, and if ctx is over. An error is then that of Agilicus, one that
-// matches [providers.ErrNotRecorded], or both joined; call it again until there is
-// none. Nothing is recorded of what is not sent because it is no JWT.
+// With a [Config].Revoker, token is also revoked here, by its hash: even if Agilicus
+// fails, and even if ctx has ended. The error is then the error of Agilicus, an error
+// that matches [providers.ErrNotRecorded], or one that wraps both. Call Revoke again
+// until it returns nil. Nothing is recorded if nothing is sent, because token does not
+// have the form of a JWT.
 //
-// The record names this one token, in every encoding of it ([oauthz.TokenHash]).
-// The tokens that go with AllSessions are accepted until the end of the cache's
-// TTL. To refuse those at once, have the list revoke the Issuer with the Subject
-// of what [Client.Introspect] returned.
+// The record names only token, in every encoding of it ([oauthz.TokenHash]). The
+// other tokens that AllSessions revokes are accepted until the end of the cache's TTL.
+// To refuse them at once, call the list's Revoke with the Issuer and the Subject of
+// the token that [Client.Introspect] returned.
 func (c *Client) Revoke(ctx context.Context, token oauthz.Secret, options RevokeOptions) error {
 	const operation = "revoke"
 	if !isJWT(string(token)) {
@@ -79,7 +80,7 @@ func (c *Client) Revoke(ctx context.Context, token oauthz.Secret, options Revoke
 	return c.api.recorder.Revoke(ctx, operation, func(ctx context.Context) error {
 		_, err := c.api.do(ctx, call{
 			operation: operation, method: http.MethodPost, path: "revoke", want: http.StatusNoContent,
-			in: struct {
+			body: struct {
 				Token       string `json:"token"`
 				AllSessions bool   `json:"all_sessions,omitempty"`
 			}{string(token), options.AllSessions},
@@ -89,7 +90,7 @@ func (c *Client) Revoke(ctx context.Context, token oauthz.Secret, options Revoke
 }
 
 // CreateTokenRequest describes a token to be issued. Subject, Org, Audiences and
-// TimeValidity are required; what else is zero is not sent.
+// TimeValidity are required; any other field that is zero is not sent.
 type CreateTokenRequest struct {
 	Subject            string            `json:"sub"`
 	Org                string            `json:"org"`
@@ -99,18 +100,18 @@ type CreateTokenRequest struct {
 	Hosts              []HostPermissions `json:"hosts,omitempty"`
 	TokenValidity      *TokenValidity    `json:"token_validity,omitempty"`
 	Session            string            `json:"session,omitempty"`
-	Scopes             []string          `json:"scopes,omitempty"`          // one that ends in "?" is optional
+	Scopes             []string          `json:"scopes,omitempty"`          // a scope that ends in "?" is optional
 	InheritSession     *bool             `json:"inherit_session,omitempty"` // nil: true
 	CreateRefreshToken bool              `json:"create_refresh_token,omitempty"`
 	GetUser            bool              `json:"get_user,omitempty"`
 }
 
-// TimeValidity is how long a token is good.
+// TimeValidity is how long a token is valid.
 type TimeValidity struct {
 	Seconds int64 `json:"duration"`
 }
 
-// TokenValidity is from when to when a token is good. What is zero is not sent.
+// TokenValidity is when a token is valid. A field that is zero is not sent.
 type TokenValidity struct {
 	Start         time.Time `json:"start,omitzero"`
 	End           time.Time `json:"end,omitzero"`
@@ -125,52 +126,52 @@ func (r *CreateTokenRequest) check() error {
 	return nil
 }
 
-// Create has a token issued. It needs [Config].BearerToken, and fails with a
+// Create makes Agilicus issue a token. It needs [Config].BearerToken, and fails with a
 // *[providers.OperationError].
 func (c *Client) Create(ctx context.Context, request CreateTokenRequest) (*RawToken, error) {
 	const operation = "create"
 	if err := request.check(); err != nil {
 		return nil, failed(operation, 0, err)
 	}
-	body, err := c.api.do(ctx, call{operation: operation, method: http.MethodPost, bearer: true, in: request, want: http.StatusCreated})
+	body, err := c.api.do(ctx, call{operation: operation, method: http.MethodPost, bearer: true, body: request, want: http.StatusCreated})
 	if err != nil {
 		return nil, err
 	}
 	return readRawToken(operation, http.StatusCreated, body)
 }
 
-// Validate asks whether request could be fulfilled, and returns it as Agilicus
-// understood it. It fails with a *[providers.OperationError]; Status 403 in it: the
-// request could not be fulfilled.
+// Validate checks request at Agilicus without issuing a token, and returns it as
+// Agilicus understood it. It fails with a *[providers.OperationError], whose Status is
+// 403 if Create would not fulfil the request.
 func (c *Client) Validate(ctx context.Context, request CreateTokenRequest) (*CreateTokenRequest, error) {
 	const operation = "validate"
 	if err := request.check(); err != nil {
 		return nil, failed(operation, 0, err)
 	}
 	body, err := c.api.do(ctx, call{
-		operation: operation, method: http.MethodPost, path: "validations", in: request, want: http.StatusOK,
+		operation: operation, method: http.MethodPost, path: "validations", body: request, want: http.StatusOK,
 	})
 	if err != nil {
 		return nil, err
 	}
 	out := &CreateTokenRequest{}
 	if err := decode(body, out, "sub", "org", "audiences", "time_validity"); err != nil {
-		return nil, nonsense(operation, http.StatusOK, err)
+		return nil, malformed(operation, http.StatusOK, err)
 	}
 	return out, nil
 }
 
-// ListOptions says which tokens [Client.List] returns. What is zero is not asked
-// for. The four times are in the words of Agilicus, which takes free text.
+// ListOptions selects the tokens that [Client.List] returns. A field that is zero is
+// not sent. The four times are in a form that Agilicus reads, which accepts free text.
 type ListOptions struct {
 	_ struct{}
 
-	Limit                     int // default: Agilicus's own, 100
+	Limit                     int // default: the default of Agilicus, 100
 	Subject, Org, ID, Session string
 	ExpiresFrom, ExpiresTo    string
 	IssuedFrom, IssuedTo      string
-	Scopes                    string // with % for any text
-	Revoked                   *bool  // nil: whether or not
+	Scopes                    string // % stands for any text
+	Revoked                   *bool  // nil: both
 }
 
 func (o *ListOptions) query() url.Values {
@@ -192,13 +193,13 @@ func (o *ListOptions) query() url.Values {
 	return query
 }
 
-// TokenList is what [Client.List] returns.
+// TokenList is the answer of [Client.List].
 type TokenList struct {
-	Limit  int // as many as there could have been
+	Limit  int // the limit that Agilicus applied
 	Tokens []Token
 }
 
-// List returns tokens that were issued. It needs [Config].BearerToken, and fails
+// List returns tokens that Agilicus issued. It needs [Config].BearerToken, and fails
 // with a *[providers.OperationError].
 func (c *Client) List(ctx context.Context, options ListOptions) (*TokenList, error) {
 	const operation = "list"
@@ -213,7 +214,7 @@ func (c *Client) List(ctx context.Context, options ListOptions) (*TokenList, err
 	}
 	list, err := readList(string(body))
 	if err != nil {
-		return nil, nonsense(operation, http.StatusOK, err)
+		return nil, malformed(operation, http.StatusOK, err)
 	}
 	return list, nil
 }
@@ -225,8 +226,8 @@ func readList(body string) (*TokenList, error) {
 	}
 	value, _ := strictjson.Lookup(members, "limit")
 	limit, err := strconv.Atoi(value)
-	if err != nil || limit < 0 { // whose text would quote the value
-		return nil, errors.New("member limit: missing, or no count")
+	if err != nil || limit < 0 { // the text of err would quote the value
+		return nil, errors.New("member limit: missing, or not a count")
 	}
 	list := &TokenList{Limit: limit}
 	value, ok := strictjson.Lookup(members, "tokens")
@@ -235,7 +236,7 @@ func readList(body string) (*TokenList, error) {
 	}
 	elements, err := strictjson.Array(value)
 	if err != nil {
-		return nil, errors.New("member tokens: no array")
+		return nil, errors.New("member tokens: not an array")
 	}
 	for _, element := range elements {
 		_, t, err := readToken(element)

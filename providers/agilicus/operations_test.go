@@ -154,7 +154,7 @@ func TestOperationsDemandJSON(t *testing.T) {
 		errs := everything(t.Context(), f.client(t))
 		assert.Equal(t, "fault", kind(nil, errs[0]))
 		for _, i := range tt.operations {
-			assert.ErrorContains(t, errs[i], "the answer is nonsense: not JSON by its content type")
+			assert.ErrorContains(t, errs[i], "the answer is malformed: the content type is not JSON")
 		}
 	}
 }
@@ -192,11 +192,11 @@ func TestOperationsThatDoNotDial(t *testing.T) {
 		do   func(context.Context, *agilicus.Client) error
 		want string
 	}{
-		{"create without a source", none, create, "agilicus: create: needs an API token, and Config.BearerToken is nil"},
-		{"list without a source", none, list, "agilicus: list: needs an API token, and Config.BearerToken is nil"},
-		{"a source that fails", source("", errors.New("canary")), create, "agilicus: create: needs an API token, and Config.BearerToken has none"},
-		{"an empty token", source("", nil), list, "agilicus: list: needs an API token, and Config.BearerToken has none"},
-		{"a token with a line feed", source("canary\n", nil), list, "agilicus: list: needs an API token, and Config.BearerToken has none"},
+		{"create without a source", none, create, "agilicus: create: the operation needs an API token, and Config.BearerToken is nil"},
+		{"list without a source", none, list, "agilicus: list: the operation needs an API token, and Config.BearerToken is nil"},
+		{"a source that fails", source("", errors.New("canary")), create, "agilicus: create: the operation needs an API token, and Config.BearerToken returned none"},
+		{"an empty token", source("", nil), list, "agilicus: list: the operation needs an API token, and Config.BearerToken returned none"},
+		{"a token with a line feed", source("canary\n", nil), list, "agilicus: list: the operation needs an API token, and Config.BearerToken returned none"},
 		{"no organization", keep, func(ctx context.Context, c *agilicus.Client) error {
 			_, err := c.Reissue(ctx, jwt, "")
 			return err

@@ -130,7 +130,7 @@ func replayIntrospect(t *testing.T, e *exchange, f *fake) {
 		t.Fatalf("no verdict %q", e.Expect.Verdict)
 	}
 
-	raw, err := client.IntrospectToken(t.Context(), jwt, sent.Options)
+	raw, err := client.IntrospectRaw(t.Context(), jwt, sent.Options)
 	checkRequest(t, e, f.last.Load())
 	if e.Response.Status != http.StatusOK {
 		wantError(t, err, "agilicus: introspect: status ", e.Response.Status)

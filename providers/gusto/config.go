@@ -15,66 +15,66 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// Where the API is.
+// The base URLs of Gusto.
 const (
 	Production = "https://api.gusto.com"
 	Demo       = "https://api.gusto-demo.com"
 )
 
-// LatestVersion is the newest X-Gusto-API-Version that this package knows.
+// LatestVersion is the newest X-Gusto-API-Version that this package supports.
 const LatestVersion = "2026-06-15"
 
-// Config says how Gusto is asked. Only InsecureAnyClient is required.
+// Config configures a [Client]. Only InsecureAnyClient is required.
 type Config struct {
 	_ struct{}
 
-	// BaseURL is where the API is: https, or http on loopback, without a query.
-	// It is also the Issuer of all tokens, without a slash at its end. Default
+	// BaseURL is the base URL of the API: https, or http on loopback, without a
+	// query. Without a slash at its end, it is also the Issuer of all tokens. Default
 	// [Production].
 	BaseURL string
-	// APIVersion is the X-Gusto-API-Version of all requests, YYYY-MM-DD. One that
-	// is older than the application's minimum makes everything fail with a 503.
-	// Default [LatestVersion].
+	// APIVersion is the X-Gusto-API-Version of all requests, YYYY-MM-DD. With a
+	// version older than the application's minimum, every introspection ends in a
+	// 503. Default [LatestVersion].
 	APIVersion string
-	// ClientID and ClientSecret are the application's, for Revoke and Refresh.
-	// Default: none, and those fail. One without the other is a mistake.
+	// ClientID and ClientSecret are the credentials of the application, for Revoke
+	// and Refresh. Default: none, and these two fail. One without the other is a
+	// mistake.
 	ClientID     string
 	ClientSecret oauthz.Secret
-	// RedirectURI is sent by Refresh, which need not have it. Default: none.
+	// RedirectURI is sent by Refresh, which does not need it. Default: none.
 	RedirectURI string
-	// InsecureAnyClient accepts tokens that were issued to any application. It
-	// must be set, for Gusto does not say to which one a token was issued: a
-	// token that a user gave to another application is then good for this API.
+	// InsecureAnyClient accepts tokens that were issued to any application. It must
+	// be set, because Gusto does not name the application that a token was issued to:
+	// a token that a user gave to another application is then accepted by this API.
 	InsecureAnyClient bool
-	// Revoker is told what Revoke and DisconnectAppIntegration revoke, before Gusto
-	// is asked and whatever it answers: a Guard that has the same list in its
-	// Revocations then refuses it at once, whatever a cache remembers. Default:
-	// none, and tokens are accepted until the end of the cache's TTL.
+	// Revoker records the tokens that Revoke and DisconnectAppIntegration revoke,
+	// before Gusto is called, and even if Gusto fails. A Guard that has the same list
+	// in its Revocations then refuses these tokens at once, even if a cache still
+	// holds them. Default: none, and they are accepted until the end of the cache's
+	// TTL.
 	Revoker oauthz.Revoker
-	// HTTPClient dials. Redirects are not followed, whatever it says. Default:
-	// one with http.DefaultTransport, which also means its proxy settings.
+	// HTTPClient sends the requests. Redirects are not followed, even if it would
+	// follow them. Default: a client with http.DefaultTransport, which also means its
+	// proxy settings.
 	HTTPClient *http.Client
-	// Now is the clock; default time.Now.
+	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
 
-// Bounds of an operation that is no introspection.
-const (
-	maxAnswerBytes = 256 << 10
-	timeout        = 10 * time.Second
-	concurrency    = 16
-)
+// maxConcurrent is how many operations other than Introspect may be in flight.
+const maxConcurrent = 16
 
-// Client asks Gusto. It is an [oauthz.Introspector], and safe for concurrent use.
+// Client calls Gusto. It is an [oauthz.Introspector], and safe for concurrent use.
 type Client struct {
-	cfg          Config        // but for ClientSecret and Revoker
-	secret       func() string // which fmt would print, as it does all that is in an unexported field
+	cfg          Config        // without ClientSecret and Revoker
+	secret       func() string // a function, because fmt prints the values of unexported fields
 	recorder     func() *providers.Recorder
 	introspector *remote.Introspector
-	http         *fetch.Client
+	caller       *providers.Caller
 }
 
-// New makes a Client, or says everything that is wrong with cfg. It calls nobody.
+// New returns a Client, or an error that joins every mistake in cfg. It does not
+// call Gusto.
 func New(cfg Config) (*Client, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.check(); err != nil {
@@ -85,12 +85,13 @@ func New(cfg Config) (*Client, error) {
 	cfg.ClientSecret, cfg.Revoker = "", nil
 	c := &Client{
 		cfg: cfg, secret: func() string { return secret }, recorder: func() *providers.Recorder { return recorder },
-		http: fetch.New(fetch.Config{
-			HTTPClient: cfg.HTTPClient, MaxBytes: maxAnswerBytes, Timeout: timeout, Concurrency: concurrency,
+		caller: providers.NewCaller(providers.CallerConfig{
+			Vendor: vendor, HTTPClient: cfg.HTTPClient, MaxConcurrent: maxConcurrent, Now: cfg.Now,
 		}),
 	}
-	introspector, err := remote.New(context.Background(), remote.Config{ // with an Endpoint, it starts nothing
-		Endpoint: cfg.BaseURL + tokenInfoPath, Issuer: cfg.BaseURL, Dialect: dialect{c}, Recognize: recognize,
+	// With an Endpoint, remote.New starts nothing that a context would have to end.
+	introspector, err := remote.New(context.Background(), remote.Config{
+		Endpoint: cfg.BaseURL + tokenInfoPath, Issuer: cfg.BaseURL, Dialect: dialect{c}, Recognize: isGustoToken,
 		InsecureAnyAudience: true, HTTPClient: cfg.HTTPClient, Now: cfg.Now,
 	})
 	if err != nil {
@@ -114,9 +115,9 @@ func (cfg Config) withDefaults() Config {
 	return cfg
 }
 
-// recorder has the Issuer that the introspector has.
+// recorder returns a Recorder with the Issuer of the introspector.
 func (cfg *Config) recorder() *providers.Recorder {
-	return &providers.Recorder{Vendor: "gusto", Issuer: cfg.BaseURL, Revoker: cfg.Revoker, Now: cfg.Now}
+	return &providers.Recorder{Vendor: vendor, Issuer: cfg.BaseURL, Revoker: cfg.Revoker, Now: cfg.Now}
 }
 
 func (cfg *Config) check() error {
@@ -137,8 +138,8 @@ func (cfg *Config) check() error {
 		}
 	}
 	if !cfg.InsecureAnyClient {
-		wrong("InsecureAnyClient must be set: Gusto does not say which application a token was issued to, " +
-			"so that those of all other applications are accepted too")
+		wrong("InsecureAnyClient must be set: Gusto does not name the application that a token was issued to, " +
+			"so that the tokens of all other applications are accepted too")
 	}
 	if err := cfg.recorder().Check(); err != nil {
 		wrong("Revoker %w", err)
@@ -146,11 +147,11 @@ func (cfg *Config) check() error {
 	return errors.Join(errs...)
 }
 
-// recognize keeps from Gusto what cannot be a token of its: what is not visible
-// ASCII, and a compact JWS, which is somebody else's credential. Its own are
-// opaque: base64url of 32 bytes, says the documentation, of which this package
-// does not make more than it must.
-func recognize(token string) bool {
+// isGustoToken reports whether Gusto can have issued token. It keeps back strings
+// that are not visible ASCII, and compact JWSs, which are credentials for another
+// server. Gusto's own tokens are opaque: base64url of 32 bytes by the documentation,
+// which this package does not rely on.
+func isGustoToken(token string) bool {
 	return remote.VisibleASCII(token) && strings.Count(token, ".") != 2
 }
 

@@ -4,24 +4,24 @@
 //	client, err := gusto.New(gusto.Config{InsecureAnyClient: true})
 //
 // A [Client] is an [oauthz.Introspector]. Put a cache around it (package cache):
-// each question counts against the token owner's own limit, which is 200 calls a
-// minute, and Gusto does not say when a token expires.
+// each introspection counts against the limit of the token's owner, which is 200
+// calls a minute, and Gusto does not send the expiry of a token.
 //
-// Gusto answers whoever holds the token, and does not name the application that
-// it was issued to. So a token that its owner gave to any other application is
-// good for this API too, and nothing in the answer could tell. An API that is in
-// doubt compares [oauthz.Token.Tenant] with the companies that it knows.
+// Gusto answers every client that presents a token, and does not name the
+// application that the token was issued to. So a token that its owner gave to any
+// other application is accepted by this API too, and nothing in the answer
+// distinguishes it. An API for which that is a risk compares [oauthz.Token.Tenant]
+// with the companies that it knows.
 //
-// A cache goes on accepting a token that was revoked until its TTL is over. Give
-// [Config].Revoker the list that the Guard has in its Revocations, and Revoke and
-// DisconnectAppIntegration end that too, on all instances that share the list and
-// name the same BaseURL:
+// A cache accepts a revoked token until the end of its TTL. Set [Config].Revoker to
+// the list that the Guard has in its Revocations. Revoke and DisconnectAppIntegration
+// then end that too, on all instances that share the list and have the same BaseURL:
 //
-//	var list oauthz.Revocations // or one that instances share
+//	var list oauthz.Revocations // or a list that the instances share
 //	client, err := gusto.New(gusto.Config{…, Revoker: &list})
 //	guard, err := oauthz.New(oauthz.Config{Introspector: cached, Revocations: []oauthz.RevocationList{&list}})
 //
-// All operations but Introspect fail with a *[providers.OperationError], which
-// errors.As finds: it says what failed, which status the answer had, and how long
-// Gusto asks to wait.
+// All operations except Introspect fail with a *[providers.OperationError], which
+// errors.As finds. It holds the operation, the status of the answer, and how long
+// Gusto wants the client to wait.
 package gusto

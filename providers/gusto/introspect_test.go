@@ -90,7 +90,7 @@ func TestIntrospectAnswers(t *testing.T) {
 			got, err := c.Introspect(t.Context(), token)
 			assert.Equal(t, tt.want, verdict(err), err)
 			assert.Equal(t, tt.want == "active", got != nil)
-			_, err = c.TokenInfo(t.Context(), token)
+			_, err = c.IntrospectRaw(t.Context(), token)
 			if tt.want == "fault" && tt.name != "a claim of the wrong type" {
 				var e *providers.OperationError
 				require.ErrorAs(t, err, &e)
@@ -181,7 +181,7 @@ func TestRetryAfter(t *testing.T) {
 		})
 	}
 	past := answer{status: 429, header: map[string]string{"Retry-After": epoch.Add(-time.Hour).Format(http.TimeFormat)}}
-	_, err := client(t, serve(t, past)).TokenInfo(t.Context(), token)
+	_, err := client(t, serve(t, past)).IntrospectRaw(t.Context(), token)
 	assert.Zero(t, operationError(t, err, "token_info", 429).RetryAfter)
 }
 
@@ -195,7 +195,7 @@ func TestUnrecognizedTokensAreNotSent(t *testing.T) {
 	} {
 		_, err := c.Introspect(t.Context(), bad)
 		assert.ErrorIs(t, err, oauthz.ErrUnrecognized)
-		_, err = c.TokenInfo(t.Context(), bad)
+		_, err = c.IntrospectRaw(t.Context(), bad)
 		assert.ErrorIs(t, err, oauthz.ErrUnrecognized)
 		assertSilent(t, err)
 		assert.ErrorIs(t, c.Revoke(t.Context(), bad), oauthz.ErrUnrecognized)
@@ -278,7 +278,7 @@ func TestNobodyAnswers(t *testing.T) {
 	c := client(t, v)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := c.TokenInfo(ctx, token)
+	_, err := c.IntrospectRaw(ctx, token)
 	operationError(t, err, "token_info", 0)
 	assert.ErrorIs(t, err, context.Canceled)
 	v.Close()

@@ -22,7 +22,7 @@ func TestConfig(t *testing.T) {
 		want []string // nil: none
 	}{
 		{"least", gusto.Config{InsecureAnyClient: true}, nil},
-		{"zero", gusto.Config{}, []string{"InsecureAnyClient must be set: Gusto does not say which application"}},
+		{"zero", gusto.Config{}, []string{"InsecureAnyClient must be set: Gusto does not name the application that a token was issued to"}},
 		{
 			"everything wrong", gusto.Config{BaseURL: "http://api.gusto.com", APIVersion: "latest", ClientID: "x", RedirectURI: "/cb"},
 			[]string{"BaseURL: ", "APIVersion: ", "ClientID and ClientSecret: ", "RedirectURI: ", "InsecureAnyClient "},
@@ -58,7 +58,7 @@ func TestConfig(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	v := serve(t, jsonAnswer(whole))
-	_, err := client(t, v).TokenInfo(t.Context(), token)
+	_, err := client(t, v).IntrospectRaw(t.Context(), token)
 	require.NoError(t, err)
 	assert.Equal(t, "2026-06-15", v.questions()[0].header.Get("X-Gusto-API-Version"))
 	assert.Equal(t, "https://api.gusto.com", gusto.Production)
@@ -71,7 +71,7 @@ func TestNoCredentialNoDial(t *testing.T) {
 	rich := client(t, v)
 	_, refreshErr := poor.Refresh(t.Context(), refresh)
 	_, emptyRefreshErr := rich.Refresh(t.Context(), "")
-	_, infoErr := rich.TokenInfo(t.Context(), "")
+	_, infoErr := rich.IntrospectRaw(t.Context(), "")
 	for _, err := range []error{
 		poor.Revoke(t.Context(), token), refreshErr, emptyRefreshErr, infoErr, rich.Revoke(t.Context(), ""),
 		rich.DisconnectAppIntegration(t.Context(), "", "company"),
@@ -87,17 +87,17 @@ func TestNoCredentialNoDial(t *testing.T) {
 	}
 	assert.Empty(t, v.questions())
 
-	_, err := poor.TokenInfo(t.Context(), token) // needs neither
+	_, err := poor.IntrospectRaw(t.Context(), token) // needs neither
 	require.NoError(t, err)
 }
 
-func TestTokenInfo(t *testing.T) {
+func TestIntrospectRaw(t *testing.T) {
 	t.Parallel()
 	a := jsonAnswer(whole)
 	a.header = map[string]string{
 		"X-RateLimit-Limit": "200", "X-RateLimit-Remaining": "198", "X-RateLimit-Reset": "2025-07-08 15:35:40 -0700",
 	}
-	got, err := client(t, serve(t, a)).TokenInfo(t.Context(), token)
+	got, err := client(t, serve(t, a)).IntrospectRaw(t.Context(), token)
 	require.NoError(t, err)
 	assert.True(t, time.Date(2025, 7, 8, 22, 35, 40, 0, time.UTC).Equal(got.RateLimit.Reset))
 	got.RateLimit.Reset = time.Time{}
@@ -108,7 +108,7 @@ func TestTokenInfo(t *testing.T) {
 		RateLimit:     gusto.RateLimit{Limit: 200, Remaining: 198},
 	}, got)
 
-	got, err = client(t, serve(t, jsonAnswer(`{"scope":"","resource":null,"resource_owner":null}`))).TokenInfo(t.Context(), token)
+	got, err = client(t, serve(t, jsonAnswer(`{"scope":"","resource":null,"resource_owner":null}`))).IntrospectRaw(t.Context(), token)
 	require.NoError(t, err)
 	assert.Equal(t, &gusto.TokenInfo{}, got)
 	assert.Empty(t, got.Resource.String())

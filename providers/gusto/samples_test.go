@@ -158,8 +158,8 @@ func (s *sample) assertExpected(t *testing.T, v *vendor, got *oauthz.Token, err 
 	}
 }
 
-// The same exchanges through TokenInfo.
-func TestSamplesOfTokenInfo(t *testing.T) {
+// The same exchanges through IntrospectRaw.
+func TestSamplesOfIntrospectRaw(t *testing.T) {
 	t.Parallel()
 	list, clock := samples(t)
 	for _, s := range list {
@@ -170,7 +170,7 @@ func TestSamplesOfTokenInfo(t *testing.T) {
 			t.Parallel()
 			v := serve(t, s.answer())
 			c, _ := s.client(t, v, clock)
-			got, err := c.TokenInfo(t.Context(), s.bearer())
+			got, err := c.IntrospectRaw(t.Context(), s.bearer())
 			s.assertSent(t, v)
 			if s.Expect.Verdict == "active" {
 				require.NoError(t, err)

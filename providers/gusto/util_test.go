@@ -121,7 +121,7 @@ var operations = []operation{
 		return err
 	}},
 	{"token_info", func(t *testing.T, c *gusto.Client) error {
-		_, err := c.TokenInfo(t.Context(), token)
+		_, err := c.IntrospectRaw(t.Context(), token)
 		return err
 	}},
 	{"revoke", func(t *testing.T, c *gusto.Client) error { return c.Revoke(t.Context(), token) }},

@@ -127,7 +127,7 @@ func TestIntrospectAnswers(t *testing.T) {
 	}
 }
 
-func TestIntrospectToken(t *testing.T) {
+func TestIntrospectedToken(t *testing.T) {
 	t.Parallel()
 	token, err := answers(200, with(t, `"iss":"https://polar.sh",`, ``)).client(t).Introspect(t.Context(), accessToken())
 	require.NoError(t, err)
@@ -200,7 +200,7 @@ func TestIntrospectSendsOnlyAccessTokens(t *testing.T) {
 				assert.Equal(t, int32(2), f.calls.Load())
 				return
 			}
-			assert.EqualError(t, rawErr, "polar: introspect: is no access token of Polar, by its form")
+			assert.EqualError(t, rawErr, "polar: introspect: the token does not have the form of an access token of Polar")
 			assert.Zero(t, f.calls.Load(), "it was sent")
 			if len(tt.token) > 11 {
 				assert.NotContains(t, fmt.Sprintf("%v %+v", err, err), tt.token[11:])

@@ -23,12 +23,12 @@ type Grant interface {
 type AuthorizationCode struct {
 	_ struct{}
 
-	// Code is what Polar sent to RedirectURI. Required.
+	// Code is the code that Polar sent to RedirectURI. Required.
 	Code oauthz.Secret
-	// RedirectURI is the one of the authorization request. Required.
+	// RedirectURI is the redirect_uri of the authorization request. Required.
 	RedirectURI string
-	// CodeVerifier is that of PKCE (RFC 7636 §4.5). Required if the authorization
-	// request had a code_challenge.
+	// CodeVerifier is the code_verifier of PKCE (RFC 7636 §4.5). Required if the
+	// authorization request had a code_challenge.
 	CodeVerifier oauthz.Secret
 }
 
@@ -43,39 +43,39 @@ func (g AuthorizationCode) form() (url.Values, error) {
 	return form, nil
 }
 
-// RefreshToken is the grant of RFC 6749 §6. The access token that came with this
-// refresh token dies at once.
+// RefreshToken is the grant of RFC 6749 §6. The access token that was issued with
+// this refresh token ends at once.
 type RefreshToken struct {
 	_ struct{}
 
-	// RefreshToken is what an earlier TokenResponse held. Required.
+	// RefreshToken is the refresh token of an earlier TokenResponse. Required.
 	RefreshToken oauthz.Secret
 }
 
 func (g RefreshToken) form() (url.Values, error) {
 	if !isRefreshToken(string(g.RefreshToken)) {
-		return nil, errors.New("is no refresh token of Polar, by its form")
+		return nil, errors.New("the token does not have the form of a refresh token of Polar")
 	}
 	return url.Values{"grant_type": {"refresh_token"}, "refresh_token": {string(g.RefreshToken)}}, nil
 }
 
-// TokenResponse is RFC 6749 §5.1.
+// TokenResponse is a successful answer of the token endpoint (RFC 6749 §5.1).
 type TokenResponse struct {
 	AccessToken  oauthz.Secret
 	TokenType    string        // "Bearer"
-	ExpiresIn    time.Duration // zero: not said
+	ExpiresIn    time.Duration // zero if the answer has none
 	Scopes       oauthz.Scopes
 	RefreshToken oauthz.Secret // empty if there is none
 	IDToken      oauthz.Secret // empty if there is none; not verified
 }
 
-// Token exchanges grant for tokens. An answer that went missing is not asked for
-// again, since a grant is good for one use. It fails with a
+// Token exchanges grant for tokens. It sends the request once, even if the answer is
+// lost, because a grant can be used only once. It fails with a
 // *[providers.OperationError].
 func (c *Client) Token(ctx context.Context, grant Grant) (*TokenResponse, error) {
 	const operation = "token"
 	if grant == nil {
-		return nil, failed(operation, 0, errors.New("grant is nil"))
+		return nil, failed(operation, 0, errors.New("the grant is nil"))
 	}
 	form, err := grant.form()
 	if err != nil {
@@ -87,7 +87,7 @@ func (c *Client) Token(ctx context.Context, grant Grant) (*TokenResponse, error)
 	}
 	tokens, err := readTokens(body)
 	if err != nil {
-		return nil, nonsense(operation, err)
+		return nil, malformed(operation, err)
 	}
 	return tokens, nil
 }
@@ -105,7 +105,7 @@ func readTokens(body []byte) (*TokenResponse, error) {
 	if a.err != nil {
 		return nil, a.err
 	}
-	if !strings.EqualFold(tokens.TokenType, "Bearer") { // RFC 6749 §7.1: not to be used
+	if !strings.EqualFold(tokens.TokenType, "Bearer") { // RFC 6749 §7.1: a client must not use it
 		return nil, errors.New("member token_type: not Bearer")
 	}
 	scopes, err := oauthz.ParseScopes(scope)
@@ -116,11 +116,11 @@ func readTokens(body []byte) (*TokenResponse, error) {
 	return tokens, nil
 }
 
-// Hint is a token_type_hint (RFC 7009 §2.1). Polar takes it to the letter: a
-// token of the other kind is not found.
+// Hint is a token_type_hint (RFC 7009 §2.1). Polar searches only tokens of that kind:
+// it does not find a token of the other kind.
 type Hint string
 
-// What [Client.Revoke] may be told of a token.
+// The hints for [Client.Revoke].
 const (
 	// NoHint finds both kinds, and revokes the access token and the refresh token.
 	NoHint Hint = ""
@@ -130,35 +130,38 @@ const (
 	HintRefreshToken Hint = "refresh_token"
 )
 
-// Revoke revokes an access or a refresh token (RFC 7009). A token that Polar does
-// not know, or that has been revoked, is no error; one of another client is
-// (status 400). It fails with a *[providers.OperationError].
+// Revoke revokes an access or a refresh token at Polar (RFC 7009). It returns nil for
+// a token that Polar does not know, or that has already been revoked, and an error
+// (status 400) for a token of another client. It fails with a
+// *[providers.OperationError].
 //
-// With a [Config].Revoker, an access token is also revoked here, by its hash: also
-// if Polar fails, and if ctx is over. An error is then that of Polar, one that
-// matches [providers.ErrNotRecorded], or both joined; call it again until there is
-// none. Of a refresh token nothing is recorded, for none is accepted here; the
-// access token that dies with it is, until the end of the cache's TTL: revoke that
-// one, with NoHint, to end both at once. Nothing is recorded either of what is not
-// sent to Polar because of its form or its hint.
+// With a [Config].Revoker, an access token is also revoked here, by its hash: even if
+// Polar fails, and even if ctx has ended. The error is then the error of Polar, an
+// error that matches [providers.ErrNotRecorded], or one that wraps both. Call Revoke
+// again until it returns nil.
+//
+// A refresh token is not recorded, because no refresh token is accepted here. The
+// access token that ends with it is accepted until the end of the cache's TTL: to end
+// both at once, revoke the access token, with NoHint. Nothing is recorded if nothing
+// is sent to Polar, because of the form of the token or because of the hint.
 func (c *Client) Revoke(ctx context.Context, token oauthz.Secret, hint Hint) error {
 	const operation = "revoke"
 	if !isAccessToken(string(token)) && !isRefreshToken(string(token)) {
-		return failed(operation, 0, errors.New("is no token of Polar, by its form"))
+		return failed(operation, 0, errors.New("the token does not have the form of a token of Polar"))
 	}
 	form := url.Values{"token": {string(token)}}
 	switch hint {
 	case NoHint:
 	case HintAccessToken, HintRefreshToken:
 		form.Set("token_type_hint", string(hint))
-	default: // Polar would answer 401, as if to our credentials
-		return failed(operation, 0, errors.New("hint is none that Polar knows"))
+	default: // Polar would answer 401, as for wrong credentials
+		return failed(operation, 0, errors.New("the hint is not one that Polar supports"))
 	}
-	ask := func(ctx context.Context) error { return c.revoke(ctx, operation, form) }
-	if !isAccessToken(string(token)) { // an entry that nothing matches
-		return ask(ctx)
+	revoke := func(ctx context.Context) error { return c.revoke(ctx, operation, form) }
+	if !isAccessToken(string(token)) { // a record of it would match no token
+		return revoke(ctx)
 	}
-	return c.api.recorder.Revoke(ctx, operation, ask, c.api.recorder.OfToken(string(token), c.api.keep))
+	return c.api.recorder.Revoke(ctx, operation, revoke, c.api.recorder.OfToken(string(token), c.api.keep))
 }
 
 func (c *Client) revoke(ctx context.Context, operation string, form url.Values) error {
@@ -166,14 +169,15 @@ func (c *Client) revoke(ctx context.Context, operation string, form url.Values) 
 	if err != nil {
 		return err
 	}
-	// Polar answers {}. A page of a proxy revoked nothing.
+	// Polar answers {}. The HTML page of a proxy revoked nothing.
 	if _, err := strictjson.Object(string(body)); err != nil {
-		return nonsense(operation, err)
+		return malformed(operation, err)
 	}
 	return nil
 }
 
-// UserInfo is whose an access token is. What its scopes do not cover is empty.
+// UserInfo describes the subject of an access token. A field that the scopes of the
+// token do not cover is empty.
 type UserInfo struct {
 	Subject       string // sub: the id of the user or organization, without its kind
 	Name          string // name: an organization's slug; not set for users
@@ -181,19 +185,18 @@ type UserInfo struct {
 	EmailVerified bool   // email_verified
 }
 
-// UserInfo asks whose accessToken is (OpenID Connect Core §5.3). It fails with a
-// *[providers.OperationError], which matches [oauthz.ErrInvalidToken] if the token is
-// dead.
+// UserInfo returns the subject of accessToken (OpenID Connect Core §5.3). It fails
+// with a *[providers.OperationError], which matches [oauthz.ErrInvalidToken] if Polar
+// rejected the token.
 func (c *Client) UserInfo(ctx context.Context, accessToken oauthz.Secret) (*UserInfo, error) {
 	const operation = "userinfo"
 	if !isAccessToken(string(accessToken)) {
 		return nil, failed(operation, 0, errNotAccessToken)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.api.endpoint("userinfo"), nil)
+	r, err := providers.NewRequest(ctx, http.MethodGet, c.api.endpoint("userinfo"), accessToken, nil)
 	if err != nil {
-		return nil, failed(operation, 0, errNoRequest)
+		return nil, failed(operation, 0, err)
 	}
-	r.Header.Set("Authorization", "Bearer "+string(accessToken))
 	body, err := c.api.do(ctx, operation, r)
 	var refused *providers.OperationError
 	if errors.As(err, &refused) && refused.Status == http.StatusUnauthorized { // here the token is the credential
@@ -208,7 +211,7 @@ func (c *Client) UserInfo(ctx context.Context, accessToken oauthz.Secret) (*User
 		info.EmailVerified = a.boolean("email_verified")
 	}
 	if a.err != nil {
-		return nil, nonsense(operation, a.err)
+		return nil, malformed(operation, a.err)
 	}
 	return info, nil
 }

@@ -54,7 +54,7 @@ func TestTokenAnswers(t *testing.T) {
 				assert.Equal(t, oauthz.Secret("a"), got.AccessToken)
 				return
 			}
-			wantError(t, err, "polar: token: status 200: the answer is nonsense", 200)
+			wantError(t, err, "polar: token: status 200: the answer is malformed", 200)
 			assert.Nil(t, got)
 		})
 	}
@@ -109,18 +109,18 @@ func TestOperationsThatDoNotDial(t *testing.T) {
 		do   func(context.Context, *polar.Client) error
 		want string
 	}{
-		{"no grant", token(nil), "polar: token: grant is nil"},
+		{"no grant", token(nil), "polar: token: the grant is nil"},
 		{"no code", token(polar.AuthorizationCode{RedirectURI: "https://a.example/"}), "polar: token: the grant needs Code and RedirectURI"},
 		{"no redirect URI", token(polar.AuthorizationCode{Code: "c"}), "polar: token: the grant needs Code and RedirectURI"},
-		{"no refresh token", token(polar.RefreshToken{}), "polar: token: is no refresh token of Polar, by its form"},
-		{"an access token to refresh", token(polar.RefreshToken{RefreshToken: good}), "polar: token: is no refresh token of Polar, by its form"},
-		{"revoke nothing", revoke("", polar.NoHint), "polar: revoke: is no token of Polar, by its form"},
-		{"revoke a typo", revoke(bad, polar.NoHint), "polar: revoke: is no token of Polar, by its form"},
-		{"revoke what is not ASCII", revoke("polar_at_u_é", polar.NoHint), "polar: revoke: is no token of Polar, by its form"},
-		{"hint", revoke(good, "id_token"), "polar: revoke: hint is none that Polar knows"},
-		{"user info of nobody", userInfo(""), "polar: userinfo: is no access token of Polar, by its form"},
-		{"user info with a line feed", userInfo(good + "\n"), "polar: userinfo: is no access token of Polar, by its form"},
-		{"user info of a refresh token", userInfo(oauthz.Secret(refreshToken())), "polar: userinfo: is no access token of Polar, by its form"},
+		{"no refresh token", token(polar.RefreshToken{}), "polar: token: the token does not have the form of a refresh token of Polar"},
+		{"an access token to refresh", token(polar.RefreshToken{RefreshToken: good}), "polar: token: the token does not have the form of a refresh token of Polar"},
+		{"revoke nothing", revoke("", polar.NoHint), "polar: revoke: the token does not have the form of a token of Polar"},
+		{"revoke a typo", revoke(bad, polar.NoHint), "polar: revoke: the token does not have the form of a token of Polar"},
+		{"revoke what is not ASCII", revoke("polar_at_u_é", polar.NoHint), "polar: revoke: the token does not have the form of a token of Polar"},
+		{"hint", revoke(good, "id_token"), "polar: revoke: the hint is not one that Polar supports"},
+		{"user info of nobody", userInfo(""), "polar: userinfo: the token does not have the form of an access token of Polar"},
+		{"user info with a line feed", userInfo(good + "\n"), "polar: userinfo: the token does not have the form of an access token of Polar"},
+		{"user info of a refresh token", userInfo(oauthz.Secret(refreshToken())), "polar: userinfo: the token does not have the form of an access token of Polar"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -173,7 +173,7 @@ func TestRevoke(t *testing.T) {
 				assert.NoError(t, err)
 				return
 			}
-			wantError(t, err, "polar: revoke: status 200: the answer is nonsense", 200)
+			wantError(t, err, "polar: revoke: status 200: the answer is malformed", 200)
 		})
 	}
 }
@@ -202,7 +202,7 @@ func TestUserInfoAnswers(t *testing.T) {
 				assert.Equal(t, polar.UserInfo{Subject: "s"}, *got)
 				return
 			}
-			wantError(t, err, "polar: userinfo: status 200: the answer is nonsense", 200)
+			wantError(t, err, "polar: userinfo: status 200: the answer is malformed", 200)
 			assert.Nil(t, got)
 		})
 	}
@@ -222,7 +222,7 @@ func TestOperationsDemandJSON(t *testing.T) {
 			revoke(oauthz.Secret(accessToken()), polar.NoHint)(t.Context(), client),
 			token(polar.RefreshToken{RefreshToken: oauthz.Secret(refreshToken())})(t.Context(), client),
 		} {
-			assert.ErrorContains(t, err, ": status 200: the answer is nonsense: not JSON by its content type")
+			assert.ErrorContains(t, err, ": status 200: the answer is malformed: the content type is not JSON")
 		}
 	}
 }

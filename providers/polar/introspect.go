@@ -15,9 +15,21 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// Introspection is what Polar says of a token. Of one that is not active it says
-// nothing else, and why is not to be had: expired, revoked, unknown, or another
-// client's.
+// Introspect introspects token at Polar, if it has the form of an access token of
+// Polar. Any other string that begins like a secret of Polar is refused; for all
+// other strings the error is [oauthz.ErrUnrecognized]. Neither is sent.
+func (c *Client) Introspect(ctx context.Context, token string) (*oauthz.Token, error) {
+	if strings.HasPrefix(token, "polar_") && !isAccessToken(token) {
+		// A refresh token is a credential for Polar alone: it must not be passed on to
+		// another introspector.
+		return nil, remote.Refusal("the token does not have the form of an access token of Polar")
+	}
+	return c.introspector.Introspect(ctx, token)
+}
+
+// Introspection is an answer of Polar about a token. If the token is not active, all
+// other fields are zero, and Polar does not distinguish the reasons: expired,
+// revoked, unknown, or issued to another client.
 type Introspection struct {
 	Active        bool
 	ClientID      string        // client_id
@@ -25,16 +37,16 @@ type Introspection struct {
 	Scopes        oauthz.Scopes // scope
 	SubjectType   string        // sub_type: "user" or "organization"
 	Subject       string        // sub, a UUID of that type
-	Organizations []string      // organizations that the token is narrowed to; none: all
+	Organizations []string      // organizations that the token is limited to; empty: all
 	Audience      []string      // aud: the client id
 	Issuer        string        // iss
 	ExpiresAt     time.Time     // exp
 	IssuedAt      time.Time     // iat
 }
 
-// IntrospectRaw returns Polar's own answer about an access token. An answer of
-// the wrong shape is an error; whether the token is to be accepted is not judged:
-// that is [Client.Introspect]. It fails with a *[providers.OperationError].
+// IntrospectRaw returns the answer of Polar about an access token. A malformed answer
+// is an error. It does not check whether the token may be accepted: only
+// [Client.Introspect] does. It fails with a *[providers.OperationError].
 func (c *Client) IntrospectRaw(ctx context.Context, token oauthz.Secret) (*Introspection, error) {
 	const operation = "introspect"
 	if !isAccessToken(string(token)) {
@@ -47,7 +59,7 @@ func (c *Client) IntrospectRaw(ctx context.Context, token oauthz.Secret) (*Intro
 	}
 	answer, err := readIntrospection(body)
 	if err != nil {
-		return nil, nonsense(operation, err)
+		return nil, malformed(operation, err)
 	}
 	return answer, nil
 }
@@ -58,7 +70,7 @@ func readIntrospection(body []byte) (*Introspection, error) {
 	if a.err != nil {
 		return nil, a.err
 	}
-	if !in.Active { // whatever else it says
+	if !in.Active { // the other members are not read
 		return in, nil
 	}
 	in.ClientID, in.Subject, in.SubjectType = a.text("client_id"), a.text("sub"), a.text("sub_type")
@@ -86,40 +98,40 @@ func readIntrospection(body []byte) (*Introspection, error) {
 	return in, nil
 }
 
-// dialect is RFC 7662 as Polar speaks it: it asks like the standard one, with
-// the hint that keeps refresh tokens from being found.
+// dialect is RFC 7662 with the answers of Polar. The standard dialect, which makes
+// its requests, sends the hint that keeps Polar from finding refresh tokens.
 type dialect struct {
 	remote.Dialect
 	clientID string
 }
 
-// Answer: nothing but a 200 is about the token. 400 and 401 are about us, our
-// credentials or our hint, though RFC 6750 would have 401 say the opposite.
+// Answer reads an answer. Only a 200 is about the token. A 400 or 401 is about our
+// credentials or our hint, although in RFC 6750 §3.1 a 401 is about the token.
 func (d dialect) Answer(r *http.Response, body []byte) (*oauthz.Token, error) {
 	if r.StatusCode != http.StatusOK {
-		return nil, remote.Fault("Polar refuses our request, or our credentials", r.StatusCode)
+		return nil, remote.Fault("introspection at Polar: the request or the credentials were rejected", r.StatusCode)
 	}
 	if !fetch.IsJSON(r.Header) {
-		return nil, remote.Fault("Polar's answer is not JSON by its content type", r.StatusCode)
+		return nil, remote.Fault("introspection at Polar: the content type of the answer is not JSON", r.StatusCode)
 	}
 	in, err := readIntrospection(body)
 	if err != nil {
-		return nil, remote.Fault(fmt.Sprintf("Polar's answer is nonsense: %v", err), r.StatusCode)
+		return nil, remote.Fault(fmt.Sprintf("introspection at Polar: the answer is malformed: %v", err), r.StatusCode)
 	}
 	switch {
 	case !in.Active:
 		return nil, oauthz.ErrInactive
 	case strings.Contains(strings.ToLower(in.TokenType), "refresh"):
-		return nil, remote.Refusal("is a refresh token")
+		return nil, remote.Refusal("the token is a refresh token")
 	case in.ClientID != d.clientID:
-		return nil, remote.Refusal("was issued to another client")
+		return nil, remote.Refusal("the token was issued to another client of Polar")
 	}
-	claims, _ := strictjson.WithoutNulls(string(body)) // an object, as has been checked
+	claims, _ := strictjson.WithoutNulls(string(body)) // readIntrospection has checked that it is an object
 	t, err := oauthz.ParseToken([]byte(claims))
 	if err != nil {
-		return nil, remote.Fault(fmt.Sprintf("Polar's answer is nonsense: %v", err), r.StatusCode)
+		return nil, remote.Fault(fmt.Sprintf("introspection at Polar: the answer is malformed: %v", err), r.StatusCode)
 	}
-	// A user and an organization are not the same subject, whatever their ids.
+	// A user and an organization are different subjects, even with the same id.
 	t.Subject = in.SubjectType + "/" + in.Subject
 	return t, nil
 }

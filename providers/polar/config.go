@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/oauthz/oauthz"
@@ -20,7 +19,7 @@ const (
 	Production = "https://api.polar.sh"
 	Sandbox    = "https://sandbox-api.polar.sh"
 
-	// Issuer is the iss of all tokens, those of the sandbox too.
+	// Issuer is the iss of all tokens, also of the tokens of the sandbox.
 	Issuer = "https://polar.sh"
 )
 
@@ -30,49 +29,49 @@ const (
 	ClientSecretBasic = "client_secret_basic"
 )
 
-// Config says who we are to Polar. ClientID and ClientSecret are required; all
-// else may be zero.
+// Config configures a [Client]. Only ClientID and ClientSecret are required.
 type Config struct {
 	_ struct{}
 
-	// ClientID is the OAuth client that the tokens are issued to: tokens of other
+	// ClientID is the OAuth client that the tokens are issued to. The tokens of other
 	// clients are refused. Required.
 	ClientID string
-	// ClientSecret is that client's. Required: Polar lets no public client
-	// introspect.
+	// ClientSecret is the secret of that client. Required: at Polar, a public client
+	// cannot introspect.
 	ClientSecret oauthz.Secret
 	// TokenAuthMethod is the token_endpoint_auth_method that the client is
 	// registered with: ClientSecretPost or ClientSecretBasic. Only Token depends on
-	// it. Default ClientSecretPost, as for a registration that names none.
+	// it. Default ClientSecretPost, which is also the default of a registration.
 	TokenAuthMethod string
-	// BaseURL is where Polar is: https, or http on loopback. Default Production.
+	// BaseURL is the base URL of the API: https, or http on loopback. Default
+	// [Production].
 	BaseURL string
-	// Revoker is told of the access token that Revoke revokes, before Polar is asked
-	// and whatever it answers: a Guard that has the same list in its Revocations
-	// then refuses the token at once, whatever a cache remembers. Default: none, and
+	// Revoker records the access token that Revoke revokes, before Polar is called,
+	// and even if Polar fails. A Guard that has the same list in its Revocations then
+	// refuses the token at once, even if a cache still holds it. Default: none, and
 	// the token is accepted until the end of the cache's TTL.
 	Revoker oauthz.Revoker
-	// MaxTokenLifetime is the longest that an access token of ClientID lives. What
-	// Revoker is told is kept that long; with less than the truth, a token that
-	// Polar failed to revoke is accepted again. Default: for ever, for Polar
-	// documents no bound (in its examples, a token lives 10 days).
+	// MaxTokenLifetime is the longest lifetime of an access token of ClientID. The
+	// record in Revoker expires after it. If it is too short, a token that Polar
+	// failed to revoke is accepted again. Default: the record never expires, because
+	// Polar does not document a bound (in its examples, a token lives 10 days).
 	MaxTokenLifetime time.Duration
-	// HTTPClient dials. Redirects are not followed, whatever it says. Default: one
-	// with http.DefaultTransport.
+	// HTTPClient sends the requests. Redirects are not followed, even if it would
+	// follow them. Default: a client with http.DefaultTransport.
 	HTTPClient *http.Client
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
 
-// Client asks Polar. It is an [oauthz.Introspector], and safe for concurrent use.
+// Client calls Polar. It is an [oauthz.Introspector], and safe for concurrent use.
 type Client struct {
 	introspector *remote.Introspector
-	// A pointer, as the introspector is: fmt does not look behind it, so that no
+	// A pointer, as the introspector is: package fmt does not follow it, so that no
 	// verb prints a secret of a Client.
 	api *api
 }
 
-// New makes a Client, or says everything that is wrong with cfg. It does not
+// New returns a Client, or an error that joins every mistake in cfg. It does not
 // call Polar.
 func New(cfg Config) (*Client, error) {
 	if cfg.BaseURL == "" {
@@ -94,7 +93,7 @@ func New(cfg Config) (*Client, error) {
 		tokenAuth = remote.Post(cfg.ClientID, cfg.ClientSecret)
 	}
 	a := newAPI(base, basic, tokenAuth, &cfg)
-	// With an Endpoint it starts nothing that a context would have to end.
+	// With an Endpoint, remote.New starts nothing that a context would have to end.
 	introspector, err := remote.New(context.Background(), remote.Config{
 		Endpoint: a.endpoint("introspect"), Issuer: Issuer, Auth: basic, Audience: []string{cfg.ClientID},
 		Dialect: dialect{remote.RFC7662(), cfg.ClientID}, Recognize: isAccessToken, HTTPClient: cfg.HTTPClient, Now: cfg.Now,
@@ -106,7 +105,7 @@ func New(cfg Config) (*Client, error) {
 }
 
 func (cfg *Config) recorder() *providers.Recorder {
-	return &providers.Recorder{Vendor: "polar", Issuer: Issuer, Revoker: cfg.Revoker, Now: cfg.Now}
+	return &providers.Recorder{Vendor: vendor, Issuer: Issuer, Revoker: cfg.Revoker, Now: cfg.Now}
 }
 
 func (cfg *Config) check() (*url.URL, error) {
@@ -117,10 +116,10 @@ func (cfg *Config) check() (*url.URL, error) {
 		wrong("BaseURL: %w", err)
 	}
 	if cfg.ClientID == "" {
-		wrong("ClientID is required: it is whose tokens are accepted")
+		wrong("ClientID is required: only the tokens of this client are accepted")
 	}
 	if cfg.ClientSecret == "" {
-		wrong("ClientSecret is required: Polar lets no public client introspect")
+		wrong("ClientSecret is required: at Polar, a public client cannot introspect")
 	}
 	if cfg.TokenAuthMethod != ClientSecretPost && cfg.TokenAuthMethod != ClientSecretBasic {
 		wrong("TokenAuthMethod: want %s or %s", ClientSecretPost, ClientSecretBasic)
@@ -137,13 +136,4 @@ func (cfg *Config) check() (*url.URL, error) {
 	return base, errors.Join(errs...)
 }
 
-// Introspect asks Polar about token, if it has the form of an access token of
-// Polar. Any other string that begins like a secret of Polar is refused; the
-// rest is [oauthz.ErrUnrecognized]. Neither is sent.
-func (c *Client) Introspect(ctx context.Context, token string) (*oauthz.Token, error) {
-	if strings.HasPrefix(token, "polar_") && !isAccessToken(token) {
-		// A refresh token is a credential for Polar alone: not one to hand on.
-		return nil, remote.Refusal("is no access token of Polar, by its form")
-	}
-	return c.introspector.Introspect(ctx, token)
-}
+var _ oauthz.Introspector = (*Client)(nil)
