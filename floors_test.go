@@ -58,6 +58,7 @@ var floorPlan = []room{
 	{path: "providers/affix", may: []string{".", "internal/strictjson", "internal/fetch", "remote", "providers"}},
 	{path: "providers/polar", may: []string{".", "internal/strictjson", "internal/fetch", "remote", "providers"}},
 	{path: "providers/agilicus", may: []string{".", "internal/strictjson", "internal/fetch", "remote", "providers"}},
+	{path: "providers/internal/vendortest", may: []string{".", "cache", "providers"}, others: []string{"github.com/stretchr/testify"}},
 	{path: "oauthztest", may: []string{"."}, others: []string{"github.com/golang-jwt/jwt/v5"}},
 	// 5: each its own module
 	{path: "adapters/authzchi", may: []string{"."}, others: []string{"github.com/go-chi/chi/v5"}},

@@ -29,27 +29,30 @@ func call(t *testing.T, handler http.HandlerFunc, want int) (http.Header, []byte
 	return caller.Do(t.Context(), "op", r, want)
 }
 
+// statuses are statuses of an answer, and the parts of the error.
+var statuses = []struct {
+	status      int
+	retryAfter  string
+	want        time.Duration
+	unavailable bool
+}{
+	{status: 200},
+	{status: 201},
+	{status: 301},
+	{status: 400},
+	{status: 403, retryAfter: "7", want: 7 * time.Second},
+	{status: 428},
+	{status: 429, unavailable: true},
+	{status: 429, retryAfter: noon.Add(time.Minute).Format(http.TimeFormat), want: time.Minute, unavailable: true},
+	{status: 429, retryAfter: "canary", unavailable: true},
+	{status: 499},
+	{status: 500, unavailable: true},
+	{status: 503, retryAfter: "9", want: 9 * time.Second, unavailable: true},
+}
+
 func TestCallerDo(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		status      int
-		retryAfter  string
-		want        time.Duration
-		unavailable bool
-	}{
-		{status: 200},
-		{status: 201},
-		{status: 301},
-		{status: 400},
-		{status: 403, retryAfter: "7", want: 7 * time.Second},
-		{status: 428},
-		{status: 429, unavailable: true},
-		{status: 429, retryAfter: noon.Add(time.Minute).Format(http.TimeFormat), want: time.Minute, unavailable: true},
-		{status: 429, retryAfter: "canary", unavailable: true},
-		{status: 499},
-		{status: 500, unavailable: true},
-		{status: 503, retryAfter: "9", want: 9 * time.Second, unavailable: true},
-	} {
+	for _, tt := range statuses {
 		t.Run(fmt.Sprintf("%d %s", tt.status, tt.retryAfter), func(t *testing.T) {
 			t.Parallel()
 			header, body, err := call(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -14,9 +14,10 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/providers/affix"
+	"github.com/oauthz/oauthz/providers/internal/vendortest"
 )
 
-// sample is an exchange of the project's shared test data.
+// sample is an exchange of the shared test data of the project.
 type sample struct {
 	ID, System, Operation string
 	Request               struct {
@@ -61,13 +62,16 @@ func samples(t *testing.T) (list []sample, clock time.Time) {
 	return list, time.Unix(all.ClockUnix, 0)
 }
 
-func (s *sample) answer() answer {
-	a := answer{status: s.Response.Status, header: s.Response.Headers}
+func (s *sample) answer() vendortest.Answer {
+	a := vendortest.Empty(s.Response.Status)
+	for name, value := range s.Response.Headers {
+		a = a.With(name, value)
+	}
 	switch {
 	case s.Response.RawBody != nil:
-		a.body = *s.Response.RawBody
+		a.Body = *s.Response.RawBody
 	case string(s.Response.Body) != "null":
-		a.body = string(s.Response.Body)
+		a.Body = string(s.Response.Body)
 	}
 	return a
 }
@@ -76,22 +80,22 @@ func (s *sample) bearer() string {
 	return strings.TrimPrefix(s.Request.Headers["Authorization"], "Bearer ")
 }
 
-// assertSent: the vendor saw the sample's request, each time.
-func (s *sample) assertSent(t *testing.T, v *vendor) {
+// assertSent checks that every request to the vendor was the request of the sample.
+func (s *sample) assertSent(t *testing.T, v *vendortest.Vendor) {
 	t.Helper()
 	want, err := url.Parse(s.Request.URL)
 	require.NoError(t, err)
-	for _, got := range v.questions() {
-		assert.Equal(t, s.Request.Method, got.method)
-		assert.Equal(t, want.Path, got.uri)
+	for _, got := range v.Requests() {
+		assert.Equal(t, s.Request.Method, got.Method)
+		assert.Equal(t, want.Path, got.URI)
 		for name, value := range s.Request.Headers {
-			assert.Equal(t, []string{value}, got.header.Values(name), name)
+			assert.Equal(t, []string{value}, got.Header.Values(name), name)
 		}
-		assert.Empty(t, got.body)
+		assert.Empty(t, got.Body)
 	}
 }
 
-// The exchanges of operations that are no introspection are of ones that this package does not have.
+// This package does not have the operations of the samples that are not introspections.
 func TestSamples(t *testing.T) {
 	t.Parallel()
 	list, clock := samples(t)
@@ -101,12 +105,12 @@ func TestSamples(t *testing.T) {
 		}
 		t.Run(s.ID, func(t *testing.T) {
 			t.Parallel()
-			v := serve(t, s.answer())
+			v := vendortest.Serve(t, s.answer())
 			c := client(t, v, func(cfg *affix.Config) { cfg.Now = func() time.Time { return clock } })
 			got, err := c.Introspect(t.Context(), s.bearer())
 			s.assertExpected(t, v, got, err)
 			inspection, err := c.IntrospectRaw(t.Context(), s.bearer())
-			require.Len(t, v.questions(), 2)
+			require.Len(t, v.Requests(), 2)
 			s.assertSent(t, v)
 			if s.Expect.Verdict == "active" {
 				require.NoError(t, err)
@@ -120,7 +124,7 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-func (s *sample) assertExpected(t *testing.T, v *vendor, got *oauthz.Token, err error) {
+func (s *sample) assertExpected(t *testing.T, v *vendortest.Vendor, got *oauthz.Token, err error) {
 	switch s.Expect.Verdict {
 	case "active":
 		require.NoError(t, err)
@@ -133,7 +137,7 @@ func (s *sample) assertExpected(t *testing.T, v *vendor, got *oauthz.Token, err 
 	case "inactive":
 		assert.ErrorIs(t, err, oauthz.ErrInactive)
 	case "upstream_error", "caller_error":
-		assert.Equal(t, "fault", verdict(err), err)
+		assert.Equal(t, "fault", vendortest.Verdict(got, err), err)
 	default:
 		t.Errorf("verdict %q is not known", s.Expect.Verdict)
 	}

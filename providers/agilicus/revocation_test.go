@@ -2,14 +2,9 @@ package agilicus_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,230 +12,60 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
-	"github.com/oauthz/oauthz/cache"
-	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/providers/agilicus"
+	"github.com/oauthz/oauthz/providers/internal/vendortest"
 )
 
 const otherToken = "eyJhbGciOiJFUzI1NiJ9.eyJqdGkiOiJjYW5hcnkyIn0.canary-signature"
 
-// scene is two instances of an API, with caches of their own and one list, and a vendor to whom every token is active, whatever it
-// was told to revoke.
-type scene struct {
-	client    *agilicus.Client
-	list      oauthz.Revocations
-	instances []http.Handler
-	asked     atomic.Int32 // of tokens
-	revoked   atomic.Int32 // requests that revoke
-	passed    atomic.Int32 // requests that the handler got
-}
-
-// shared is a list that is far away: it takes nothing from a caller who is gone.
-type shared struct{ *oauthz.Revocations }
-
-func (l shared) Revoke(ctx context.Context, revs ...oauthz.Revocation) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return l.Revocations.Revoke(ctx, revs...)
-}
-
-// newScene has the vendor answer what revokes by revoke.
-func newScene(t *testing.T, introspection string, revoke http.HandlerFunc, edit ...func(*agilicus.Config)) *scene {
+// newScene returns a scene whose vendor answers an introspection with the answer, and a request that revokes by revoke.
+func newScene(t *testing.T, answer string, revoke http.HandlerFunc, edit ...func(*agilicus.Config)) *vendortest.Scene[*agilicus.Client] {
 	t.Helper()
-	s := &scene{}
-	now := func() time.Time { return clock }
-	s.list.Now = now
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		if strings.HasSuffix(r.URL.Path, "/revoke") {
-			s.revoked.Add(1)
-			revoke(w, r)
-			return
-		}
-		s.asked.Add(1)
-		_, _ = io.WriteString(w, introspection)
-	}))
-	t.Cleanup(server.Close)
-	cfg := config(server.URL, server.Client())
-	cfg.Revoker = shared{&s.list}
-	for _, e := range edit {
-		e(&cfg)
-	}
-	for range 2 {
-		client, err := agilicus.New(cfg)
-		require.NoError(t, err)
-		s.client = client
-		cached, err := cache.New(client, cache.Config{Now: now})
-		require.NoError(t, err)
-		guard, err := oauthz.New(oauthz.Config{Introspector: cached, Revocations: []oauthz.RevocationList{&s.list}, Now: now})
-		require.NoError(t, err)
-		s.instances = append(s.instances, guard.Protect(oauthz.Require("urn:agilicus:users:owner"))(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-			s.passed.Add(1)
-		})))
-	}
-	return s
-}
-
-func (s *scene) wantAccepted(t *testing.T, token string) {
-	t.Helper()
-	for _, instance := range s.instances {
-		before := s.passed.Load()
-		assert.Equal(t, http.StatusOK, get(instance, token).Code)
-		assert.Equal(t, before+1, s.passed.Load())
-	}
-}
-
-// wantRefused: by the list, for the caches remember that the vendor said yes.
-func (s *scene) wantRefused(t *testing.T, token string) {
-	t.Helper()
-	passed, asked := s.passed.Load(), s.asked.Load()
-	for _, instance := range s.instances {
-		got := get(instance, token)
-		assert.Equal(t, http.StatusUnauthorized, got.Code)
-		assert.Equal(t, `Bearer realm="api", error="invalid_token", error_description="The access token is not valid"`, got.Header().Get("WWW-Authenticate"))
-		assert.JSONEq(t, `{"error":"invalid_token","error_description":"The access token is not valid"}`, got.Body.String())
-	}
-	assert.Equal(t, passed, s.passed.Load(), "the handler did not run")
-	assert.Equal(t, asked, s.asked.Load(), "the vendor was not asked")
-}
-
-func get(h http.Handler, token string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	r.Header.Set("Authorization", "Bearer "+token)
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	return w
-}
-
-func says(status int) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		if status != http.StatusNoContent {
-			_, _ = io.WriteString(w, `{"error":"unsupported_token_type"}`)
-		}
-	}
-}
-
-// RV-15, RV-16, CA-10: whatever the vendor answers, no instance serves what it remembers.
-func TestRevokedHereWhateverAgilicusAnswers(t *testing.T) {
-	t.Parallel()
-	for _, status := range []int{204, 302, 400, 401, 403, 404, 429, 500, 503} {
-		t.Run(strconv.Itoa(status), func(t *testing.T) {
-			t.Parallel()
-			s := newScene(t, good, says(status))
-			s.wantAccepted(t, jwt)
-			s.wantAccepted(t, otherToken)
-			err := s.client.Revoke(t.Context(), jwt, agilicus.RevokeOptions{})
-			if status == 204 {
-				require.NoError(t, err)
-			} else {
-				wantError(t, err, "agilicus: revoke: status ", status)
-				assert.NotErrorIs(t, err, providers.ErrNotRecorded)
+	return vendortest.NewScene(t, vendortest.Stage[*agilicus.Client]{
+		Path: "/v1/tokens/introspect", Revoke: revoke, Scope: "urn:agilicus:users:owner", Start: clock,
+		Introspect: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) },
+		New: func(base string, list oauthz.Revoker, now func() time.Time) (*agilicus.Client, error) {
+			cfg := config(base, nil)
+			cfg.Revoker, cfg.Now = list, now
+			for _, e := range edit {
+				e(&cfg)
 			}
-			assert.Equal(t, int32(1), s.revoked.Load())
-			s.wantRefused(t, jwt)
-			s.wantAccepted(t, otherToken)
-		})
-	}
-}
-
-func TestRevokedHereWhenTheCallerIsGone(t *testing.T) {
-	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	s := newScene(t, good, func(_ http.ResponseWriter, r *http.Request) { // hangs, and the caller gives up
-		_, _ = io.Copy(io.Discard, r.Body) // the server sees the end of a connection only after the body
-		cancel()
-		<-r.Context().Done()
+			return agilicus.New(cfg)
+		},
 	})
-	s.wantAccepted(t, jwt)
-	require.ErrorIs(t, s.client.Revoke(ctx, jwt, agilicus.RevokeOptions{}), context.Canceled)
-	assert.Equal(t, int32(1), s.revoked.Load())
-	s.wantRefused(t, jwt)
-
-	late := newScene(t, good, says(204))
-	late.wantAccepted(t, jwt)
-	err := late.client.Revoke(ctx, jwt, agilicus.RevokeOptions{})
-	wantError(t, err, "agilicus: revoke: ", 0)
-	require.ErrorIs(t, err, context.Canceled)
-	late.wantRefused(t, jwt)
 }
 
-// brokenList echoes all that it was told.
-type brokenList struct{ err error }
-
-func (b *brokenList) Revoke(_ context.Context, revs ...oauthz.Revocation) error {
-	return fmt.Errorf("list: %w: %+v", b.err, revs)
-}
-
-func TestListThatFails(t *testing.T) {
+func TestRevocations(t *testing.T) {
 	t.Parallel()
-	broken := &brokenList{errors.New("down")}
-	for _, status := range []int{204, 503} {
-		s := newScene(t, good, says(status), func(cfg *agilicus.Config) { cfg.Revoker = broken })
-		s.wantAccepted(t, jwt)
-		err := s.client.Revoke(t.Context(), jwt, agilicus.RevokeOptions{})
-		require.ErrorIs(t, err, providers.ErrNotRecorded)
-		require.ErrorIs(t, err, broken.err)
-		assert.Equal(t, status == 503, errors.Is(err, oauthz.ErrUnavailable))
-		if status == 503 {
-			wantError(t, err, "agilicus: revoke: status 503", status)
-		} else {
-			wantError(t, err, "agilicus: revoke: the revocation is not recorded here", 0)
-		}
-		assert.NotContains(t, fmt.Sprintf("%v %+v", err, err), "canary")
-		assert.Equal(t, int32(1), s.revoked.Load(), "it must not live on at the vendor because the list is down")
+	suite := vendortest.Suite[*agilicus.Client]{
+		Vendor: "agilicus", Token: jwt, Other: otherToken, Secret: "canary",
+		Scene: func(t *testing.T, revoke http.HandlerFunc, revoker ...oauthz.Revoker) *vendortest.Scene[*agilicus.Client] {
+			return newScene(t, good, revoke, func(cfg *agilicus.Config) {
+				if len(revoker) > 0 {
+					cfg.Revoker = revoker[0]
+				}
+			})
+		},
+		Operations: []vendortest.Operation[*agilicus.Client]{{
+			Name: "revoke", Success: 204, Call: func(ctx context.Context, c *agilicus.Client) error {
+				return c.Revoke(ctx, jwt, agilicus.RevokeOptions{})
+			},
+		}},
 	}
-}
-
-// told remembers what it was told.
-type told struct{ revs []oauthz.Revocation }
-
-func (l *told) Revoke(_ context.Context, revs ...oauthz.Revocation) error {
-	l.revs = append(l.revs, revs...)
-	return nil
-}
-
-func TestWithoutRevoker(t *testing.T) {
-	t.Parallel()
-	s := newScene(t, good, says(204), func(cfg *agilicus.Config) { cfg.Revoker = nil })
-	s.wantAccepted(t, jwt)
-	require.NoError(t, s.client.Revoke(t.Context(), jwt, agilicus.RevokeOptions{}))
-	s.wantAccepted(t, jwt) // until the end of the cache's TTL, as documented
+	suite.Run(t)
 }
 
 func TestRevokerConfig(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		name     string
-		revoker  oauthz.Revoker
-		lifetime time.Duration
-		want     string
-	}{
-		{name: "none"},
-		{name: "a list", revoker: &told{}},
-		{name: "a list and a lifetime", revoker: &told{}, lifetime: time.Hour},
-		{name: "nil inside", revoker: (*oauthz.Revocations)(nil), want: "Revoker is a nil pointer or function inside the interface"},
-		{name: "negative", revoker: &told{}, lifetime: -1, want: "MaxTokenLifetime is negative"},
-		{name: "a lifetime of nothing", lifetime: 1, want: "MaxTokenLifetime without Revoker"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			cfg := agilicus.Config{Audience: []string{audience}}
-			cfg.Revoker, cfg.MaxTokenLifetime = tt.revoker, tt.lifetime
-			_, err := agilicus.New(cfg)
-			if tt.want == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.EqualError(t, err, "agilicus: config: "+tt.want)
-		})
-	}
+	vendortest.RunRevokerConfig(t, "agilicus", func(revoker oauthz.Revoker, lifetime time.Duration) error {
+		_, err := agilicus.New(agilicus.Config{Audience: []string{audience}, Revoker: revoker, MaxTokenLifetime: lifetime})
+		return err
+	})
 }
 
-func TestWhatIsRecorded(t *testing.T) {
+func TestRecord(t *testing.T) {
 	t.Parallel()
-	list := &told{}
+	list := &vendortest.Records{}
 	var base string
 	keep := func(lifetime time.Duration) func(*agilicus.Config) {
 		return func(cfg *agilicus.Config) {
@@ -255,58 +80,58 @@ func TestWhatIsRecorded(t *testing.T) {
 			Expires: expires, Reason: "agilicus: revoke", At: clock,
 		}
 	}
-	s := newScene(t, good, says(204), keep(0))
-	require.NoError(t, s.client.Revoke(t.Context(), jwt, agilicus.RevokeOptions{AllSessions: true}))
-	assert.Equal(t, []oauthz.Revocation{entry(jwt, time.Time{})}, list.revs)
-	s = newScene(t, good, says(500), keep(time.Hour))
-	require.Error(t, s.client.Revoke(t.Context(), otherToken, agilicus.RevokeOptions{}))
-	assert.Equal(t, entry(otherToken, clock.Add(time.Hour)), list.revs[1])
-	require.Len(t, list.revs, 2)
+	s := newScene(t, good, vendortest.Answering(204), keep(0))
+	require.NoError(t, s.Client.Revoke(t.Context(), jwt, agilicus.RevokeOptions{AllSessions: true}))
+	assert.Equal(t, []oauthz.Revocation{entry(jwt, time.Time{})}, list.Revs)
+	s = newScene(t, good, vendortest.Answering(500), keep(time.Hour))
+	require.Error(t, s.Client.Revoke(t.Context(), otherToken, agilicus.RevokeOptions{}))
+	assert.Equal(t, entry(otherToken, clock.Add(time.Hour)), list.Revs[1])
+	require.Len(t, list.Revs, 2)
 }
 
-// What fails before Agilicus is asked revokes nothing.
-func TestNothingIsRecordedOfWhatIsNotSent(t *testing.T) {
+// An operation that fails before Agilicus is called records nothing.
+func TestNothingIsRecordedIfNothingIsSent(t *testing.T) {
 	t.Parallel()
-	list := &told{}
-	s := newScene(t, good, says(204), func(cfg *agilicus.Config) { cfg.Revoker = list })
+	list := &vendortest.Records{}
+	s := newScene(t, good, vendortest.Answering(204), func(cfg *agilicus.Config) { cfg.Revoker = list })
 	for _, no := range []string{"", "opaque", "Bearer " + jwt, jwt + "\n", jwt + ".x", "a..c", "a.b." + strings.Repeat("c", oauthz.MaxTokenBytes)} {
-		require.Error(t, s.client.Revoke(t.Context(), oauthz.Secret(no), agilicus.RevokeOptions{}))
+		require.Error(t, s.Client.Revoke(t.Context(), oauthz.Secret(no), agilicus.RevokeOptions{}))
 	}
-	assert.Empty(t, list.revs)
-	assert.Zero(t, s.revoked.Load())
+	assert.Empty(t, list.Revs)
+	assert.Zero(t, s.Revoked.Load())
 }
 
 // An iss that is not documented cannot keep a token from being revoked.
 func TestRevokedTokenThatNamesAnIssuer(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, with(t, `"jti"`, `"iss":"https://auth.example","jti"`), says(503))
-	s.wantAccepted(t, jwt)
-	require.Error(t, s.client.Revoke(t.Context(), jwt, agilicus.RevokeOptions{}))
-	s.wantRefused(t, jwt)
+	s := newScene(t, with(`"jti"`, `"iss":"https://auth.example","jti"`), vendortest.Answering(503))
+	s.WantAccepted(t, jwt)
+	require.Error(t, s.Client.Revoke(t.Context(), jwt, agilicus.RevokeOptions{}))
+	s.WantRefused(t, jwt)
 }
 
 // A JWT has other encodings, such as of its signature: revoked here, it is with all of them.
 func TestRevokedInEveryEncoding(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, good, says(503))
+	s := newScene(t, good, vendortest.Answering(503))
 	other := jwt[:strings.LastIndexByte(jwt, '.')] + ".another-signature"
-	s.wantAccepted(t, other)
-	require.Error(t, s.client.Revoke(t.Context(), jwt, agilicus.RevokeOptions{}))
-	s.wantRefused(t, other)
-	s.wantAccepted(t, otherToken)
+	s.WantAccepted(t, other)
+	require.Error(t, s.Client.Revoke(t.Context(), jwt, agilicus.RevokeOptions{}))
+	s.WantRefused(t, other)
+	s.WantAccepted(t, otherToken)
 }
 
 // The way that the doc comment of Revoke names for what goes with AllSessions.
 func TestRevokeAllSessionsHereToo(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, good, says(204))
-	s.wantAccepted(t, otherToken)
-	token, err := s.client.Introspect(t.Context(), jwt)
+	s := newScene(t, good, vendortest.Answering(204))
+	s.WantAccepted(t, otherToken)
+	token, err := s.Client.Introspect(t.Context(), jwt)
 	require.NoError(t, err)
-	require.NoError(t, s.client.Revoke(t.Context(), jwt, agilicus.RevokeOptions{AllSessions: true}))
-	s.wantAccepted(t, otherToken)
-	require.NoError(t, s.list.Revoke(t.Context(), oauthz.Revocation{
+	require.NoError(t, s.Client.Revoke(t.Context(), jwt, agilicus.RevokeOptions{AllSessions: true}))
+	s.WantAccepted(t, otherToken)
+	require.NoError(t, s.List.Revoke(t.Context(), oauthz.Revocation{
 		Match: map[string]any{"iss": token.Issuer, "sub": token.Subject}, IssuedUntil: clock,
 	}))
-	s.wantRefused(t, otherToken)
+	s.WantRefused(t, otherToken)
 }

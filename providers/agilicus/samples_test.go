@@ -1,34 +1,27 @@
 package agilicus_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/providers/agilicus"
+	"github.com/oauthz/oauthz/providers/internal/vendortest"
 )
 
-// Samples that are not replayed, and why.
+// exceptions are the samples that are not replayed, and the reason.
 var exceptions = map[string]string{
 	"agilicus.introspect_self.200": "another dialect, where the token is the credential",
 	"agilicus.introspect_self.404": "another dialect, where the token is the credential",
-}
-
-func config(base string, client *http.Client) agilicus.Config {
-	return agilicus.Config{
-		BaseURL: base, Audience: []string{audience}, HTTPClient: client, Now: func() time.Time { return clock },
-		BearerToken: func(context.Context) (oauthz.Secret, error) { return apiToken, nil },
-	}
 }
 
 func TestWireSamples(t *testing.T) {
@@ -39,19 +32,19 @@ func TestWireSamples(t *testing.T) {
 			if why, ok := exceptions[e.ID]; ok {
 				t.Skip(why)
 			}
-			f := e.fake()
+			v := e.vendor(t)
 			switch e.Operation {
 			case "create_introspect_token":
-				replayIntrospect(t, &e, f)
+				replayIntrospect(t, &e, v)
 			case "create_reissued_token":
-				replayReissue(t, &e, f)
+				replayReissue(t, &e, v)
 			case "create_revoke_token_task":
-				require.NoError(t, f.client(t).Revoke(t.Context(), jwt, agilicus.RevokeOptions{}))
-				checkRequest(t, &e, f.last.Load())
+				require.NoError(t, newClient(t, v).Revoke(t.Context(), jwt, agilicus.RevokeOptions{}))
+				checkRequest(t, &e, v.Last())
 			case "create_token_validation":
-				replayValidate(t, &e, f)
+				replayValidate(t, &e, v)
 			case "list_tokens":
-				replayList(t, &e, f)
+				replayList(t, &e, v)
 			default:
 				t.Fatalf("no replay for operation %q", e.Operation)
 			}
@@ -59,7 +52,7 @@ func TestWireSamples(t *testing.T) {
 	}
 }
 
-// The exceptions are of samples that exist.
+// Every exception names a sample that exists.
 func TestExceptionsExist(t *testing.T) {
 	t.Parallel()
 	all := samples(t)
@@ -68,32 +61,32 @@ func TestExceptionsExist(t *testing.T) {
 	}
 }
 
-// Placeholders of the samples, and what stands for them here.
+// placeholders replaces the placeholders of the samples by the values of the tests.
 var placeholders = strings.NewReplacer("<JWT>", jwt, "<existing token>", jwt, "<bad>", jwt, "<org>", "the org & co", "%3Corg%3E", "the org & co")
 
-// checkRequest compares what was asked with the sample: method, path, query, the headers that matter, and body.
-func checkRequest(t *testing.T, e *exchange, got *asked) {
+// checkRequest compares a request with the sample: method, path, query, the relevant headers, and body.
+func checkRequest(t *testing.T, e *exchange, got vendortest.Request) {
 	t.Helper()
 	place, err := url.Parse(e.Request.URL)
 	require.NoError(t, err)
-	assert.Equal(t, e.Request.Method, got.method)
-	assert.Equal(t, place.Path, got.path)
+	assert.Equal(t, e.Request.Method, got.Method)
+	assert.Equal(t, place.Path, got.Path)
 	want := place.Query()
 	for _, values := range want {
 		values[0] = placeholders.Replace(values[0])
 	}
-	query, err := url.ParseQuery(got.rawQuery)
+	query, err := url.ParseQuery(got.RawQuery)
 	require.NoError(t, err)
 	assert.Equal(t, want, query)
-	assert.Equal(t, e.Request.Headers["Content-Type"], got.header.Get("Content-Type"))
-	assert.Equal(t, "application/json", got.header.Get("Accept"))
+	assert.Equal(t, e.Request.Headers["Content-Type"], got.Header.Get("Content-Type"))
+	assert.Equal(t, "application/json", got.Header.Get("Accept"))
 	if _, ok := e.Request.Headers["Authorization"]; ok {
-		assert.Equal(t, "Bearer "+apiToken, got.header.Get("Authorization"))
+		assert.Equal(t, "Bearer "+apiToken, got.Header.Get("Authorization"))
 	} else {
-		assert.Empty(t, got.header.Get("Authorization"))
+		assert.Empty(t, got.Header.Get("Authorization"))
 	}
 	if string(e.Request.Body) == "null" {
-		assert.Empty(t, got.body)
+		assert.Empty(t, got.Body)
 		return
 	}
 	var plain any // the samples escape < and >
@@ -102,17 +95,17 @@ func checkRequest(t *testing.T, e *exchange, got *asked) {
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	require.NoError(t, encoder.Encode(plain))
-	assert.JSONEq(t, placeholders.Replace(b.String()), got.body)
+	assert.JSONEq(t, placeholders.Replace(b.String()), got.Body)
 }
 
-func replayIntrospect(t *testing.T, e *exchange, f *fake) {
+func replayIntrospect(t *testing.T, e *exchange, v *vendortest.Vendor) {
 	var sent struct {
 		Options *agilicus.IntrospectOptions `json:"introspect_options"`
 	}
 	require.NoError(t, json.Unmarshal(e.Request.Body, &sent))
-	client := f.client(t, func(cfg *agilicus.Config) { cfg.Options = sent.Options })
+	client := newClient(t, v, func(cfg *agilicus.Config) { cfg.Options = sent.Options })
 	token, err := client.Introspect(t.Context(), jwt)
-	checkRequest(t, e, f.last.Load())
+	checkRequest(t, e, v.Last())
 	switch e.Expect.Verdict {
 	case "active":
 		require.NoError(t, err)
@@ -124,16 +117,16 @@ func replayIntrospect(t *testing.T, e *exchange, f *fake) {
 		assert.Equal(t, *e.Expect.Exp, token.ExpiresAt.Unix())
 		assert.Equal(t, int64(1767646400), token.IssuedAt.Unix())
 	case "inactive":
-		require.Equal(t, "refusal", kind(token, err), "%v", err)
+		require.Equal(t, "refusal", vendortest.Verdict(token, err), "%v", err)
 		assert.Equal(t, *e.Expect.Reason == "revoked", errors.Is(err, oauthz.ErrRevoked))
 	default:
 		t.Fatalf("no verdict %q", e.Expect.Verdict)
 	}
 
 	raw, err := client.IntrospectRaw(t.Context(), jwt, sent.Options)
-	checkRequest(t, e, f.last.Load())
+	checkRequest(t, e, v.Last())
 	if e.Response.Status != http.StatusOK {
-		wantError(t, err, "agilicus: introspect: status ", e.Response.Status)
+		operationError(t, err, "introspect", e.Response.Status)
 		assert.True(t, errors.Is(err, oauthz.ErrRevoked))
 		return
 	}
@@ -142,7 +135,7 @@ func replayIntrospect(t *testing.T, e *exchange, f *fake) {
 	assert.Equal(t, e.ID == "agilicus.introspect.200_refresh", raw.RefreshTokenID == "abc")
 }
 
-// checkToken: all samples have the one token.
+// checkToken checks the token that all samples have.
 func checkToken(t *testing.T, got *agilicus.Token) {
 	t.Helper()
 	assert.Equal(t, "tuU7smH86zAXMl76sua6xQ", got.Subject)
@@ -162,34 +155,94 @@ func checkToken(t *testing.T, got *agilicus.Token) {
 	assert.JSONEq(t, `{"methods":["get"],"paths":["/.*"]}`, string(got.Hosts[0].AllowedList[0]))
 }
 
-func replayReissue(t *testing.T, e *exchange, f *fake) {
-	got, err := f.client(t).Reissue(t.Context(), jwt, "the org & co")
-	checkRequest(t, e, f.last.Load())
+func replayReissue(t *testing.T, e *exchange, v *vendortest.Vendor) {
+	got, err := newClient(t, v).Reissue(t.Context(), jwt, "the org & co")
+	checkRequest(t, e, v.Last())
 	if e.Response.Status == http.StatusOK {
 		require.NoError(t, err)
 		assert.Equal(t, agilicus.RawToken{Token: "<new JWT>"}, *got)
 		return
 	}
 	assert.EqualError(t, err, "agilicus: reissue: status 400")
-	wantError(t, err, "agilicus: reissue: status ", e.Response.Status)
+	operationError(t, err, "reissue", e.Response.Status)
 }
 
-func replayValidate(t *testing.T, e *exchange, f *fake) {
+func replayValidate(t *testing.T, e *exchange, v *vendortest.Vendor) {
 	request := agilicus.CreateTokenRequest{
 		Subject: "123", Org: "123", Audiences: []string{"a"}, TimeValidity: agilicus.TimeValidity{Seconds: 1},
 	}
-	got, err := f.client(t).Validate(t.Context(), request)
-	checkRequest(t, e, f.last.Load())
+	got, err := newClient(t, v).Validate(t.Context(), request)
+	checkRequest(t, e, v.Last())
 	require.NoError(t, err)
 	assert.Equal(t, request, *got)
 }
 
-func replayList(t *testing.T, e *exchange, f *fake) {
+func replayList(t *testing.T, e *exchange, v *vendortest.Vendor) {
 	revoked := true
-	got, err := f.client(t).List(t.Context(), agilicus.ListOptions{Limit: 100, Revoked: &revoked, Org: "the org & co"})
-	checkRequest(t, e, f.last.Load())
+	got, err := newClient(t, v).List(t.Context(), agilicus.ListOptions{Limit: 100, Revoked: &revoked, Org: "the org & co"})
+	checkRequest(t, e, v.Last())
 	require.NoError(t, err)
 	assert.Equal(t, 100, got.Limit)
 	require.Len(t, got.Tokens, 1)
 	checkToken(t, &got.Tokens[0])
+}
+
+type exchange struct {
+	ID, System, Operation string
+	Dialect               *string
+	Request               struct {
+		Method, URL string
+		Headers     map[string]string
+		Body        json.RawMessage
+	}
+	Response struct {
+		Status  int
+		Headers map[string]string
+		Body    json.RawMessage
+		RawBody *string `json:"raw_body"`
+	}
+	Expect *struct {
+		Verdict  string
+		Reason   *string
+		Scopes   []string
+		Sub      *string
+		Tenant   *string
+		ClientID *string `json:"client_id"`
+		Exp      *int64
+	}
+}
+
+// vendor returns a vendor that gives the answer of the sample.
+func (e *exchange) vendor(t *testing.T) *vendortest.Vendor {
+	a := vendortest.Typed(e.Response.Status, "", string(e.Response.Body))
+	for name, value := range e.Response.Headers {
+		a = a.With(name, value)
+	}
+	if e.Response.RawBody != nil {
+		a.Body = *e.Response.RawBody
+	}
+	return vendortest.Serve(t, a)
+}
+
+func samples(t *testing.T) []exchange {
+	t.Helper()
+	data, err := os.ReadFile("../../../shared/vectors/wire-samples.json")
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skip("no ../shared/vectors/wire-samples.json beside the checkout")
+	}
+	require.NoError(t, err)
+	var file struct {
+		Clock     int64 `json:"clock_unix"`
+		Exchanges []exchange
+	}
+	require.NoError(t, json.Unmarshal(data, &file))
+	require.Equal(t, clock.Unix(), file.Clock)
+	var out []exchange
+	for _, e := range file.Exchanges {
+		if e.System == "agilicus" {
+			out = append(out, e)
+		}
+	}
+	require.NotEmpty(t, out)
+	return out
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/providers/gusto"
+	"github.com/oauthz/oauthz/providers/internal/vendortest"
 )
 
 const (
@@ -23,73 +24,75 @@ const (
 	whole   = `{"scope":"companies:read public","resource":` + company + `,"resource_owner":` + admin + `,"extra":{"plan":"x"}}`
 )
 
+// introspectAnswers are answers of Gusto, and the verdict of Introspect about them.
+var introspectAnswers = []struct {
+	name string
+	vendortest.Answer
+	want string
+}{
+	{"whole", vendortest.JSON(200, whole), "token"},
+	{"charset", vendortest.Typed(200, "application/json; charset=utf-8", whole), "token"},
+	{"no content type", vendortest.Typed(200, "", whole), "token"},
+	{"no owner", vendortest.JSON(200, `{"scope":"","resource":`+company+`,"resource_owner":null}`), "token"},
+	{"no resource", vendortest.JSON(200, `{"scope":"","resource":null,"resource_owner":`+admin+`}`), "token"},
+	{"neither", vendortest.JSON(200, `{"scope":"public","resource":null,"resource_owner":null}`), "token"},
+
+	{"empty object", vendortest.JSON(200, `{}`), "fault"},
+	{"empty", vendortest.JSON(200, ``), "fault"},
+	{"null", vendortest.JSON(200, `null`), "fault"},
+	{"array", vendortest.JSON(200, `[`+whole+`]`), "fault"},
+	{"page", vendortest.Page(200, "<html>OK</html>"), "fault"},
+	{"page said to be JSON", vendortest.JSON(200, "<html>OK</html>"), "fault"},
+	{"JSON said to be a page", vendortest.Page(200, whole), "fault"},
+	{"content type that is none", vendortest.Typed(200, "application/json;=", whole), "fault"},
+	{"truncated", vendortest.JSON(200, whole[:len(whole)-1]), "fault"},
+	{"more behind it", vendortest.JSON(200, whole+`{}`), "fault"},
+	{"repeated member", vendortest.JSON(200, `{"scope":"a","scope":"b","resource":`+company+`,"resource_owner":null}`), "fault"},
+	{"repeated member inside", vendortest.JSON(200, `{"scope":"a","resource":{"type":"Company","uuid":"c1","uuid":"c2"},"resource_owner":null}`), "fault"},
+	{"not UTF-8", vendortest.JSON(200, "{\"scope\":\"\xff\",\"resource\":"+company+`,"resource_owner":null}`), "fault"},
+	{"other case", vendortest.JSON(200, `{"Scope":"a","Resource":`+company+`,"Resource_Owner":null}`), "fault"},
+	{"too large", vendortest.JSON(200, `{"x":"`+strings.Repeat("x", 300<<10)+`",`+whole[1:]), "fault"},
+
+	{"no scope", vendortest.JSON(200, `{"resource":`+company+`,"resource_owner":null}`), "fault"},
+	{"scope null", vendortest.JSON(200, `{"scope":null,"resource":`+company+`,"resource_owner":null}`), "fault"},
+	{"scope array", vendortest.JSON(200, `{"scope":["a"],"resource":`+company+`,"resource_owner":null}`), "fault"},
+	{"no resource member", vendortest.JSON(200, `{"scope":"a","resource_owner":`+admin+`}`), "fault"},
+	{"no owner member", vendortest.JSON(200, `{"scope":"a","resource":`+company+`}`), "fault"},
+	{"resource string", vendortest.JSON(200, `{"scope":"a","resource":"Company","resource_owner":null}`), "fault"},
+	{"resource empty", vendortest.JSON(200, `{"scope":"a","resource":{},"resource_owner":null}`), "fault"},
+	{"no uuid", vendortest.JSON(200, `{"scope":"a","resource":{"type":"Company"},"resource_owner":null}`), "fault"},
+	{"no type", vendortest.JSON(200, `{"scope":"a","resource":{"uuid":"c1"},"resource_owner":null}`), "fault"},
+	{"uuid number", vendortest.JSON(200, `{"scope":"a","resource":{"type":"Company","uuid":1},"resource_owner":null}`), "fault"},
+	{"type null", vendortest.JSON(200, `{"scope":"a","resource":{"type":null,"uuid":"c1"},"resource_owner":null}`), "fault"},
+	{"uuid empty", vendortest.JSON(200, `{"scope":"a","resource":{"type":"Company","uuid":""},"resource_owner":null}`), "fault"},
+	{"type with a slash", vendortest.JSON(200, `{"scope":"a","resource":{"type":"A/B","uuid":"c"},"resource_owner":null}`), "fault"},
+	{"owner false", vendortest.JSON(200, `{"scope":"a","resource":`+company+`,"resource_owner":false}`), "fault"},
+	{"owner broken", vendortest.JSON(200, `{"scope":"a","resource":`+company+`,"resource_owner":{"type":"Employee"}}`), "fault"},
+	{"a claim of the wrong type", vendortest.JSON(200, `{"exp":"x",`+whole[1:]), "fault"},
+
+	{"nulls are absent", vendortest.JSON(200, `{"exp":null,"jti":null,"cnf":null,`+whole[1:]), "token"},
+	{"expired, should Gusto ever say so", vendortest.JSON(200, `{"exp":1,`+whole[1:]), "refusal"},
+	{"401", vendortest.Empty(401), "refusal"},
+	{"401 with a whole answer", vendortest.JSON(401, whole), "refusal"},
+	{"201", vendortest.JSON(201, whole), "fault"},
+	{"204", vendortest.Empty(204), "fault"},
+	{"400", vendortest.JSON(400, `{"error":"invalid_token"}`), "fault"},
+	{"403", vendortest.Empty(403), "fault"},
+	{"404", vendortest.Empty(404), "fault"},
+	{"406", vendortest.Empty(406), "fault"},
+	{"410", vendortest.Empty(410), "fault"},
+	{"500", vendortest.JSON(500, whole), "fault"},
+	{"503", vendortest.Empty(503), "fault"},
+}
+
 func TestIntrospectAnswers(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		name string
-		answer
-		want string
-	}{
-		{"whole", jsonAnswer(whole), "active"},
-		{"charset", answer{200, "application/json; charset=utf-8", nil, whole}, "active"},
-		{"no content type", answer{200, "", nil, whole}, "active"},
-		{"no owner", jsonAnswer(`{"scope":"","resource":` + company + `,"resource_owner":null}`), "active"},
-		{"no resource", jsonAnswer(`{"scope":"","resource":null,"resource_owner":` + admin + `}`), "active"},
-		{"neither", jsonAnswer(`{"scope":"public","resource":null,"resource_owner":null}`), "active"},
-
-		{"empty object", jsonAnswer(`{}`), "fault"},
-		{"empty", jsonAnswer(``), "fault"},
-		{"null", jsonAnswer(`null`), "fault"},
-		{"array", jsonAnswer(`[` + whole + `]`), "fault"},
-		{"page", answer{200, "text/html", nil, "<html>OK</html>"}, "fault"},
-		{"page said to be JSON", jsonAnswer("<html>OK</html>"), "fault"},
-		{"JSON said to be a page", answer{200, "text/html", nil, whole}, "fault"},
-		{"content type that is none", answer{200, "application/json;=", nil, whole}, "fault"},
-		{"truncated", jsonAnswer(whole[:len(whole)-1]), "fault"},
-		{"more behind it", jsonAnswer(whole + `{}`), "fault"},
-		{"repeated member", jsonAnswer(`{"scope":"a","scope":"b","resource":` + company + `,"resource_owner":null}`), "fault"},
-		{"repeated member inside", jsonAnswer(`{"scope":"a","resource":{"type":"Company","uuid":"c1","uuid":"c2"},"resource_owner":null}`), "fault"},
-		{"not UTF-8", jsonAnswer("{\"scope\":\"\xff\",\"resource\":" + company + `,"resource_owner":null}`), "fault"},
-		{"other case", jsonAnswer(`{"Scope":"a","Resource":` + company + `,"Resource_Owner":null}`), "fault"},
-		{"too large", jsonAnswer(`{"x":"` + strings.Repeat("x", 300<<10) + `",` + whole[1:]), "fault"},
-
-		{"no scope", jsonAnswer(`{"resource":` + company + `,"resource_owner":null}`), "fault"},
-		{"scope null", jsonAnswer(`{"scope":null,"resource":` + company + `,"resource_owner":null}`), "fault"},
-		{"scope array", jsonAnswer(`{"scope":["a"],"resource":` + company + `,"resource_owner":null}`), "fault"},
-		{"no resource member", jsonAnswer(`{"scope":"a","resource_owner":` + admin + `}`), "fault"},
-		{"no owner member", jsonAnswer(`{"scope":"a","resource":` + company + `}`), "fault"},
-		{"resource string", jsonAnswer(`{"scope":"a","resource":"Company","resource_owner":null}`), "fault"},
-		{"resource empty", jsonAnswer(`{"scope":"a","resource":{},"resource_owner":null}`), "fault"},
-		{"no uuid", jsonAnswer(`{"scope":"a","resource":{"type":"Company"},"resource_owner":null}`), "fault"},
-		{"no type", jsonAnswer(`{"scope":"a","resource":{"uuid":"c1"},"resource_owner":null}`), "fault"},
-		{"uuid number", jsonAnswer(`{"scope":"a","resource":{"type":"Company","uuid":1},"resource_owner":null}`), "fault"},
-		{"type null", jsonAnswer(`{"scope":"a","resource":{"type":null,"uuid":"c1"},"resource_owner":null}`), "fault"},
-		{"uuid empty", jsonAnswer(`{"scope":"a","resource":{"type":"Company","uuid":""},"resource_owner":null}`), "fault"},
-		{"type with a slash", jsonAnswer(`{"scope":"a","resource":{"type":"A/B","uuid":"c"},"resource_owner":null}`), "fault"},
-		{"owner false", jsonAnswer(`{"scope":"a","resource":` + company + `,"resource_owner":false}`), "fault"},
-		{"owner broken", jsonAnswer(`{"scope":"a","resource":` + company + `,"resource_owner":{"type":"Employee"}}`), "fault"},
-		{"a claim of the wrong type", jsonAnswer(`{"exp":"x",` + whole[1:]), "fault"},
-
-		{"nulls are absent", jsonAnswer(`{"exp":null,"jti":null,"cnf":null,` + whole[1:]), "active"},
-		{"expired, should Gusto ever say so", jsonAnswer(`{"exp":1,` + whole[1:]), "inactive"},
-		{"401", answer{status: 401}, "inactive"},
-		{"401 with a whole answer", answer{401, "application/json", nil, whole}, "inactive"},
-		{"201", answer{201, "application/json", nil, whole}, "fault"},
-		{"204", answer{status: 204}, "fault"},
-		{"400", answer{400, "application/json", nil, `{"error":"invalid_token"}`}, "fault"},
-		{"403", answer{status: 403}, "fault"},
-		{"404", answer{status: 404}, "fault"},
-		{"406", answer{status: 406}, "fault"},
-		{"410", answer{status: 410}, "fault"},
-		{"500", answer{500, "application/json", nil, whole}, "fault"},
-		{"503", answer{status: 503}, "fault"},
-	} {
+	for _, tt := range introspectAnswers {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			c := client(t, serve(t, tt.answer))
+			c := client(t, vendortest.Serve(t, tt.Answer))
 			got, err := c.Introspect(t.Context(), token)
-			assert.Equal(t, tt.want, verdict(err), err)
-			assert.Equal(t, tt.want == "active", got != nil)
+			assert.Equal(t, tt.want, vendortest.Verdict(got, err), err)
 			_, err = c.IntrospectRaw(t.Context(), token)
 			if tt.want == "fault" && tt.name != "a claim of the wrong type" {
 				var e *providers.OperationError
@@ -103,7 +106,7 @@ func TestIntrospectAnswers(t *testing.T) {
 // resource: it is nobody's, and of no tenant.
 func TestIntrospectedTokenOfNobody(t *testing.T) {
 	t.Parallel()
-	v := serve(t, jsonAnswer(`{"sub":"evil","scope":"public","resource":null,"resource_owner":null}`))
+	v := vendortest.Serve(t, vendortest.JSON(200, `{"sub":"evil","scope":"public","resource":null,"resource_owner":null}`))
 	got, err := client(t, v).Introspect(t.Context(), token)
 	require.NoError(t, err)
 	assert.Empty(t, got.Subject)
@@ -119,7 +122,7 @@ func TestIntrospectedToken(t *testing.T) {
 	t.Parallel()
 	// iss, sub and tenant are not Gusto's to say here, and " \ are no scope characters.
 	body := `{"iss":"https://evil.example","sub":"evil",` + strings.Replace(whole[1:], "public", `public b\"ad b\\ad`, 1)
-	v := serve(t, jsonAnswer(body))
+	v := vendortest.Serve(t, vendortest.JSON(200, body))
 	got, err := client(t, v, func(cfg *gusto.Config) { cfg.BaseURL += "/" }).Introspect(t.Context(), token)
 	require.NoError(t, err)
 	assert.Equal(t, v.URL, got.Issuer)
@@ -143,7 +146,7 @@ func TestIntrospectedToken(t *testing.T) {
 
 func TestRevokedByIssuerAndSubject(t *testing.T) {
 	t.Parallel()
-	v := serve(t, jsonAnswer(whole))
+	v := vendortest.Serve(t, vendortest.JSON(200, whole))
 	got, err := client(t, v).Introspect(t.Context(), token)
 	require.NoError(t, err)
 	var list oauthz.Revocations
@@ -166,11 +169,11 @@ func TestRetryAfter(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			a := answer{status: 429, header: map[string]string{}}
+			a := vendortest.Empty(429)
 			if tt.value != "" {
-				a.header["Retry-After"] = tt.value
+				a = a.With("Retry-After", tt.value)
 			}
-			c := client(t, serve(t, a))
+			c := client(t, vendortest.Serve(t, a))
 			_, err := c.Introspect(t.Context(), token)
 			var fault *oauthz.Error
 			require.ErrorAs(t, err, &fault)
@@ -180,14 +183,14 @@ func TestRetryAfter(t *testing.T) {
 			}
 		})
 	}
-	past := answer{status: 429, header: map[string]string{"Retry-After": epoch.Add(-time.Hour).Format(http.TimeFormat)}}
-	_, err := client(t, serve(t, past)).IntrospectRaw(t.Context(), token)
+	past := vendortest.Empty(429).With("Retry-After", epoch.Add(-time.Hour).Format(http.TimeFormat))
+	_, err := client(t, vendortest.Serve(t, past)).IntrospectRaw(t.Context(), token)
 	assert.Zero(t, operationError(t, err, "token_info", 429).RetryAfter)
 }
 
 func TestUnrecognizedTokensAreNotSent(t *testing.T) {
 	t.Parallel()
-	v := serve(t, jsonAnswer(whole))
+	v := vendortest.Serve(t, vendortest.JSON(200, whole))
 	c := client(t, v)
 	for _, bad := range []string{
 		"canary token", "canary\ntoken", "canary\r\nX-Admin: 1", "canary\x00", "canary\x7f", "canäry", strings.Repeat("canary", 4<<10),
@@ -197,7 +200,7 @@ func TestUnrecognizedTokensAreNotSent(t *testing.T) {
 		assert.ErrorIs(t, err, oauthz.ErrUnrecognized)
 		_, err = c.IntrospectRaw(t.Context(), bad)
 		assert.ErrorIs(t, err, oauthz.ErrUnrecognized)
-		assertSilent(t, err)
+		vendortest.AssertSilent(t, err)
 		assert.ErrorIs(t, c.Revoke(t.Context(), bad), oauthz.ErrUnrecognized)
 		_, err = c.Refresh(t.Context(), oauthz.Secret(bad))
 		assert.ErrorIs(t, err, oauthz.ErrUnrecognized)
@@ -205,29 +208,29 @@ func TestUnrecognizedTokensAreNotSent(t *testing.T) {
 	}
 	_, err := c.Introspect(t.Context(), "")
 	assert.ErrorIs(t, err, oauthz.ErrUnrecognized)
-	assert.Empty(t, v.questions())
+	assert.Empty(t, v.Requests())
 }
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		elsewhere := serve(t, jsonAnswer(whole))
-		v := serve(t, answer{status: status, header: map[string]string{"Location": elsewhere.URL + "/canary"}})
+		elsewhere := vendortest.Serve(t, vendortest.JSON(200, whole))
+		v := vendortest.Serve(t, vendortest.Empty(status).With("Location", elsewhere.URL+"/canary"))
 		following := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
 		c := client(t, v, func(cfg *gusto.Config) { cfg.HTTPClient = following })
-		_, err := c.Introspect(t.Context(), token)
-		assert.Equal(t, "fault", verdict(err))
+		got, err := c.Introspect(t.Context(), token)
+		assert.Equal(t, "fault", vendortest.Verdict(got, err))
 		for _, op := range operations[1:] {
 			operationError(t, op.call(t, c), op.name, status)
 		}
-		assert.Empty(t, elsewhere.questions())
+		assert.Empty(t, elsewhere.Requests())
 	}
 }
 
 // What a caller's own request held goes nowhere: all that Gusto gets is the token, the version and the body.
 func TestNothingElseIsSent(t *testing.T) {
 	t.Parallel()
-	v := serve(t, jsonAnswer(whole))
+	v := vendortest.Serve(t, vendortest.JSON(200, whole))
 	guard, err := oauthz.New(oauthz.Config{Introspector: client(t, v)})
 	require.NoError(t, err)
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("canary"))
@@ -236,13 +239,13 @@ func TestNothingElseIsSent(t *testing.T) {
 	r.Header.Set("X-Gusto-API-Version", "1999-01-01")
 	_, err = guard.Authorize(r, oauthz.Require("public"))
 	require.NoError(t, err)
-	asked := v.questions()
+	asked := v.Requests()
 	require.Len(t, asked, 1)
-	asked[0].header.Del("User-Agent")
-	asked[0].header.Del("Accept-Encoding")
+	asked[0].Header.Del("User-Agent")
+	asked[0].Header.Del("Accept-Encoding")
 	assert.Equal(t, http.Header{
 		"Accept": {"application/json"}, "Authorization": {"Bearer " + token}, "X-Gusto-Api-Version": {gusto.LatestVersion},
-	}, asked[0].header)
+	}, asked[0].Header)
 }
 
 func TestErrorsAreSilent(t *testing.T) {
@@ -258,23 +261,23 @@ func TestErrorsAreSilent(t *testing.T) {
 	}))
 	t.Cleanup(echo.Close)
 	for _, status := range []string{"200", "204", "400", "401", "403", "404", "406", "429", "500"} {
-		v := &vendor{Server: echo}
+		v := &vendortest.Vendor{Server: echo}
 		c := client(t, v, func(cfg *gusto.Config) { cfg.BaseURL += "/" + status })
 		for _, op := range operations {
 			if err := op.call(t, c); err != nil {
-				assertSilent(t, err)
+				vendortest.AssertSilent(t, err)
 			} else {
 				assert.Contains(t, "200 revoke 204 disconnect_app_integration", status+" "+op.name)
 			}
 		}
-		assertSilent(t, c)
-		assertSilent(t, *c)
+		vendortest.AssertSilent(t, c)
+		vendortest.AssertSilent(t, *c)
 	}
 }
 
 func TestNobodyAnswers(t *testing.T) {
 	t.Parallel()
-	v := serve(t, jsonAnswer(whole))
+	v := vendortest.Serve(t, vendortest.JSON(200, whole))
 	c := client(t, v)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -286,6 +289,6 @@ func TestNobodyAnswers(t *testing.T) {
 		err := op.call(t, c)
 		assert.ErrorIs(t, err, oauthz.ErrUnavailable, op.name)
 		assert.NotContains(t, err.Error(), "127.0.0.1")
-		assertSilent(t, err)
+		vendortest.AssertSilent(t, err)
 	}
 }

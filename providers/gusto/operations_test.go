@@ -12,61 +12,12 @@ import (
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/providers/gusto"
+	"github.com/oauthz/oauthz/providers/internal/vendortest"
 )
-
-func TestConfig(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		name string
-		cfg  gusto.Config
-		want []string // nil: none
-	}{
-		{"least", gusto.Config{InsecureAnyClient: true}, nil},
-		{"zero", gusto.Config{}, []string{"InsecureAnyClient must be set: Gusto does not name the application that a token was issued to"}},
-		{
-			"everything wrong", gusto.Config{BaseURL: "http://api.gusto.com", APIVersion: "latest", ClientID: "x", RedirectURI: "/cb"},
-			[]string{"BaseURL: ", "APIVersion: ", "ClientID and ClientSecret: ", "RedirectURI: ", "InsecureAnyClient "},
-		},
-		{"secret alone", gusto.Config{InsecureAnyClient: true, ClientSecret: secret}, []string{"ClientID and ClientSecret: "}},
-		{"credentials in the URL", gusto.Config{InsecureAnyClient: true, BaseURL: "https://u:canary@api.gusto.com"}, []string{"BaseURL: "}},
-		{"query", gusto.Config{InsecureAnyClient: true, BaseURL: "https://api.gusto.com?canary=1"}, []string{"BaseURL: holds a query"}},
-		{"empty query", gusto.Config{InsecureAnyClient: true, BaseURL: "https://api.gusto.com?"}, []string{"BaseURL: holds a query"}},
-		{"fragment", gusto.Config{InsecureAnyClient: true, BaseURL: "https://api.gusto.com#canary"}, []string{"BaseURL: "}},
-		{"slashes alone", gusto.Config{InsecureAnyClient: true, BaseURL: "//"}, []string{"BaseURL: "}},
-		{"no such day", gusto.Config{InsecureAnyClient: true, APIVersion: "2026-02-30"}, []string{"APIVersion: "}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			c, err := gusto.New(tt.cfg)
-			assert.Equal(t, tt.want == nil, c != nil)
-			if tt.want == nil {
-				require.NoError(t, err)
-				return
-			}
-			require.Error(t, err)
-			var joined interface{ Unwrap() []error }
-			require.ErrorAs(t, err, &joined)
-			require.Len(t, joined.Unwrap(), len(tt.want))
-			for i, want := range tt.want {
-				assert.Contains(t, joined.Unwrap()[i].Error(), "gusto: config: "+want)
-			}
-			assertSilent(t, err)
-		})
-	}
-}
-
-func TestDefaults(t *testing.T) {
-	t.Parallel()
-	v := serve(t, jsonAnswer(whole))
-	_, err := client(t, v).IntrospectRaw(t.Context(), token)
-	require.NoError(t, err)
-	assert.Equal(t, "2026-06-15", v.questions()[0].header.Get("X-Gusto-API-Version"))
-	assert.Equal(t, "https://api.gusto.com", gusto.Production)
-}
 
 func TestNoCredentialNoDial(t *testing.T) {
 	t.Parallel()
-	v := serve(t, jsonAnswer(whole))
+	v := vendortest.Serve(t, vendortest.JSON(200, whole))
 	poor := client(t, v, func(cfg *gusto.Config) { cfg.ClientID, cfg.ClientSecret = "", "" })
 	rich := client(t, v)
 	_, refreshErr := poor.Refresh(t.Context(), refresh)
@@ -80,12 +31,12 @@ func TestNoCredentialNoDial(t *testing.T) {
 		var e *providers.OperationError
 		require.ErrorAs(t, err, &e)
 		assert.Zero(t, e.Status)
-		assertSilent(t, err)
+		vendortest.AssertSilent(t, err)
 	}
 	for _, id := range []string{"", ".", ".."} {
 		require.Error(t, rich.DisconnectAppIntegration(t.Context(), token, id))
 	}
-	assert.Empty(t, v.questions())
+	assert.Empty(t, v.Requests())
 
 	_, err := poor.IntrospectRaw(t.Context(), token) // needs neither
 	require.NoError(t, err)
@@ -93,11 +44,9 @@ func TestNoCredentialNoDial(t *testing.T) {
 
 func TestIntrospectRaw(t *testing.T) {
 	t.Parallel()
-	a := jsonAnswer(whole)
-	a.header = map[string]string{
-		"X-RateLimit-Limit": "200", "X-RateLimit-Remaining": "198", "X-RateLimit-Reset": "2025-07-08 15:35:40 -0700",
-	}
-	got, err := client(t, serve(t, a)).IntrospectRaw(t.Context(), token)
+	a := vendortest.JSON(200, whole)
+	a = a.With("X-RateLimit-Limit", "200").With("X-RateLimit-Remaining", "198").With("X-RateLimit-Reset", "2025-07-08 15:35:40 -0700")
+	got, err := client(t, vendortest.Serve(t, a)).IntrospectRaw(t.Context(), token)
 	require.NoError(t, err)
 	assert.True(t, time.Date(2025, 7, 8, 22, 35, 40, 0, time.UTC).Equal(got.RateLimit.Reset))
 	got.RateLimit.Reset = time.Time{}
@@ -108,7 +57,7 @@ func TestIntrospectRaw(t *testing.T) {
 		RateLimit:     gusto.RateLimit{Limit: 200, Remaining: 198},
 	}, got)
 
-	got, err = client(t, serve(t, jsonAnswer(`{"scope":"","resource":null,"resource_owner":null}`))).IntrospectRaw(t.Context(), token)
+	got, err = client(t, vendortest.Serve(t, vendortest.JSON(200, `{"scope":"","resource":null,"resource_owner":null}`))).IntrospectRaw(t.Context(), token)
 	require.NoError(t, err)
 	assert.Equal(t, &gusto.TokenInfo{}, got)
 	assert.Empty(t, got.Resource.String())
@@ -118,89 +67,96 @@ func TestRevoke(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
-		answer
+		vendortest.Answer
 		ok bool
 	}{
-		{"empty object", jsonAnswer(`{}`), true},
-		{"nothing", answer{status: 200}, true},
-		{"page", answer{200, "text/html", nil, "\n<html>sign in</html>"}, false},
-		{"202", answer{status: 202}, false},
-		{"400", answer{status: 400}, false},
-		{"401", answer{status: 401}, false},
-		{"403", answer{status: 403}, false},
-		{"404", answer{status: 404}, false},
-		{"500", answer{status: 500}, false},
+		{"empty object", vendortest.JSON(200, `{}`), true},
+		{"nothing", vendortest.Empty(200), true},
+		{"page", vendortest.Page(200, "\n<html>sign in</html>"), false},
+		{"202", vendortest.Empty(202), false},
+		{"400", vendortest.Empty(400), false},
+		{"401", vendortest.Empty(401), false},
+		{"403", vendortest.Empty(403), false},
+		{"404", vendortest.Empty(404), false},
+		{"500", vendortest.Empty(500), false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			v := serve(t, tt.answer)
+			v := vendortest.Serve(t, tt.Answer)
 			err := client(t, v).Revoke(t.Context(), token)
-			require.Len(t, v.questions(), 1)
-			assert.JSONEq(t, fmt.Sprintf(`{"client_id":"app","client_secret":%q,"token":%q}`, secret, token), v.questions()[0].body)
+			require.Len(t, v.Requests(), 1)
+			assert.JSONEq(t, fmt.Sprintf(`{"client_id":"app","client_secret":%q,"token":%q}`, secret, token), v.Requests()[0].Body)
 			if tt.ok {
 				require.NoError(t, err)
 				return
 			}
-			operationError(t, err, "revoke", tt.status)
+			operationError(t, err, "revoke", tt.Status)
 			assert.False(t, errors.Is(err, oauthz.ErrInvalidToken), "it is about us")
 		})
 	}
-	err := client(t, serve(t, answer{status: 403})).Revoke(t.Context(), token)
+	err := client(t, vendortest.Serve(t, vendortest.Empty(403))).Revoke(t.Context(), token)
 	assert.EqualError(t, err, "gusto: revoke: status 403")
 }
 
-func TestRefresh(t *testing.T) {
-	t.Parallel()
+type refreshAnswer struct {
+	name string
+	vendortest.Answer
+	want *gusto.Authentication // nil: an error
+}
+
+// refreshAnswers are answers of Gusto to Refresh; those without want are malformed.
+func refreshAnswers() []refreshAnswer {
 	at := time.Unix(1767644464, 0).UTC()
 	pair := gusto.Authentication{AccessToken: "new", RefreshToken: "next", TokenType: "Bearer", Scopes: oauthz.Scopes{"a", "b"}, CreatedAt: at, ExpiresIn: 2 * time.Hour}
 	undated := pair
 	undated.CreatedAt = time.Time{}
 	const start = `{"access_token":"new","refresh_token":"next","token_type":"bearer","scope":"a b","expires_in":7200`
-	for _, tt := range []struct {
-		name string
-		answer
-		want *gusto.Authentication // nil: an error
-	}{
-		{"number", jsonAnswer(start + `,"created_at":1767644464}`), &pair},
-		{"number in a string", jsonAnswer(start + `,"created_at":"1767644464"}`), &pair},
-		{"date", jsonAnswer(start + `,"created_at":"2026-01-05T20:21:04Z"}`), &pair},
-		{"a string that is no time", jsonAnswer(start + `,"created_at":"today"}`), &undated},
-		{"a number in a string that is no time", jsonAnswer(start + `,"created_at":"9999999999999999"}`), &undated},
-		{"null", jsonAnswer(start + `,"created_at":null}`), &undated},
-		{"least", jsonAnswer(`{"access_token":"new"}`), &gusto.Authentication{AccessToken: "new"}},
-		{"nulls", jsonAnswer(`{"access_token":"new","refresh_token":null,"scope":null,"expires_in":null,"token_type":null}`), &gusto.Authentication{AccessToken: "new"}},
+	return []refreshAnswer{
+		{"number", vendortest.JSON(200, start+`,"created_at":1767644464}`), &pair},
+		{"number in a string", vendortest.JSON(200, start+`,"created_at":"1767644464"}`), &pair},
+		{"date", vendortest.JSON(200, start+`,"created_at":"2026-01-05T20:21:04Z"}`), &pair},
+		{"a string that is no time", vendortest.JSON(200, start+`,"created_at":"today"}`), &undated},
+		{"a number in a string that is no time", vendortest.JSON(200, start+`,"created_at":"9999999999999999"}`), &undated},
+		{"null", vendortest.JSON(200, start+`,"created_at":null}`), &undated},
+		{"least", vendortest.JSON(200, `{"access_token":"new"}`), &gusto.Authentication{AccessToken: "new"}},
+		{"nulls", vendortest.JSON(200, `{"access_token":"new","refresh_token":null,"scope":null,"expires_in":null,"token_type":null}`), &gusto.Authentication{AccessToken: "new"}},
 
-		{"created_at false", jsonAnswer(start + `,"created_at":false}`), nil},
-		{"created_at of no year", jsonAnswer(start + `,"created_at":1e19}`), nil},
-		{"empty object", jsonAnswer(`{}`), nil},
-		{"error with 200", jsonAnswer(`{"error":"invalid_grant"}`), nil},
-		{"page", answer{200, "text/html", nil, "<html>"}, nil},
-		{"page said to be JSON", jsonAnswer("<html>"), nil},
-		{"access token empty", jsonAnswer(`{"access_token":""}`), nil},
-		{"access token null", jsonAnswer(`{"access_token":null}`), nil},
-		{"access token number", jsonAnswer(`{"access_token":1}`), nil},
-		{"access token with a newline", jsonAnswer(`{"access_token":"a\nb"}`), nil},
-		{"refresh token number", jsonAnswer(`{"access_token":"new","refresh_token":1}`), nil},
-		{"scope array", jsonAnswer(`{"access_token":"new","scope":["a"]}`), nil},
-		{"type unknown", jsonAnswer(`{"access_token":"new","token_type":"mac"}`), nil},
-		{"expires_in string", jsonAnswer(`{"access_token":"new","expires_in":"7200"}`), nil},
-		{"expires_in negative", jsonAnswer(`{"access_token":"new","expires_in":-1}`), nil},
-		{"expires_in huge", jsonAnswer(`{"access_token":"new","expires_in":1e30}`), nil},
-		{"repeated member", jsonAnswer(`{"access_token":"new","access_token":"old"}`), nil},
-		{"400", answer{400, "application/json", nil, `{"error":"invalid_grant"}`}, nil},
-		{"401", answer{401, "application/json", nil, `{"error":"invalid_client"}`}, nil},
-	} {
+		{"created_at false", vendortest.JSON(200, start+`,"created_at":false}`), nil},
+		{"created_at of no year", vendortest.JSON(200, start+`,"created_at":1e19}`), nil},
+		{"empty object", vendortest.JSON(200, `{}`), nil},
+		{"error with 200", vendortest.JSON(200, `{"error":"invalid_grant"}`), nil},
+		{"page", vendortest.Page(200, "<html>"), nil},
+		{"page said to be JSON", vendortest.JSON(200, "<html>"), nil},
+		{"access token empty", vendortest.JSON(200, `{"access_token":""}`), nil},
+		{"access token null", vendortest.JSON(200, `{"access_token":null}`), nil},
+		{"access token number", vendortest.JSON(200, `{"access_token":1}`), nil},
+		{"access token with a newline", vendortest.JSON(200, `{"access_token":"a\nb"}`), nil},
+		{"refresh token number", vendortest.JSON(200, `{"access_token":"new","refresh_token":1}`), nil},
+		{"scope array", vendortest.JSON(200, `{"access_token":"new","scope":["a"]}`), nil},
+		{"type unknown", vendortest.JSON(200, `{"access_token":"new","token_type":"mac"}`), nil},
+		{"expires_in string", vendortest.JSON(200, `{"access_token":"new","expires_in":"7200"}`), nil},
+		{"expires_in negative", vendortest.JSON(200, `{"access_token":"new","expires_in":-1}`), nil},
+		{"expires_in huge", vendortest.JSON(200, `{"access_token":"new","expires_in":1e30}`), nil},
+		{"repeated member", vendortest.JSON(200, `{"access_token":"new","access_token":"old"}`), nil},
+		{"400", vendortest.JSON(400, `{"error":"invalid_grant"}`), nil},
+		{"401", vendortest.JSON(401, `{"error":"invalid_client"}`), nil},
+	}
+}
+
+func TestRefresh(t *testing.T) {
+	t.Parallel()
+	for _, tt := range refreshAnswers() {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			v := serve(t, tt.answer)
+			v := vendortest.Serve(t, tt.Answer)
 			got, err := client(t, v).Refresh(t.Context(), refresh)
-			require.Len(t, v.questions(), 1)
+			require.Len(t, v.Requests(), 1)
 			assert.JSONEq(t, fmt.Sprintf(`{"client_id":"app","client_secret":%q,"grant_type":"refresh_token","refresh_token":%q}`, secret, refresh),
-				v.questions()[0].body)
+				v.Requests()[0].Body)
 			assert.Equal(t, tt.want, got)
 			if tt.want == nil {
-				operationError(t, err, "refresh_access_token", tt.status)
-				assertSilent(t, err)
+				operationError(t, err, "refresh_access_token", tt.Status)
+				vendortest.AssertSilent(t, err)
 				return
 			}
 			require.NoError(t, err)
@@ -217,17 +173,19 @@ func TestDisconnectAppIntegration(t *testing.T) {
 		{"x?y#z", "/v1/companies/x%3Fy%23z/disconnect_app_integration"},
 		{"a b%2F", "/v1/companies/a%20b%252F/disconnect_app_integration"},
 	} {
-		v := serve(t, answer{status: 204})
+		v := vendortest.Serve(t, vendortest.Empty(204))
 		require.NoError(t, client(t, v).DisconnectAppIntegration(t.Context(), token, tt.id))
-		asked := v.questions()
+		asked := v.Requests()
 		require.Len(t, asked, 1)
-		assert.Equal(t, "POST", asked[0].method)
-		assert.Equal(t, tt.uri, asked[0].uri)
-		assert.Equal(t, "Bearer "+token, asked[0].header.Get("Authorization"))
-		assert.Empty(t, asked[0].body)
+		assert.Equal(t, "POST", asked[0].Method)
+		assert.Equal(t, tt.uri, asked[0].URI)
+		assert.Equal(t, "Bearer "+token, asked[0].Header.Get("Authorization"))
+		assert.Empty(t, asked[0].Body)
 	}
-	for _, a := range []answer{jsonAnswer(`{}`), {200, "text/html", nil, "<html>"}, {status: 202}, {status: 401}, {status: 403}, {status: 404}} {
-		err := client(t, serve(t, a)).DisconnectAppIntegration(t.Context(), token, "company")
-		operationError(t, err, "disconnect_app_integration", a.status)
+	for _, a := range []vendortest.Answer{
+		vendortest.JSON(200, `{}`), vendortest.Page(200, "<html>"), vendortest.Empty(202), vendortest.Empty(401), vendortest.Empty(403), vendortest.Empty(404),
+	} {
+		err := client(t, vendortest.Serve(t, a)).DisconnectAppIntegration(t.Context(), token, "company")
+		operationError(t, err, "disconnect_app_integration", a.Status)
 	}
 }

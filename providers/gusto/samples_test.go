@@ -3,7 +3,6 @@ package gusto_test
 import (
 	"encoding/json"
 	"errors"
-	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -14,11 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
-	"github.com/oauthz/oauthz/providers"
 	"github.com/oauthz/oauthz/providers/gusto"
+	"github.com/oauthz/oauthz/providers/internal/vendortest"
 )
 
-// sample is an exchange of the project's shared test data.
+// sample is an exchange of the shared test data of the project.
 type sample struct {
 	ID, System, Operation string
 	Request               struct {
@@ -64,13 +63,16 @@ func samples(t *testing.T) (list []sample, clock time.Time) {
 	return list, time.Unix(all.ClockUnix, 0)
 }
 
-func (s *sample) answer() answer {
-	a := answer{status: s.Response.Status, header: s.Response.Headers}
+func (s *sample) answer() vendortest.Answer {
+	a := vendortest.Empty(s.Response.Status)
+	for name, value := range s.Response.Headers {
+		a = a.With(name, value)
+	}
 	switch {
 	case s.Response.RawBody != nil:
-		a.body = *s.Response.RawBody
+		a.Body = *s.Response.RawBody
 	case string(s.Response.Body) != "null":
-		a.body = string(s.Response.Body)
+		a.Body = string(s.Response.Body)
 	}
 	return a
 }
@@ -79,8 +81,8 @@ func (s *sample) bearer() string {
 	return strings.TrimPrefix(s.Request.Headers["Authorization"], "Bearer ")
 }
 
-// client is configured so that it sends what the sample has.
-func (s *sample) client(t *testing.T, v *vendor, clock time.Time) (*gusto.Client, map[string]string) {
+// client returns a client that sends the request of the sample.
+func (s *sample) client(t *testing.T, v *vendortest.Vendor, clock time.Time) (*gusto.Client, map[string]string) {
 	var body map[string]string
 	require.NoError(t, json.Unmarshal(s.Request.Body, &body))
 	return client(t, v, func(cfg *gusto.Config) {
@@ -91,28 +93,28 @@ func (s *sample) client(t *testing.T, v *vendor, clock time.Time) (*gusto.Client
 	}), body
 }
 
-// assertSent: the vendor saw the sample's request.
-func (s *sample) assertSent(t *testing.T, v *vendor) {
+// assertSent checks that the request to the vendor was the request of the sample.
+func (s *sample) assertSent(t *testing.T, v *vendortest.Vendor) {
 	t.Helper()
-	asked := v.questions()
+	asked := v.Requests()
 	require.Len(t, asked, 1)
 	want, err := url.Parse(s.Request.URL)
 	require.NoError(t, err)
 	got := asked[0]
-	assert.Equal(t, s.Request.Method, got.method)
-	assert.Equal(t, want.Path, got.path)
-	assert.NotContains(t, got.uri, "?")
+	assert.Equal(t, s.Request.Method, got.Method)
+	assert.Equal(t, want.Path, got.Path)
+	assert.NotContains(t, got.URI, "?")
 	for name, value := range s.Request.Headers {
-		assert.Equal(t, []string{value}, got.header.Values(name), name)
+		assert.Equal(t, []string{value}, got.Header.Values(name), name)
 	}
 	if s.Request.Headers["Authorization"] == "" {
-		assert.Empty(t, got.header.Values("Authorization"))
+		assert.Empty(t, got.Header.Values("Authorization"))
 	}
-	assert.Len(t, got.header.Values("X-Gusto-API-Version"), 1)
+	assert.Len(t, got.Header.Values("X-Gusto-API-Version"), 1)
 	if string(s.Request.Body) == "null" {
-		assert.Empty(t, got.body)
+		assert.Empty(t, got.Body)
 	} else {
-		assert.JSONEq(t, string(s.Request.Body), got.body)
+		assert.JSONEq(t, string(s.Request.Body), got.Body)
 	}
 }
 
@@ -125,7 +127,7 @@ func TestSamplesOfIntrospection(t *testing.T) {
 		}
 		t.Run(s.ID, func(t *testing.T) {
 			t.Parallel()
-			v := serve(t, s.answer())
+			v := vendortest.Serve(t, s.answer())
 			c, _ := s.client(t, v, clock)
 			got, err := c.Introspect(t.Context(), s.bearer())
 			s.assertSent(t, v)
@@ -134,7 +136,7 @@ func TestSamplesOfIntrospection(t *testing.T) {
 	}
 }
 
-func (s *sample) assertExpected(t *testing.T, v *vendor, got *oauthz.Token, err error) {
+func (s *sample) assertExpected(t *testing.T, v *vendortest.Vendor, got *oauthz.Token, err error) {
 	switch s.Expect.Verdict {
 	case "active":
 		require.NoError(t, err)
@@ -147,12 +149,12 @@ func (s *sample) assertExpected(t *testing.T, v *vendor, got *oauthz.Token, err 
 	case "inactive":
 		assert.ErrorIs(t, err, oauthz.ErrInactive)
 	case "rate_limited":
-		require.Equal(t, "fault", verdict(err), err)
+		require.Equal(t, "fault", vendortest.Verdict(got, err), err)
 		var e *oauthz.Error
 		require.ErrorAs(t, err, &e)
 		assert.Equal(t, time.Duration(s.Expect.RetryAfter)*time.Second, e.RetryAfter)
 	case "upstream_error", "caller_error", "invalid_response":
-		assert.Equal(t, "fault", verdict(err), err)
+		assert.Equal(t, "fault", vendortest.Verdict(got, err), err)
 	default:
 		t.Errorf("verdict %q is not known", s.Expect.Verdict)
 	}
@@ -168,7 +170,7 @@ func TestSamplesOfIntrospectRaw(t *testing.T) {
 		}
 		t.Run(s.ID, func(t *testing.T) {
 			t.Parallel()
-			v := serve(t, s.answer())
+			v := vendortest.Serve(t, s.answer())
 			c, _ := s.client(t, v, clock)
 			got, err := c.IntrospectRaw(t.Context(), s.bearer())
 			s.assertSent(t, v)
@@ -195,7 +197,7 @@ func TestSamplesOfOtherOperations(t *testing.T) {
 		}
 		t.Run(s.ID, func(t *testing.T) {
 			t.Parallel()
-			v := serve(t, s.answer())
+			v := vendortest.Serve(t, s.answer())
 			c, body := s.client(t, v, clock)
 			var err error
 			switch s.Operation {
@@ -217,20 +219,4 @@ func TestSamplesOfOtherOperations(t *testing.T) {
 			operationError(t, err, s.Operation, s.Response.Status)
 		})
 	}
-}
-
-func operationError(t *testing.T, err error, name string, status int) *providers.OperationError {
-	t.Helper()
-	var e *providers.OperationError
-	require.ErrorAs(t, err, &e)
-	assert.Equal(t, "gusto", e.Vendor)
-	assert.Equal(t, name, e.Operation)
-	assert.Equal(t, status, e.Status)
-	if status != 0 {
-		assert.Contains(t, err.Error(), "gusto: "+name+": status ")
-	}
-	if status == http.StatusTooManyRequests || status >= 500 {
-		assert.ErrorIs(t, err, oauthz.ErrUnavailable)
-	}
-	return e
 }

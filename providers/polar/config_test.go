@@ -1,7 +1,6 @@
 package polar_test
 
 import (
-	"fmt"
 	"net/http"
 	"testing"
 
@@ -9,10 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/providers/internal/vendortest"
 	"github.com/oauthz/oauthz/providers/polar"
 )
 
-func TestNewSaysAllThatIsWrong(t *testing.T) {
+func TestNewReportsEveryMistake(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
@@ -45,17 +45,7 @@ func TestNewSaysAllThatIsWrong(t *testing.T) {
 			client, err := polar.New(tt.cfg)
 			require.Error(t, err)
 			assert.Nil(t, client)
-			var list interface{ Unwrap() []error }
-			require.ErrorAs(t, err, &list)
-			var got []string
-			for _, e := range list.Unwrap() {
-				got = append(got, e.Error())
-			}
-			require.Len(t, got, len(tt.want), "%q", got)
-			for i := range got {
-				assert.Contains(t, got[i], "polar: config: "+tt.want[i])
-			}
-			assert.NotContains(t, fmt.Sprintf("%v %+v", err, err), "canary")
+			vendortest.WantMistakes(t, err, "polar", tt.want...)
 		})
 	}
 }
@@ -73,7 +63,7 @@ func TestBaseURL(t *testing.T) {
 			var got []string
 			client, err := polar.New(polar.Config{
 				BaseURL: tt.base, ClientID: clientID, ClientSecret: clientSecret, HTTPClient: &http.Client{
-					Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+					Transport: vendortest.RoundTrip(func(r *http.Request) (*http.Response, error) {
 						got = append(got, r.URL.String())
 						return &http.Response{StatusCode: 400, Header: jsonHeader(), Body: http.NoBody}, nil
 					}),

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/providers/internal/vendortest"
 	"github.com/oauthz/oauthz/providers/polar"
 )
 
@@ -22,7 +23,7 @@ func FuzzIntrospectSends(f *testing.F) {
 	f.Add("polar_at_u_", "é"+random[2:], "000000")
 	sent := 0
 	client, err := polar.New(polar.Config{ClientID: clientID, ClientSecret: clientSecret, HTTPClient: &http.Client{
-		Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+		Transport: vendortest.RoundTrip(func(*http.Request) (*http.Response, error) {
 			sent++
 			return &http.Response{StatusCode: 200, Header: jsonHeader(), Body: http.NoBody}, nil
 		}),
@@ -49,7 +50,3 @@ func FuzzIntrospectSends(f *testing.F) {
 		check(prefix+random+sum, good && prefix+random+sum == mint(prefix, random))
 	})
 }
-
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

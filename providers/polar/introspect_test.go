@@ -15,111 +15,117 @@ import (
 
 	"github.com/oauthz/oauthz"
 	"github.com/oauthz/oauthz/providers"
+	"github.com/oauthz/oauthz/providers/internal/vendortest"
 	"github.com/oauthz/oauthz/providers/polar"
 )
 
 const active = `{"active":true,"client_id":"polar_ci_abc","token_type":"Bearer","scope":"openid email","sub_type":"user",` +
 	`"sub":"1dbfc517","organizations":["o1","o2"],"aud":"polar_ci_abc","iss":"https://polar.sh","exp":1768514000,"iat":1767649940}`
 
-// with changes one member of active.
-func with(t *testing.T, from, to string) string {
-	t.Helper()
-	require.Contains(t, active, from)
+// with returns active with one part changed.
+func with(from, to string) string {
+	if !strings.Contains(active, from) {
+		panic("the answer does not contain " + from)
+	}
 	return strings.Replace(active, from, to, 1)
+}
+
+var html = http.Header{"Content-Type": {"text/html"}}
+
+// introspectAnswers are answers of the vendor, and the verdict of Introspect about them.
+var introspectAnswers = []struct {
+	name   string
+	status int
+	header http.Header // default: JSON
+	body   string
+	want   string
+}{
+	{name: "active", body: active, want: "token"},
+	{name: "no content type", header: http.Header{"Content-Type": nil}, body: active, want: "token"},
+	{name: "of the seed era, without organizations", body: with(`"organizations":["o1","o2"],`, ``), want: "token"},
+	{name: "aud an array", body: with(`"aud":"polar_ci_abc"`, `"aud":["polar_ci_abc"]`), want: "token"},
+	{name: "no scope", body: with(`"scope":"openid email",`, ``), want: "token"},
+
+	{name: "nulls are absent", body: with(`"iat":`, `"jti":null,"nbf":null,"cnf":null,"username":null,"iat":`), want: "token"},
+	{name: "inactive", body: `{"active":false}`, want: "refusal"},
+	{name: "inactive with all members", body: with(`true`, `false`), want: "refusal"},
+	{name: "inactive with members null", body: `{"active":false,"client_id":null,"sub":null,"exp":null}`, want: "refusal"},
+	{name: "issued to another client", body: with(`"client_id":"polar_ci_abc"`, `"client_id":"polar_ci_other"`), want: "refusal"},
+	{name: "for another client", body: with(`"aud":"polar_ci_abc"`, `"aud":"polar_ci_other"`), want: "refusal"},
+	{name: "of another issuer", body: with(`https://polar.sh`, `https://evil.example`), want: "refusal"},
+	{name: "expired", body: with(`1768514000`, `1767640000`), want: "refusal"},
+	{name: "not yet valid", body: with(`"iat":`, `"nbf":1768510000,"iat":`), want: "refusal"},
+	{name: "a refresh token by its type", body: with(`"Bearer"`, `"refresh_token"`), want: "refusal"},
+
+	{name: "empty object", body: `{}`, want: "fault"},
+	{name: "empty", body: ``, want: "fault"},
+	{name: "null", body: `null`, want: "fault"},
+	{name: "array", body: `[` + active + `]`, want: "fault"},
+	{name: "two documents", body: active + active, want: "fault"},
+	{name: "truncated", body: active[:100], want: "fault"},
+	{name: "html", header: html, body: `<html>ok</html>`, want: "fault"},
+	{name: "html by its type alone", header: html, body: active, want: "fault"},
+	{name: "html called JSON", body: `<html>ok</html>`, want: "fault"},
+	{name: "active only", body: `{"active":true}`, want: "fault"},
+	{name: "active missing", body: with(`"active":true,`, ``), want: "fault"},
+	{name: "active a string", body: with(`true`, `"true"`), want: "fault"},
+	{name: "active a number", body: with(`true`, `1`), want: "fault"},
+	{name: "active null", body: with(`true`, `null`), want: "fault"},
+	{name: "active false, a string", body: with(`true`, `"false"`), want: "fault"},
+	{name: "active in capitals", body: with(`"active"`, `"Active"`), want: "fault"},
+	{name: "active twice", body: with(`{`, `{"active":false,`), want: "fault"},
+	{name: "a member twice", body: with(`"sub":`, `"sub":"admin","sub":`), want: "fault"},
+	{name: "client_id missing", body: with(`"client_id":"polar_ci_abc",`, ``), want: "fault"},
+	{name: "client_id a number", body: with(`"client_id":"polar_ci_abc"`, `"client_id":1`), want: "fault"},
+	{name: "client_id empty", body: with(`"client_id":"polar_ci_abc"`, `"client_id":""`), want: "fault"},
+	{name: "sub missing", body: with(`"sub":"1dbfc517",`, ``), want: "fault"},
+	{name: "sub empty", body: with(`"sub":"1dbfc517"`, `"sub":""`), want: "fault"},
+	{name: "sub a number", body: with(`"sub":"1dbfc517"`, `"sub":7`), want: "fault"},
+	{name: "sub null", body: with(`"sub":"1dbfc517"`, `"sub":null`), want: "fault"},
+	{name: "sub_type missing", body: with(`"sub_type":"user",`, ``), want: "fault"},
+	{name: "sub_type unknown", body: with(`"sub_type":"user"`, `"sub_type":"user/x"`), want: "fault"},
+	{name: "aud missing", body: with(`"aud":"polar_ci_abc",`, ``), want: "fault"},
+	{name: "aud an object", body: with(`"aud":"polar_ci_abc"`, `"aud":{}`), want: "fault"},
+	{name: "exp missing", body: with(`"exp":1768514000,`, ``), want: "fault"},
+	{name: "exp a string", body: with(`1768514000`, `"1768514000"`), want: "fault"},
+	{name: "exp beyond time", body: with(`1768514000`, `1e19`), want: "fault"},
+	{name: "iat a string", body: with(`1767649940`, `"1767649940"`), want: "fault"},
+	{name: "iss a number", body: with(`"https://polar.sh"`, `1`), want: "fault"},
+	{name: "scope an array", body: with(`"openid email"`, `["openid"]`), want: "fault"},
+	{name: "organizations a string", body: with(`["o1","o2"]`, `"o1"`), want: "fault"},
+	{name: "organizations of numbers", body: with(`["o1","o2"]`, `[1]`), want: "fault"},
+	{name: "cnf nonsense", body: with(`"iat":`, `"cnf":"x","iat":`), want: "fault"},
+	{name: "too long", body: with(`"iat":`, `"x":"`+strings.Repeat("x", 1<<20)+`","iat":`), want: "fault"},
+
+	{name: "201", status: 201, body: active, want: "fault"},
+	{name: "204", status: 204, want: "fault"},
+	{name: "400", status: 400, body: `{"error":"invalid_request"}`, want: "fault"},
+	{name: "400 unsupported_token_type is about our hint", status: 400, body: `{"error":"unsupported_token_type"}`, want: "fault"},
+	{name: "401", status: 401, body: `{"error":"invalid_client"}`, want: "fault"},
+	{name: "401 invalid_token is about a header", status: 401, body: `{"error":"invalid_token"}`, want: "fault"},
+	{name: "401 with an inactive answer", status: 401, body: `{"active":false}`, want: "fault"},
+	{name: "403", status: 403, body: `{"active":false}`, want: "fault"},
+	{name: "404", status: 404, body: `{"active":false}`, want: "fault"},
+	{name: "410", status: 410, body: `{"active":false}`, want: "fault"},
+	{name: "500", status: 500, body: `{"active":false}`, want: "fault"},
+	{name: "503", status: 503, want: "fault"},
 }
 
 func TestIntrospectAnswers(t *testing.T) {
 	t.Parallel()
-	html := http.Header{"Content-Type": {"text/html"}}
-	for _, tt := range []struct {
-		name   string
-		status int
-		header http.Header // default: JSON
-		body   string
-		want   string
-	}{
-		{name: "active", body: active, want: "token"},
-		{name: "no content type", header: http.Header{"Content-Type": nil}, body: active, want: "token"},
-		{name: "of the seed era, without organizations", body: with(t, `"organizations":["o1","o2"],`, ``), want: "token"},
-		{name: "aud an array", body: with(t, `"aud":"polar_ci_abc"`, `"aud":["polar_ci_abc"]`), want: "token"},
-		{name: "no scope", body: with(t, `"scope":"openid email",`, ``), want: "token"},
-
-		{name: "nulls are absent", body: with(t, `"iat":`, `"jti":null,"nbf":null,"cnf":null,"username":null,"iat":`), want: "token"},
-		{name: "inactive", body: `{"active":false}`, want: "refusal"},
-		{name: "inactive with all members", body: with(t, `true`, `false`), want: "refusal"},
-		{name: "inactive with members null", body: `{"active":false,"client_id":null,"sub":null,"exp":null}`, want: "refusal"},
-		{name: "issued to another client", body: with(t, `"client_id":"polar_ci_abc"`, `"client_id":"polar_ci_other"`), want: "refusal"},
-		{name: "for another client", body: with(t, `"aud":"polar_ci_abc"`, `"aud":"polar_ci_other"`), want: "refusal"},
-		{name: "of another issuer", body: with(t, `https://polar.sh`, `https://evil.example`), want: "refusal"},
-		{name: "expired", body: with(t, `1768514000`, `1767640000`), want: "refusal"},
-		{name: "not yet valid", body: with(t, `"iat":`, `"nbf":1768510000,"iat":`), want: "refusal"},
-		{name: "a refresh token by its type", body: with(t, `"Bearer"`, `"refresh_token"`), want: "refusal"},
-
-		{name: "empty object", body: `{}`, want: "fault"},
-		{name: "empty", body: ``, want: "fault"},
-		{name: "null", body: `null`, want: "fault"},
-		{name: "array", body: `[` + active + `]`, want: "fault"},
-		{name: "two documents", body: active + active, want: "fault"},
-		{name: "truncated", body: active[:100], want: "fault"},
-		{name: "html", header: html, body: `<html>ok</html>`, want: "fault"},
-		{name: "html by its type alone", header: html, body: active, want: "fault"},
-		{name: "html called JSON", body: `<html>ok</html>`, want: "fault"},
-		{name: "active only", body: `{"active":true}`, want: "fault"},
-		{name: "active missing", body: with(t, `"active":true,`, ``), want: "fault"},
-		{name: "active a string", body: with(t, `true`, `"true"`), want: "fault"},
-		{name: "active a number", body: with(t, `true`, `1`), want: "fault"},
-		{name: "active null", body: with(t, `true`, `null`), want: "fault"},
-		{name: "active false, a string", body: with(t, `true`, `"false"`), want: "fault"},
-		{name: "active in capitals", body: with(t, `"active"`, `"Active"`), want: "fault"},
-		{name: "active twice", body: with(t, `{`, `{"active":false,`), want: "fault"},
-		{name: "a member twice", body: with(t, `"sub":`, `"sub":"admin","sub":`), want: "fault"},
-		{name: "client_id missing", body: with(t, `"client_id":"polar_ci_abc",`, ``), want: "fault"},
-		{name: "client_id a number", body: with(t, `"client_id":"polar_ci_abc"`, `"client_id":1`), want: "fault"},
-		{name: "client_id empty", body: with(t, `"client_id":"polar_ci_abc"`, `"client_id":""`), want: "fault"},
-		{name: "sub missing", body: with(t, `"sub":"1dbfc517",`, ``), want: "fault"},
-		{name: "sub empty", body: with(t, `"sub":"1dbfc517"`, `"sub":""`), want: "fault"},
-		{name: "sub a number", body: with(t, `"sub":"1dbfc517"`, `"sub":7`), want: "fault"},
-		{name: "sub null", body: with(t, `"sub":"1dbfc517"`, `"sub":null`), want: "fault"},
-		{name: "sub_type missing", body: with(t, `"sub_type":"user",`, ``), want: "fault"},
-		{name: "sub_type unknown", body: with(t, `"sub_type":"user"`, `"sub_type":"user/x"`), want: "fault"},
-		{name: "aud missing", body: with(t, `"aud":"polar_ci_abc",`, ``), want: "fault"},
-		{name: "aud an object", body: with(t, `"aud":"polar_ci_abc"`, `"aud":{}`), want: "fault"},
-		{name: "exp missing", body: with(t, `"exp":1768514000,`, ``), want: "fault"},
-		{name: "exp a string", body: with(t, `1768514000`, `"1768514000"`), want: "fault"},
-		{name: "exp beyond time", body: with(t, `1768514000`, `1e19`), want: "fault"},
-		{name: "iat a string", body: with(t, `1767649940`, `"1767649940"`), want: "fault"},
-		{name: "iss a number", body: with(t, `"https://polar.sh"`, `1`), want: "fault"},
-		{name: "scope an array", body: with(t, `"openid email"`, `["openid"]`), want: "fault"},
-		{name: "organizations a string", body: with(t, `["o1","o2"]`, `"o1"`), want: "fault"},
-		{name: "organizations of numbers", body: with(t, `["o1","o2"]`, `[1]`), want: "fault"},
-		{name: "cnf nonsense", body: with(t, `"iat":`, `"cnf":"x","iat":`), want: "fault"},
-		{name: "too long", body: with(t, `"iat":`, `"x":"`+strings.Repeat("x", 1<<20)+`","iat":`), want: "fault"},
-
-		{name: "201", status: 201, body: active, want: "fault"},
-		{name: "204", status: 204, want: "fault"},
-		{name: "400", status: 400, body: `{"error":"invalid_request"}`, want: "fault"},
-		{name: "400 unsupported_token_type is about our hint", status: 400, body: `{"error":"unsupported_token_type"}`, want: "fault"},
-		{name: "401", status: 401, body: `{"error":"invalid_client"}`, want: "fault"},
-		{name: "401 invalid_token is about a header", status: 401, body: `{"error":"invalid_token"}`, want: "fault"},
-		{name: "401 with an inactive answer", status: 401, body: `{"active":false}`, want: "fault"},
-		{name: "403", status: 403, body: `{"active":false}`, want: "fault"},
-		{name: "404", status: 404, body: `{"active":false}`, want: "fault"},
-		{name: "410", status: 410, body: `{"active":false}`, want: "fault"},
-		{name: "500", status: 500, body: `{"active":false}`, want: "fault"},
-		{name: "503", status: 503, want: "fault"},
-	} {
+	for _, tt := range introspectAnswers {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			if tt.status == 0 {
 				tt.status = 200
 			}
-			f := answers(tt.status, tt.body)
+			v := answers(t, tt.status, tt.body)
 			if tt.header != nil {
-				f.header = tt.header
+				v.Answer.Header = tt.header
 			}
-			token, err := f.client(t).Introspect(t.Context(), accessToken())
-			assert.Equal(t, tt.want, kind(token, err), "%v", err)
-			assert.NotZero(t, f.calls.Load())
+			token, err := newClient(t, v).Introspect(t.Context(), accessToken())
+			assert.Equal(t, tt.want, vendortest.Verdict(token, err), "%v", err)
+			assert.NotZero(t, v.Calls())
 			if err != nil {
 				assert.Nil(t, token)
 			}
@@ -129,7 +135,7 @@ func TestIntrospectAnswers(t *testing.T) {
 
 func TestIntrospectedToken(t *testing.T) {
 	t.Parallel()
-	token, err := answers(200, with(t, `"iss":"https://polar.sh",`, ``)).client(t).Introspect(t.Context(), accessToken())
+	token, err := newClient(t, answers(t, 200, with(`"iss":"https://polar.sh",`, ``))).Introspect(t.Context(), accessToken())
 	require.NoError(t, err)
 	assert.Equal(t, "user/1dbfc517", token.Subject)
 	assert.Equal(t, polar.Issuer, token.Issuer, "given to a token whose answer names none")
@@ -143,65 +149,68 @@ func TestIntrospectedToken(t *testing.T) {
 	assert.JSONEq(t, `"`+oauthz.TokenHash(accessToken())+`"`, string(hash))
 }
 
-// The checksums of the first four were computed with Python's zlib.
+var goodToken = accessToken()
+
+// candidates are tokens, and the verdict of Introspect about them. The checksums of the first four were computed with Python's zlib.
+var candidates = []struct {
+	name, token string
+	want        string // token: was sent
+}{
+	{"user", "polar_at_u_" + random + "07aUzK", "token"},
+	{"organization", "polar_at_o_" + "abcdefghijklmnopqrstuvwxyzABCDEFGHIJK" + "4WQsSZ", "token"},
+	{"a checksum with one zero before it", "polar_at_u_" + "0000000000000000000000000000000000002" + "0cmqka", "token"},
+	{"a checksum with two zeros before it", "polar_at_u_" + "0000000000000000000000000000000000284" + "006StP", "token"},
+	{"minted", mint("polar_at_o_", random), "token"},
+
+	{"refresh token of a user", mint("polar_rt_u_", random), "refusal"},
+	{"refresh token of an organization", mint("polar_rt_o_", random), "refusal"},
+	{"client secret", mint("polar_cs_", random), "refusal"},
+	{"authorization code", mint("polar_ac_", random), "refusal"},
+	{"organization access token", mint("polar_oat_", random), "refusal"},
+	{"customer session", mint("polar_cst_", random), "refusal"},
+	{"another kind", mint("polar_at_x_", random), "refusal"},
+	{"checksum wrong", goodToken[:len(goodToken)-1] + "L", "refusal"},
+	{"checksum in the other alphabet", "polar_at_u_" + random + "07AuZk", "refusal"},
+	{"checksum with the prefix in it", "polar_at_u_" + random + mint("", "polar_at_u_"+random)[48:], "refusal"},
+	{"a character changed", strings.Replace(goodToken, "Zz", "Zx", 1), "refusal"},
+	{"short", goodToken[:len(goodToken)-1], "refusal"},
+	{"long", goodToken + "0", "refusal"},
+	{"random part short", mint("polar_at_u_", random[1:]), "refusal"},
+	{"random part long", mint("polar_at_u_", random+"0"), "refusal"},
+	{"not a letter", mint("polar_at_u_", "-"+random[1:]), "refusal"},
+	{"not a letter, in the middle", mint("polar_at_u_", random[:9]+"_"+random[10:]), "refusal"},
+	{"space", mint("polar_at_u_", " "+random[1:]), "refusal"},
+	{"newline", mint("polar_at_u_", random[1:]+"\n"), "refusal"},
+	{"newline behind", goodToken + "\n", "refusal"},
+	{"not ASCII", mint("polar_at_u_", "é"+random[2:]), "refusal"},
+	{"prefix alone", "polar_at_u_", "refusal"},
+
+	{"newline before", "\n" + goodToken, "unrecognized"},
+	{"space before", " " + goodToken, "unrecognized"},
+	{"empty", "", "unrecognized"},
+	{"prefix in capitals", "POLAR_AT_U_" + goodToken[11:], "unrecognized"},
+	{"JWT", "eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "unrecognized"},
+	{"not ASCII at all", "ключ", "unrecognized"},
+	{"long garbage", strings.Repeat("x", 1<<16), "unrecognized"},
+}
+
 func TestIntrospectSendsOnlyAccessTokens(t *testing.T) {
 	t.Parallel()
-	good := accessToken()
-	for _, tt := range []struct {
-		name, token string
-		want        string // token: was sent
-	}{
-		{"user", "polar_at_u_" + random + "07aUzK", "token"},
-		{"organization", "polar_at_o_" + "abcdefghijklmnopqrstuvwxyzABCDEFGHIJK" + "4WQsSZ", "token"},
-		{"a checksum with one zero before it", "polar_at_u_" + "0000000000000000000000000000000000002" + "0cmqka", "token"},
-		{"a checksum with two zeros before it", "polar_at_u_" + "0000000000000000000000000000000000284" + "006StP", "token"},
-		{"minted", mint("polar_at_o_", random), "token"},
-
-		{"refresh token of a user", mint("polar_rt_u_", random), "refusal"},
-		{"refresh token of an organization", mint("polar_rt_o_", random), "refusal"},
-		{"client secret", mint("polar_cs_", random), "refusal"},
-		{"authorization code", mint("polar_ac_", random), "refusal"},
-		{"organization access token", mint("polar_oat_", random), "refusal"},
-		{"customer session", mint("polar_cst_", random), "refusal"},
-		{"another kind", mint("polar_at_x_", random), "refusal"},
-		{"checksum wrong", good[:len(good)-1] + "L", "refusal"},
-		{"checksum in the other alphabet", "polar_at_u_" + random + "07AuZk", "refusal"},
-		{"checksum with the prefix in it", "polar_at_u_" + random + mint("", "polar_at_u_"+random)[48:], "refusal"},
-		{"a character changed", strings.Replace(good, "Zz", "Zx", 1), "refusal"},
-		{"short", good[:len(good)-1], "refusal"},
-		{"long", good + "0", "refusal"},
-		{"random part short", mint("polar_at_u_", random[1:]), "refusal"},
-		{"random part long", mint("polar_at_u_", random+"0"), "refusal"},
-		{"not a letter", mint("polar_at_u_", "-"+random[1:]), "refusal"},
-		{"not a letter, in the middle", mint("polar_at_u_", random[:9]+"_"+random[10:]), "refusal"},
-		{"space", mint("polar_at_u_", " "+random[1:]), "refusal"},
-		{"newline", mint("polar_at_u_", random[1:]+"\n"), "refusal"},
-		{"newline behind", good + "\n", "refusal"},
-		{"not ASCII", mint("polar_at_u_", "é"+random[2:]), "refusal"},
-		{"prefix alone", "polar_at_u_", "refusal"},
-
-		{"newline before", "\n" + good, "unrecognized"},
-		{"space before", " " + good, "unrecognized"},
-		{"empty", "", "unrecognized"},
-		{"prefix in capitals", "POLAR_AT_U_" + good[11:], "unrecognized"},
-		{"JWT", "eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "unrecognized"},
-		{"not ASCII at all", "ключ", "unrecognized"},
-		{"long garbage", strings.Repeat("x", 1<<16), "unrecognized"},
-	} {
+	for _, tt := range candidates {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := answers(200, active)
-			client := f.client(t)
+			v := answers(t, 200, active)
+			client := newClient(t, v)
 			token, err := client.Introspect(t.Context(), tt.token)
-			assert.Equal(t, tt.want, kind(token, err), "%v", err)
+			assert.Equal(t, tt.want, vendortest.Verdict(token, err), "%v", err)
 			_, rawErr := client.IntrospectRaw(t.Context(), oauthz.Secret(tt.token))
 			if tt.want == "token" {
 				assert.NoError(t, rawErr)
-				assert.Equal(t, int32(2), f.calls.Load())
+				assert.Equal(t, 2, v.Calls())
 				return
 			}
 			assert.EqualError(t, rawErr, "polar: introspect: the token does not have the form of an access token of Polar")
-			assert.Zero(t, f.calls.Load(), "it was sent")
+			assert.Zero(t, v.Calls(), "it was sent")
 			if len(tt.token) > 11 {
 				assert.NotContains(t, fmt.Sprintf("%v %+v", err, err), tt.token[11:])
 			}
@@ -216,7 +225,7 @@ func TestRefreshTokenEndsFirstOf(t *testing.T) {
 		t.Error("the next was asked")
 		return nil, oauthz.ErrUnrecognized
 	})
-	chain, err := oauthz.FirstOf(answers(200, active).client(t), next)
+	chain, err := oauthz.FirstOf(newClient(t, answers(t, 200, active)), next)
 	require.NoError(t, err)
 	_, err = chain.Introspect(t.Context(), refreshToken())
 	require.ErrorIs(t, err, oauthz.ErrInvalidToken)
@@ -237,20 +246,20 @@ func TestIntrospectFaults(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := answers(tt.status, `{"error":"rate_limited"}`)
+			v := answers(t, tt.status, `{"error":"rate_limited"}`)
 			if tt.retryAfter != "" {
-				f.header.Set("Retry-After", tt.retryAfter)
+				v.Answer.Header.Set("Retry-After", tt.retryAfter)
 			}
-			client := f.client(t)
+			client := newClient(t, v)
 			token, err := client.Introspect(t.Context(), accessToken())
-			require.Equal(t, "fault", kind(token, err))
+			require.Equal(t, "fault", vendortest.Verdict(token, err))
 			var out *oauthz.Error
 			require.ErrorAs(t, err, &out)
 			assert.Equal(t, http.StatusServiceUnavailable, out.Status)
 			assert.Equal(t, tt.want, out.RetryAfter)
 
 			_, err = client.IntrospectRaw(t.Context(), oauthz.Secret(accessToken()))
-			wantError(t, err, fmt.Sprintf("polar: introspect: status %d", tt.status), tt.status)
+			operationError(t, err, "introspect", tt.status)
 			var failed *providers.OperationError
 			require.ErrorAs(t, err, &failed)
 			assert.Equal(t, tt.want, failed.RetryAfter)
@@ -261,32 +270,30 @@ func TestIntrospectFaults(t *testing.T) {
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
-	elsewhere := answers(200, active)
-	target := httptest.NewServer(elsewhere)
-	t.Cleanup(target.Close)
+	elsewhere := answers(t, 200, active)
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		f := answers(status, active)
-		f.header.Set("Location", target.URL)
-		client := f.client(t)
+		v := answers(t, status, active)
+		v.Answer.Header.Set("Location", elsewhere.URL)
+		client := newClient(t, v)
 		token, err := client.Introspect(t.Context(), accessToken())
-		assert.Equal(t, "fault", kind(token, err))
+		assert.Equal(t, "fault", vendortest.Verdict(token, err))
 		_, err = client.IntrospectRaw(t.Context(), oauthz.Secret(accessToken()))
-		wantError(t, err, "polar: introspect: status 3", status)
+		operationError(t, err, "introspect", status)
 		_, err = client.UserInfo(t.Context(), oauthz.Secret(accessToken()))
-		wantError(t, err, "polar: userinfo: status 3", status)
+		operationError(t, err, "userinfo", status)
 		_, err = client.Token(t.Context(), polar.RefreshToken{RefreshToken: oauthz.Secret(refreshToken())})
-		wantError(t, err, "polar: token: status 3", status)
+		operationError(t, err, "token", status)
 		err = client.Revoke(t.Context(), oauthz.Secret(accessToken()), polar.NoHint)
-		wantError(t, err, "polar: revoke: status 3", status)
+		operationError(t, err, "revoke", status)
 	}
-	assert.Zero(t, elsewhere.calls.Load())
+	assert.Zero(t, elsewhere.Calls())
 }
 
 // Polar tries an inbound Bearer before anything else: our request must not have the caller's.
 func TestIntrospectForwardsNothing(t *testing.T) {
 	t.Parallel()
-	f := answers(200, active)
-	guard, err := oauthz.New(oauthz.Config{Introspector: f.client(t), Now: func() time.Time { return clock }})
+	v := answers(t, 200, active)
+	guard, err := oauthz.New(oauthz.Config{Introspector: newClient(t, v), Now: func() time.Time { return clock }})
 	require.NoError(t, err)
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Authorization", "Bearer "+accessToken())
@@ -298,15 +305,15 @@ func TestIntrospectForwardsNothing(t *testing.T) {
 		assert.Equal(t, "user/1dbfc517", token.Subject)
 	})).ServeHTTP(w, r)
 	assert.Equal(t, http.StatusOK, w.Code)
-	sent := f.last.Load()
-	assert.True(t, strings.HasPrefix(sent.header.Get("Authorization"), "Basic "))
-	assert.Empty(t, sent.header.Get("Cookie"))
+	sent := v.Last()
+	assert.True(t, strings.HasPrefix(sent.Header.Get("Authorization"), "Basic "))
+	assert.Empty(t, sent.Header.Get("Cookie"))
 }
 
 func TestConcurrentUse(t *testing.T) {
 	t.Parallel()
-	f := answers(200, active)
-	client := f.client(t)
+	v := answers(t, 200, active)
+	client := newClient(t, v)
 	var group sync.WaitGroup
 	for range 16 {
 		group.Go(func() {
@@ -318,5 +325,5 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	group.Wait()
-	assert.Equal(t, int32(48), f.calls.Load())
+	assert.Equal(t, 48, v.Calls())
 }

@@ -13,48 +13,52 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/providers/internal/vendortest"
 	"github.com/oauthz/oauthz/providers/polar"
 )
 
 const tokens = `{"token_type":"Bearer","access_token":"a","expires_in":3600,"refresh_token":"r","scope":"openid","id_token":"i"}`
 
+// tokenAnswers are answers of the token endpoint.
+var tokenAnswers = []struct {
+	name, body string
+	ok         bool
+}{
+	{"whole", tokens, true},
+	{"least", `{"token_type":"bearer","access_token":"a"}`, true},
+	{"without refresh and id token", `{"token_type":"Bearer","access_token":"a","expires_in":1,"refresh_token":null,"id_token":null}`, true},
+	{"no expiry", `{"token_type":"Bearer","access_token":"a","expires_in":null}`, true},
+	{"empty object", `{}`, false},
+	{"empty", ``, false},
+	{"html", `<html></html>`, false},
+	{"an error", `{"error":"invalid_grant"}`, false},
+	{"no access token", `{"token_type":"Bearer"}`, false},
+	{"access token empty", `{"token_type":"Bearer","access_token":""}`, false},
+	{"access token null", `{"token_type":"Bearer","access_token":null}`, false},
+	{"access token a number", `{"token_type":"Bearer","access_token":1}`, false},
+	{"no type", `{"access_token":"a"}`, false},
+	{"another type", `{"token_type":"DPoP","access_token":"a"}`, false},
+	{"expires_in a string", `{"token_type":"Bearer","access_token":"a","expires_in":"3600"}`, false},
+	{"expires_in negative", `{"token_type":"Bearer","access_token":"a","expires_in":-1}`, false},
+	{"refresh token a number", `{"token_type":"Bearer","access_token":"a","refresh_token":1}`, false},
+	{"scope an array", `{"token_type":"Bearer","access_token":"a","scope":["a"]}`, false},
+	{"scope outside the grammar", `{"token_type":"Bearer","access_token":"a","scope":"\""}`, false},
+	{"twice", `{"token_type":"Bearer","access_token":"a","access_token":"b"}`, false},
+	{"in capitals", `{"token_type":"Bearer","ACCESS_TOKEN":"a"}`, false},
+}
+
 func TestTokenAnswers(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		name, body string
-		ok         bool
-	}{
-		{"whole", tokens, true},
-		{"least", `{"token_type":"bearer","access_token":"a"}`, true},
-		{"without refresh and id token", `{"token_type":"Bearer","access_token":"a","expires_in":1,"refresh_token":null,"id_token":null}`, true},
-		{"no expiry", `{"token_type":"Bearer","access_token":"a","expires_in":null}`, true},
-		{"empty object", `{}`, false},
-		{"empty", ``, false},
-		{"html", `<html></html>`, false},
-		{"an error", `{"error":"invalid_grant"}`, false},
-		{"no access token", `{"token_type":"Bearer"}`, false},
-		{"access token empty", `{"token_type":"Bearer","access_token":""}`, false},
-		{"access token null", `{"token_type":"Bearer","access_token":null}`, false},
-		{"access token a number", `{"token_type":"Bearer","access_token":1}`, false},
-		{"no type", `{"access_token":"a"}`, false},
-		{"another type", `{"token_type":"DPoP","access_token":"a"}`, false},
-		{"expires_in a string", `{"token_type":"Bearer","access_token":"a","expires_in":"3600"}`, false},
-		{"expires_in negative", `{"token_type":"Bearer","access_token":"a","expires_in":-1}`, false},
-		{"refresh token a number", `{"token_type":"Bearer","access_token":"a","refresh_token":1}`, false},
-		{"scope an array", `{"token_type":"Bearer","access_token":"a","scope":["a"]}`, false},
-		{"scope outside the grammar", `{"token_type":"Bearer","access_token":"a","scope":"\""}`, false},
-		{"twice", `{"token_type":"Bearer","access_token":"a","access_token":"b"}`, false},
-		{"in capitals", `{"token_type":"Bearer","ACCESS_TOKEN":"a"}`, false},
-	} {
+	for _, tt := range tokenAnswers {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := answers(200, tt.body).client(t).Token(t.Context(), polar.AuthorizationCode{Code: "c", RedirectURI: "https://a.example/"})
+			got, err := newClient(t, answers(t, 200, tt.body)).Token(t.Context(), polar.AuthorizationCode{Code: "c", RedirectURI: "https://a.example/"})
 			if tt.ok {
 				require.NoError(t, err)
 				assert.Equal(t, oauthz.Secret("a"), got.AccessToken)
 				return
 			}
-			wantError(t, err, "polar: token: status 200: the answer is malformed", 200)
+			wantMalformed(t, err, "token")
 			assert.Nil(t, got)
 		})
 	}
@@ -63,8 +67,8 @@ func TestTokenAnswers(t *testing.T) {
 // A lifetime beyond what a Duration holds does not turn negative.
 func TestTokenForEver(t *testing.T) {
 	t.Parallel()
-	f := answers(200, `{"token_type":"Bearer","access_token":"a","expires_in":1e300}`)
-	got, err := f.client(t).Token(t.Context(), polar.AuthorizationCode{Code: "c", RedirectURI: "https://a.example/"})
+	v := answers(t, 200, `{"token_type":"Bearer","access_token":"a","expires_in":1e300}`)
+	got, err := newClient(t, v).Token(t.Context(), polar.AuthorizationCode{Code: "c", RedirectURI: "https://a.example/"})
 	require.NoError(t, err)
 	assert.Greater(t, got.ExpiresIn, 50*365*24*time.Hour)
 }
@@ -85,13 +89,13 @@ func TestTokenRequests(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := answers(200, tokens)
-			client := f.client(t, func(cfg *polar.Config) { cfg.TokenAuthMethod = tt.method })
+			v := answers(t, 200, tokens)
+			client := newClient(t, v, func(cfg *polar.Config) { cfg.TokenAuthMethod = tt.method })
 			_, err := client.Token(t.Context(), code)
 			require.NoError(t, err)
-			sent := f.last.Load()
-			assert.Equal(t, tt.inForm, sent.header.Get("Authorization") == "", "Polar enforces the method here")
-			id, secret, rest := sent.form(t)
+			sent := v.Last()
+			assert.Equal(t, tt.inForm, sent.Header.Get("Authorization") == "", "Polar enforces the method here")
+			id, secret, rest := form(t, sent)
 			assert.Equal(t, clientID, id)
 			assert.Equal(t, clientSecret, secret)
 			assert.Equal(t, want, rest)
@@ -124,9 +128,9 @@ func TestOperationsThatDoNotDial(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := answers(200, tokens)
-			assert.EqualError(t, tt.do(t.Context(), f.client(t)), tt.want)
-			assert.Zero(t, f.calls.Load())
+			v := answers(t, 200, tokens)
+			assert.EqualError(t, tt.do(t.Context(), newClient(t, v)), tt.want)
+			assert.Zero(t, v.Calls())
 		})
 	}
 }
@@ -161,19 +165,19 @@ func TestRevoke(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := answers(200, tt.body)
-			err := f.client(t).Revoke(t.Context(), oauthz.Secret(tt.token), tt.hint)
+			v := answers(t, 200, tt.body)
+			err := newClient(t, v).Revoke(t.Context(), oauthz.Secret(tt.token), tt.hint)
 			want := url.Values{"token": {tt.token}}
 			if tt.hint != "" {
 				want.Set("token_type_hint", string(tt.hint))
 			}
-			_, _, rest := f.last.Load().form(t)
+			_, _, rest := form(t, v.Last())
 			assert.Equal(t, want, rest)
 			if tt.ok {
 				assert.NoError(t, err)
 				return
 			}
-			wantError(t, err, "polar: revoke: status 200: the answer is malformed", 200)
+			wantMalformed(t, err, "revoke")
 		})
 	}
 }
@@ -196,13 +200,13 @@ func TestUserInfoAnswers(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := answers(200, tt.body).client(t).UserInfo(t.Context(), oauthz.Secret(accessToken()))
+			got, err := newClient(t, answers(t, 200, tt.body)).UserInfo(t.Context(), oauthz.Secret(accessToken()))
 			if tt.ok {
 				require.NoError(t, err)
 				assert.Equal(t, polar.UserInfo{Subject: "s"}, *got)
 				return
 			}
-			wantError(t, err, "polar: userinfo: status 200: the answer is malformed", 200)
+			wantMalformed(t, err, "userinfo")
 			assert.Nil(t, got)
 		})
 	}
@@ -213,9 +217,9 @@ func TestOperationsDemandJSON(t *testing.T) {
 	t.Parallel()
 	const all = `{"active":false,"sub":"s","token_type":"Bearer","access_token":"a"}`
 	for _, contentType := range []string{"text/html; charset=utf-8", "text/json", "application/json; x=\"", "application/token-introspection+jwt"} {
-		f := answers(200, all)
-		f.header.Set("Content-Type", contentType)
-		client := f.client(t)
+		v := answers(t, 200, all)
+		v.Answer.Header.Set("Content-Type", contentType)
+		client := newClient(t, v)
 		_, rawErr := client.IntrospectRaw(t.Context(), oauthz.Secret(accessToken()))
 		for _, err := range []error{
 			rawErr, userInfo(oauthz.Secret(accessToken()))(t.Context(), client),
@@ -227,49 +231,55 @@ func TestOperationsDemandJSON(t *testing.T) {
 	}
 }
 
+const canary = "canary-answer"
+
+// everything calls all operations, and returns their errors.
+func everything(t *testing.T, client *polar.Client) (errs []error) {
+	_, err := client.Introspect(t.Context(), accessToken())
+	errs = append(errs, err)
+	_, err = client.Introspect(t.Context(), refreshToken())
+	errs = append(errs, err)
+	_, err = client.IntrospectRaw(t.Context(), oauthz.Secret(accessToken()))
+	errs = append(errs, err, userInfo(oauthz.Secret(accessToken()))(t.Context(), client),
+		revoke(oauthz.Secret(accessToken()), polar.NoHint)(t.Context(), client),
+		token(polar.RefreshToken{RefreshToken: oauthz.Secret(refreshToken())})(t.Context(), client),
+		token(polar.AuthorizationCode{Code: canary, RedirectURI: "https://a.example/" + canary, CodeVerifier: canary})(t.Context(), client))
+	return errs
+}
+
+// echoes are answers that hold canary.
+var echoes = []struct {
+	name   string
+	status int
+	body   string
+}{
+	{"400", 400, `{"error":"canary-answer"}`},
+	{"401", 401, `canary-answer`},
+	{"429", 429, `canary-answer`},
+	{"500", 500, `canary-answer`},
+	{"nonsense", 200, `{"canary-answer":canary-answer}`},
+	{"wrong types", 200, `{"active":true,"sub":{"canary-answer":1},"client_id":"canary-answer","token_type":"canary-answer","access_token":"canary-answer"}`},
+	{"twice", 200, `{"canary-answer":1,"canary-answer":2}`},
+	{"no answer", 0, ``},
+}
+
 // No error holds a secret, or a byte of what was answered; nor does a Client when it is printed.
 func TestNothingIsEchoed(t *testing.T) {
 	t.Parallel()
-	const canary = "canary-answer"
-	all := func(t *testing.T, client *polar.Client) (errs []error) {
-		_, err := client.Introspect(t.Context(), accessToken())
-		errs = append(errs, err)
-		_, err = client.Introspect(t.Context(), refreshToken())
-		errs = append(errs, err)
-		_, err = client.IntrospectRaw(t.Context(), oauthz.Secret(accessToken()))
-		errs = append(errs, err, userInfo(oauthz.Secret(accessToken()))(t.Context(), client),
-			revoke(oauthz.Secret(accessToken()), polar.NoHint)(t.Context(), client),
-			token(polar.RefreshToken{RefreshToken: oauthz.Secret(refreshToken())})(t.Context(), client),
-			token(polar.AuthorizationCode{Code: canary, RedirectURI: "https://a.example/" + canary, CodeVerifier: canary})(t.Context(), client))
-		return errs
-	}
-	for _, tt := range []struct {
-		name   string
-		status int
-		body   string
-	}{
-		{"400", 400, `{"error":"canary-answer"}`},
-		{"401", 401, `canary-answer`},
-		{"429", 429, `canary-answer`},
-		{"500", 500, `canary-answer`},
-		{"nonsense", 200, `{"canary-answer":canary-answer}`},
-		{"wrong types", 200, `{"active":true,"sub":{"canary-answer":1},"client_id":"canary-answer","token_type":"canary-answer","access_token":"canary-answer"}`},
-		{"twice", 200, `{"canary-answer":1,"canary-answer":2}`},
-		{"no answer", 0, ``},
-	} {
+	for _, tt := range echoes {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := answers(tt.status, tt.body)
-			f.header.Set("WWW-Authenticate", canary)
-			f.header.Set("Retry-After", canary)
-			client := f.client(t, func(cfg *polar.Config) {
+			v := answers(t, tt.status, tt.body)
+			v.Answer.Header.Set("WWW-Authenticate", canary)
+			v.Answer.Header.Set("Retry-After", canary)
+			client := newClient(t, v, func(cfg *polar.Config) {
 				if tt.status == 0 {
-					cfg.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+					cfg.HTTPClient = &http.Client{Transport: vendortest.RoundTrip(func(r *http.Request) (*http.Response, error) {
 						return nil, errors.New(r.Header.Get("Authorization") + accessToken() + canary)
 					})}
 				}
 			})
-			for _, err := range all(t, client) {
+			for _, err := range everything(t, client) {
 				if err == nil { // of the rows with status 200, where no operation demands more
 					continue
 				}
@@ -297,7 +307,7 @@ func TestCancelledOperation(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := answers(200, `{}`).client(t).Revoke(ctx, oauthz.Secret(accessToken()), polar.NoHint)
+	err := newClient(t, answers(t, 200, `{}`)).Revoke(ctx, oauthz.Secret(accessToken()), polar.NoHint)
 	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorIs(t, err, oauthz.ErrUnavailable)
 }

@@ -1,7 +1,10 @@
 package polar_test
 
 import (
+	"encoding/json"
+	"errors"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,12 +14,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/providers/internal/vendortest"
 	"github.com/oauthz/oauthz/providers/polar"
 )
 
-// exception is a sample whose exchange cannot come about as it stands.
+// exception is a sample whose exchange this package never makes.
 type exception struct {
-	answer bool // its answer is replayed all the same
+	answer bool // its answer is replayed nevertheless
 	why    string
 }
 
@@ -38,16 +42,16 @@ func TestWireSamples(t *testing.T) {
 			if x, ok := exceptions[e.ID]; ok && !x.answer {
 				t.Skip("not reachable: " + x.why)
 			}
-			f := e.fake()
+			v := e.vendor(t)
 			switch e.Operation {
 			case "introspect":
-				replayIntrospect(t, &e, f)
+				replayIntrospect(t, &e, v)
 			case "revoke":
-				replayRevoke(t, &e, f)
+				replayRevoke(t, &e, v)
 			case "token":
-				replayToken(t, &e, f)
+				replayToken(t, &e, v)
 			case "userinfo":
-				replayUserInfo(t, &e, f)
+				replayUserInfo(t, &e, v)
 			default:
 				t.Fatalf("no replay for operation %q", e.Operation)
 			}
@@ -55,7 +59,7 @@ func TestWireSamples(t *testing.T) {
 	}
 }
 
-// The exceptions are of samples that exist.
+// Every exception names a sample that exists.
 func TestExceptionsExist(t *testing.T) {
 	t.Parallel()
 	all := samples(t)
@@ -74,13 +78,13 @@ func tokenOf(placeholder any) string {
 	return mint(prefix, random)
 }
 
-func replayIntrospect(t *testing.T, e *exchange, f *fake) {
-	client := f.client(t)
+func replayIntrospect(t *testing.T, e *exchange, v *vendortest.Vendor) {
+	client := newClient(t, v)
 	token := tokenOf(e.Request.Body["token"])
 	got, err := client.Introspect(t.Context(), token)
 	checkVerdict(t, e, got, err)
-	require.Equal(t, int32(1), f.calls.Load())
-	checkForm(t, e, f.last.Load(), url.Values{"token": {token}, "token_type_hint": {"access_token"}})
+	require.Equal(t, 1, v.Calls())
+	checkForm(t, e, v.Last(), url.Values{"token": {token}, "token_type_hint": {"access_token"}})
 
 	raw, err := client.IntrospectRaw(t.Context(), oauthz.Secret(token))
 	switch e.Expect.Verdict {
@@ -97,9 +101,9 @@ func replayIntrospect(t *testing.T, e *exchange, f *fake) {
 		require.NoError(t, err)
 		assert.Equal(t, &polar.Introspection{}, raw)
 	default:
-		wantError(t, err, "polar: introspect: status ", e.Response.Status)
+		operationError(t, err, "introspect", e.Response.Status)
 	}
-	checkForm(t, e, f.last.Load(), url.Values{"token": {token}, "token_type_hint": {"access_token"}})
+	checkForm(t, e, v.Last(), url.Values{"token": {token}, "token_type_hint": {"access_token"}})
 }
 
 func checkVerdict(t *testing.T, e *exchange, got *oauthz.Token, err error) {
@@ -120,7 +124,7 @@ func checkVerdict(t *testing.T, e *exchange, got *oauthz.Token, err error) {
 	case "inactive":
 		require.ErrorIs(t, err, oauthz.ErrInactive)
 	case "caller_error", "upstream_error", "invalid_response", "rate_limited":
-		require.Equal(t, "fault", kind(got, err), "%v", err)
+		require.Equal(t, "fault", vendortest.Verdict(got, err), "%v", err)
 		if e.Expect.RetryAfter != nil {
 			var out *oauthz.Error
 			require.ErrorAs(t, err, &out)
@@ -131,17 +135,18 @@ func checkVerdict(t *testing.T, e *exchange, got *oauthz.Token, err error) {
 	}
 }
 
-// checkForm compares what was asked with the sample: method, path, headers and members; the credentials wherever they are.
-func checkForm(t *testing.T, e *exchange, got *asked, want url.Values) {
+// checkForm compares a request with the sample: method, path, headers and members. The credentials may be in the form or in the
+// header.
+func checkForm(t *testing.T, e *exchange, got vendortest.Request, want url.Values) {
 	t.Helper()
 	place, err := url.Parse(e.Request.URL)
 	require.NoError(t, err)
-	assert.Equal(t, e.Request.Method, got.method)
-	assert.Equal(t, place.Path, got.path)
-	assert.Equal(t, place.RawQuery, got.rawQuery)
-	assert.Equal(t, e.Request.Headers["Content-Type"], got.header.Get("Content-Type"))
-	assert.Equal(t, "application/json", got.header.Get("Accept"))
-	id, secret, rest := got.form(t)
+	assert.Equal(t, e.Request.Method, got.Method)
+	assert.Equal(t, place.Path, got.Path)
+	assert.Equal(t, place.RawQuery, got.RawQuery)
+	assert.Equal(t, e.Request.Headers["Content-Type"], got.Header.Get("Content-Type"))
+	assert.Equal(t, "application/json", got.Header.Get("Accept"))
+	id, secret, rest := form(t, got)
 	assert.Equal(t, clientID, id)
 	assert.Equal(t, clientSecret, secret)
 	assert.Equal(t, want, rest)
@@ -155,19 +160,19 @@ func checkForm(t *testing.T, e *exchange, got *asked, want url.Values) {
 	}
 }
 
-func replayRevoke(t *testing.T, e *exchange, f *fake) {
+func replayRevoke(t *testing.T, e *exchange, v *vendortest.Vendor) {
 	token := tokenOf(e.Request.Body["token"])
-	err := f.client(t).Revoke(t.Context(), oauthz.Secret(token), polar.NoHint)
-	checkForm(t, e, f.last.Load(), url.Values{"token": {token}})
+	err := newClient(t, v).Revoke(t.Context(), oauthz.Secret(token), polar.NoHint)
+	checkForm(t, e, v.Last(), url.Values{"token": {token}})
 	if e.Response.Status == 200 {
 		require.NoError(t, err)
 		return
 	}
 	assert.EqualError(t, err, "polar: revoke: status 400")
-	wantError(t, err, "polar: revoke: status ", e.Response.Status)
+	operationError(t, err, "revoke", e.Response.Status)
 }
 
-func replayToken(t *testing.T, e *exchange, f *fake) {
+func replayToken(t *testing.T, e *exchange, v *vendortest.Vendor) {
 	var grant polar.Grant
 	var want url.Values
 	switch e.Request.Body["grant_type"] {
@@ -182,9 +187,9 @@ func replayToken(t *testing.T, e *exchange, f *fake) {
 	default:
 		t.Fatal("another grant")
 	}
-	got, err := f.client(t).Token(t.Context(), grant)
+	got, err := newClient(t, v).Token(t.Context(), grant)
 	require.NoError(t, err)
-	checkForm(t, e, f.last.Load(), want)
+	checkForm(t, e, v.Last(), want)
 	body := members(t, e.Response.Body)
 	assert.Equal(t, body["access_token"], string(got.AccessToken))
 	assert.Equal(t, body["refresh_token"], string(got.RefreshToken))
@@ -195,19 +200,19 @@ func replayToken(t *testing.T, e *exchange, f *fake) {
 	assert.Equal(t, "Bearer", got.TokenType)
 }
 
-func replayUserInfo(t *testing.T, e *exchange, f *fake) {
+func replayUserInfo(t *testing.T, e *exchange, v *vendortest.Vendor) {
 	_, placeholder, _ := strings.Cut(e.Request.Headers["Authorization"], " ")
 	token := tokenOf(placeholder)
-	got, err := f.client(t).UserInfo(t.Context(), oauthz.Secret(token))
-	sent := f.last.Load()
+	got, err := newClient(t, v).UserInfo(t.Context(), oauthz.Secret(token))
+	sent := v.Last()
 	place, _ := url.Parse(e.Request.URL)
-	assert.Equal(t, e.Request.Method, sent.method)
-	assert.Equal(t, place.Path, sent.path)
-	assert.Equal(t, "Bearer "+token, sent.header.Get("Authorization"))
-	assert.Empty(t, sent.body)
+	assert.Equal(t, e.Request.Method, sent.Method)
+	assert.Equal(t, place.Path, sent.Path)
+	assert.Equal(t, "Bearer "+token, sent.Header.Get("Authorization"))
+	assert.Empty(t, sent.Body)
 	if e.Expect.Verdict == "inactive" {
 		require.ErrorIs(t, err, oauthz.ErrInvalidToken)
-		wantError(t, err, "polar: userinfo: status ", e.Response.Status)
+		operationError(t, err, "userinfo", e.Response.Status)
 		return
 	}
 	require.NoError(t, err)
@@ -217,4 +222,70 @@ func replayUserInfo(t *testing.T, e *exchange, f *fake) {
 	email, _ := body["email"].(string)
 	verified, _ := body["email_verified"].(bool)
 	assert.Equal(t, polar.UserInfo{Subject: *e.Expect.Sub, Name: name, Email: email, EmailVerified: verified}, *got)
+}
+
+func members(t *testing.T, body []byte) (out map[string]any) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal(body, &out))
+	return out
+}
+
+type exchange struct {
+	ID, System, Operation string
+	Dialect               *string
+	Request               struct {
+		Method, URL string
+		Headers     map[string]string
+		Body        map[string]any
+	}
+	Response struct {
+		Status  int
+		Headers map[string]string
+		Body    json.RawMessage
+		RawBody *string `json:"raw_body"`
+	}
+	Expect *struct {
+		Verdict    string
+		Scopes     []string
+		Sub        *string
+		Tenant     *string
+		ClientID   *string `json:"client_id"`
+		Exp        *int64
+		RetryAfter *int64 `json:"retry_after"`
+	}
+}
+
+// vendor returns a vendor that gives the answer of the sample.
+func (e *exchange) vendor(t *testing.T) *vendortest.Vendor {
+	a := vendortest.Typed(e.Response.Status, "", string(e.Response.Body))
+	for name, value := range e.Response.Headers {
+		a = a.With(name, value)
+	}
+	if e.Response.RawBody != nil {
+		a.Body = *e.Response.RawBody
+	}
+	return vendortest.Serve(t, a)
+}
+
+func samples(t *testing.T) []exchange {
+	t.Helper()
+	data, err := os.ReadFile("../../../shared/vectors/wire-samples.json")
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skip("no ../shared/vectors/wire-samples.json beside the checkout")
+	}
+	require.NoError(t, err)
+	var file struct {
+		Clock     int64 `json:"clock_unix"`
+		Exchanges []exchange
+	}
+	require.NoError(t, json.Unmarshal(data, &file))
+	require.Equal(t, clock.Unix(), file.Clock)
+	var out []exchange
+	for _, e := range file.Exchanges {
+		if e.System == "polar" {
+			out = append(out, e)
+		}
+	}
+	require.NotEmpty(t, out)
+	return out
 }
