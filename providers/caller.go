@@ -63,7 +63,7 @@ func NewCaller(cfg CallerConfig) *Caller {
 // Do sends r once: some requests must not be sent twice. It returns the header and
 // the body of the answer. The error is an *[OperationError]
 //
-//   - with Status 0 if there is no answer; it then matches [oauthz.ErrUnavailable];
+//   - with Status 0, without an answer; it then matches [oauthz.ErrUnavailable];
 //   - with the status of the answer if that is not want. Header and body are
 //     returned beside it. A status of 429, 500 or more matches
 //     [oauthz.ErrUnavailable].

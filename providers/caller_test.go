@@ -29,7 +29,7 @@ func call(t *testing.T, handler http.HandlerFunc, want int) (http.Header, []byte
 	return caller.Do(t.Context(), "op", r, want)
 }
 
-// statuses are statuses of an answer, and the parts of the error.
+// statuses are statuses of an answer, and the error of each.
 var statuses = []struct {
 	status      int
 	retryAfter  string
@@ -108,7 +108,7 @@ func TestCallerWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-// An answer has 256 KiB, unless the Config has another bound.
+// An answer may have 256 KiB, unless the Config has another bound.
 func TestCallerBoundsAnswers(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

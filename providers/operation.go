@@ -13,8 +13,8 @@ type OperationError struct {
 	Vendor string
 	// Operation is the name in the vendor's API, such as introspect or revoke.
 	Operation string
-	// Status is the status of the answer; 0 if there was no answer, or if nothing
-	// was sent.
+	// Status is the status of the answer; without an answer, or if nothing was sent, it
+	// is 0.
 	Status int
 	// RetryAfter is how long the vendor wants the client to wait (RFC 9110
 	// §10.2.3); 0 if the answer has no Retry-After that can be read.

@@ -16,7 +16,7 @@ import (
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-// revoker is a function that is an oauthz.Revoker.
+// revoker is a function that implements oauthz.Revoker.
 type revoker func(ctx context.Context, revs ...oauthz.Revocation) error
 
 func (f revoker) Revoke(ctx context.Context, revs ...oauthz.Revocation) error { return f(ctx, revs...) }

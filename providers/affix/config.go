@@ -65,8 +65,8 @@ func New(cfg Config) (*Client, error) {
 		Vendor: vendor, HTTPClient: cfg.HTTPClient, MaxConcurrent: maxConcurrent, Now: cfg.Now,
 	})}
 	// With an Endpoint, remote.New starts nothing that a context would have to end.
-	// There is no Recognize: the tokens were opaque once and are JWSs now, so that
-	// their form does not identify them.
+	// Recognize is not set: the tokens were opaque once and are JWSs now, so that their
+	// form does not identify them.
 	introspector, err := remote.New(context.Background(), remote.Config{
 		Endpoint: c.endpoint, Issuer: cfg.BaseURL, Dialect: dialect{slices.Clone(cfg.ClientIDs), cfg.InsecureAnyClient},
 		InsecureAnyAudience: true, // the dialect checks the client

@@ -10,7 +10,7 @@ import (
 	"github.com/oauthz/oauthz/providers/affix"
 )
 
-// An API that takes the tokens of one client of Affix.
+// An API that accepts the tokens of one client of Affix.
 func ExampleNew() {
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { // stands for Affix
 		w.Header().Set("Content-Type", "application/json")
@@ -19,7 +19,7 @@ func ExampleNew() {
 	defer api.Close()
 
 	client, err := affix.New(affix.Config{
-		BaseURL:   api.URL, // leave it out for production
+		BaseURL:   api.URL, // without it, the client calls the production API
 		ClientIDs: []string{"our-client"},
 	})
 	if err != nil {
@@ -31,7 +31,7 @@ func ExampleNew() {
 		fmt.Println(err)
 		return
 	}
-	payruns := oauthz.Require("/2023-03-01/xhr/payruns/:payrun_id") // the template, as it stands
+	payruns := oauthz.Require("/2023-03-01/xhr/payruns/:payrun_id") // the template itself
 	handler := guard.Protect(payruns)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t, _ := oauthz.TokenFrom(r.Context())
 		fmt.Fprint(w, t.ClientID, " ", t.Subject)

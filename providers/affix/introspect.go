@@ -76,7 +76,7 @@ func (c *Client) IntrospectRaw(ctx context.Context, token string) (*Inspection, 
 	return inspection, nil
 }
 
-// failed returns the error of IntrospectRaw. The status is 0 if there was no answer.
+// failed returns the error of IntrospectRaw. Without an answer, status is 0.
 func failed(status int, err error) *providers.OperationError {
 	return &providers.OperationError{Vendor: vendor, Operation: opIntrospect, Status: status, Err: err}
 }

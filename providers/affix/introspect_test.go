@@ -45,9 +45,9 @@ var introspectAnswers = []struct {
 	{"null", vendortest.JSON(200, `null`), "fault"},
 	{"array", vendortest.JSON(200, `[`+whole+`]`), "fault"},
 	{"page", vendortest.Page(200, "<html>OK</html>"), "fault"},
-	{"page said to be JSON", vendortest.JSON(200, "<html>OK</html>"), "fault"},
-	{"JSON said to be a page", vendortest.Page(200, whole), "fault"},
-	{"content type that is none", vendortest.Typed(200, "application/json;=", whole), "fault"},
+	{"page with the content type JSON", vendortest.JSON(200, "<html>OK</html>"), "fault"},
+	{"JSON with the content type of a page", vendortest.Page(200, whole), "fault"},
+	{"malformed content type", vendortest.Typed(200, "application/json;=", whole), "fault"},
 	{"truncated", vendortest.JSON(200, whole[:len(whole)-1]), "fault"},
 	{"too large", vendortest.JSON(200, `{"x":"`+strings.Repeat("x", 300<<10)+`",`+whole[1:]), "fault"},
 	{"repeated member", vendortest.JSON(200, `{"client_id":"x",`+whole[1:]), "fault"},
@@ -76,7 +76,7 @@ var introspectAnswers = []struct {
 
 	{"another client", with(ours, "canary-client"), "refusal"},
 	{"almost ours", with(ours, ours+" "), "refusal"},
-	{"expired, should Affix ever say so", with(`"extra":1`, `"exp":1`), "refusal"},
+	{"expired, if Affix ever sends exp", with(`"extra":1`, `"exp":1`), "refusal"},
 	{"401", vendortest.JSON(401, `{"message":"Unauthorized"}`), "refusal"},
 	{"401 empty", vendortest.Empty(401), "fault"},
 	{"403 with a whole answer", vendortest.JSON(403, whole), "fault"},
@@ -122,11 +122,11 @@ func TestIntrospectedToken(t *testing.T) {
 	assert.Equal(t, v.URL, got.Issuer)
 	assert.Equal(t, "xhr/parolla.ie", got.Subject)
 	assert.Equal(t, ours, got.ClientID)
-	assert.Equal(t, oauthz.Scopes{payruns, "identity"}, got.Scopes, "what no route can require is left out")
+	assert.Equal(t, oauthz.Scopes{payruns, "identity"}, got.Scopes, "scopes that a route cannot require are left out")
 	assert.Empty(t, got.Tenant)
 	assert.True(t, got.ExpiresAt.IsZero())
 	require.NoError(t, oauthz.Require(payruns).Check(got, epoch))
-	require.Error(t, oauthz.Require("/2023-03-01/xhr/payruns/17").Check(got, epoch), "a template is no pattern")
+	require.Error(t, oauthz.Require("/2023-03-01/xhr/payruns/17").Check(got, epoch), "a template is not a pattern")
 
 	provider, ok := got.Claim("provider")
 	assert.True(t, ok)
@@ -153,7 +153,7 @@ func TestClients(t *testing.T) {
 
 	mine := []string{ours}
 	c := client(t, v, func(cfg *affix.Config) { cfg.ClientIDs = mine })
-	mine[0] = "changed afterwards"
+	mine[0] = "changed later"
 	_, err = c.Introspect(t.Context(), token)
 	require.NoError(t, err)
 
@@ -229,7 +229,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-// What a caller's own request held goes nowhere: all that Affix gets is the token.
+// Nothing of the caller's own request reaches Affix, except the token.
 func TestNothingElseIsSent(t *testing.T) {
 	t.Parallel()
 	v := vendortest.Serve(t, vendortest.JSON(200, whole))
@@ -240,15 +240,15 @@ func TestNothingElseIsSent(t *testing.T) {
 	r.Header.Set("Cookie", "session=canary")
 	_, err = guard.Authorize(r, oauthz.Require(payruns))
 	require.NoError(t, err)
-	asked := v.Requests()
-	require.Len(t, asked, 1)
-	asked[0].Header.Del("User-Agent")
-	asked[0].Header.Del("Accept-Encoding")
-	assert.Equal(t, http.Header{"Accept": {"application/json"}, "Authorization": {"Bearer " + token}}, asked[0].Header)
-	assert.Empty(t, asked[0].Body)
+	sent := v.Requests()
+	require.Len(t, sent, 1)
+	sent[0].Header.Del("User-Agent")
+	sent[0].Header.Del("Accept-Encoding")
+	assert.Equal(t, http.Header{"Accept": {"application/json"}, "Authorization": {"Bearer " + token}}, sent[0].Header)
+	assert.Empty(t, sent[0].Body)
 }
 
-func TestErrorsAreSilent(t *testing.T) {
+func TestErrorsHoldNoSecret(t *testing.T) {
 	t.Parallel()
 	echo := `{"message":"` + token + `","` + token + `":"canary","client_id":"canary","mode":"canary"}`
 	for _, status := range []int{200, 204, 301, 400, 401, 403, 404, 406, 429, 500} {
@@ -266,7 +266,7 @@ func TestErrorsAreSilent(t *testing.T) {
 	}
 }
 
-func TestNobodyAnswers(t *testing.T) {
+func TestNoAnswer(t *testing.T) {
 	t.Parallel()
 	v := vendortest.Serve(t, vendortest.JSON(200, whole))
 	c := client(t, v)

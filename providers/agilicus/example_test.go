@@ -12,9 +12,9 @@ import (
 	"github.com/oauthz/oauthz/providers/agilicus"
 )
 
-// An API for which Agilicus issues the access tokens. Scopes are no proof of a
-// permission: the handler looks at the roles. A server here stands for Agilicus;
-// leave BaseURL out to ask Agilicus itself.
+// An API whose access tokens Agilicus issues. Scopes do not prove a permission: the
+// handler checks the roles. A local server stands for Agilicus; without BaseURL, the
+// client calls Agilicus itself.
 func Example() {
 	standIn := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -32,8 +32,8 @@ func Example() {
 	}
 	api := guard.Protect(oauthz.Require("orders"))(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		token, _ := oauthz.TokenFrom(r.Context())
-		who, err := oauthz.ClaimsAs[agilicus.Token](token)
-		fmt.Println(token.Tenant, slices.Contains(who.Roles["urn:api:orders"], "owner"), err)
+		claims, err := oauthz.ClaimsAs[agilicus.Token](token)
+		fmt.Println(token.Tenant, slices.Contains(claims.Roles["urn:api:orders"], "owner"), err)
 	}))
 
 	request := httptest.NewRequest(http.MethodGet, "/", nil)

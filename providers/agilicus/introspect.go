@@ -72,7 +72,7 @@ type dialect struct {
 	options *IntrospectOptions
 }
 
-// Ask returns the request. There is no form to add credentials to.
+// Ask returns the request, without a form, so that no credentials are added to it.
 func (d dialect) Ask(ctx context.Context, endpoint *url.URL, token string) (*http.Request, url.Values, error) {
 	r, err := providers.NewRequest(ctx, http.MethodPost, endpoint.String(), "", introspectRequest{token, d.options})
 	return r, nil, err

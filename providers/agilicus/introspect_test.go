@@ -75,8 +75,8 @@ var introspectAnswers = []struct {
 	{name: "two documents", body: good + good, want: "fault"},
 	{name: "truncated", body: good[:100], want: "fault"},
 	{name: "html", header: html, body: `<html>ok</html>`, want: "fault"},
-	{name: "html by its type alone", header: html, body: good, want: "fault"},
-	{name: "html called JSON", body: `<html>ok</html>`, want: "fault"},
+	{name: "JSON with the content type html", header: html, body: good, want: "fault"},
+	{name: "html with the content type JSON", body: `<html>ok</html>`, want: "fault"},
 	{name: "an error", body: `{"error_code":"x","error_message":"y"}`, want: "fault"},
 	{name: "active only", body: `{"active":true}`, want: "fault"},
 	{name: "sub missing", body: with(`"sub":"s1",`, ``), want: "fault"},
@@ -159,7 +159,7 @@ func TestIntrospectedToken(t *testing.T) {
 	var base string
 	token, err := newClient(t, v, func(cfg *agilicus.Config) { base = cfg.BaseURL; cfg.BaseURL += "/" }).Introspect(t.Context(), jwt)
 	require.NoError(t, err)
-	assert.Equal(t, oauthz.Scopes{"read", "a/b"}, token.Scopes, "one with a space is not two, and no other member counts")
+	assert.Equal(t, oauthz.Scopes{"read", "a/b"}, token.Scopes, "a scope with a space is not two scopes, and no other member is read")
 	assert.Equal(t, "s1", token.Subject)
 	assert.Equal(t, "o1", token.Tenant)
 	assert.Equal(t, "j1", token.ID)
@@ -180,10 +180,10 @@ func TestIntrospectedToken(t *testing.T) {
 	assert.True(t, ok)
 	assert.JSONEq(t, `"`+oauthz.TokenHash(jwt)+`"`, string(hash))
 
-	who, err := oauthz.ClaimsAs[agilicus.Token](token)
+	claims, err := oauthz.ClaimsAs[agilicus.Token](token)
 	require.NoError(t, err)
-	assert.Equal(t, map[string][]string{"app": {"owner", "viewer"}}, who.Roles)
-	assert.Equal(t, "o0", who.RootOrg)
+	assert.Equal(t, map[string][]string{"app": {"owner", "viewer"}}, claims.Roles)
+	assert.Equal(t, "o0", claims.RootOrg)
 }
 
 func TestIntrospectTimes(t *testing.T) {
@@ -291,7 +291,7 @@ func TestIntrospectFaults(t *testing.T) {
 	}
 }
 
-// Nobody authenticates to introspect: neither the caller's credentials nor ours go along.
+// Introspection needs no authentication: neither the credentials of the caller nor ours are sent.
 func TestIntrospectForwardsNothing(t *testing.T) {
 	t.Parallel()
 	v := answers(t, 200, good)
@@ -313,7 +313,7 @@ func TestIntrospectForwardsNothing(t *testing.T) {
 	assert.JSONEq(t, `{"token":"`+jwt+`"}`, sent.Body)
 }
 
-// New takes its own copy of the options.
+// New copies the options.
 func TestOptionsAreCopied(t *testing.T) {
 	t.Parallel()
 	v := answers(t, 200, good)

@@ -52,7 +52,7 @@ func (c *Client) Reissue(ctx context.Context, token oauthz.Secret, orgID string)
 	return readRawToken(operation, http.StatusOK, body)
 }
 
-// RevokeOptions selects what is revoked beside the token.
+// RevokeOptions selects further tokens to revoke.
 type RevokeOptions struct {
 	_ struct{}
 

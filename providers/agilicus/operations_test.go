@@ -46,7 +46,7 @@ func TestRevokeAllSessions(t *testing.T) {
 	assert.JSONEq(t, `{"token":"`+jwt+`","all_sessions":true}`, v.Last().Body)
 }
 
-// Values are escaped, and none can add a parameter of its own.
+// Values are escaped, so that a value cannot add a parameter.
 func TestListQuery(t *testing.T) {
 	t.Parallel()
 	v := answers(t, 200, `{"limit":7}`)
@@ -76,7 +76,7 @@ const (
 	page = `<html>ok</html>`
 )
 
-// operationAnswers are answers to operations.
+// operationAnswers are answers to operations, and whether the operation accepts them.
 var operationAnswers = []struct {
 	operation string
 	status    int
@@ -112,7 +112,7 @@ var operationAnswers = []struct {
 	{"validate", 403, echo, false},
 	{"list", 200, `{"limit":1}`, true},
 	{"list", 200, `{"limit":1,"tokens":null}`, true},
-	{"list", 200, `{"limit":1,"tokens":[{}]}`, true}, // of a listed token nothing is required
+	{"list", 200, `{"limit":1,"tokens":[{}]}`, true}, // a listed token has no required members
 	{"list", 200, `{}`, false},
 	{"list", 200, page, false},
 	{"list", 200, `[]`, false},
@@ -147,7 +147,7 @@ func TestOperationAnswers(t *testing.T) {
 	}
 }
 
-// A page is not an answer, whatever it holds.
+// An HTML page is not an answer, even if it holds JSON.
 func TestOperationsDemandJSON(t *testing.T) {
 	t.Parallel()
 	const all = `{"sub":"s","exp":"1767653600","org":"o","audiences":["a"],"time_validity":{"duration":60},"token":"t","limit":1}`
@@ -245,16 +245,16 @@ func TestOperationsThatDoNotDial(t *testing.T) {
 	}
 }
 
-// Introspection needs no credential: an API token is neither asked for nor sent.
+// Only Create and List need a credential: no other operation calls BearerToken, or sends an API token.
 func TestOnlyCreateAndListHaveTheAPIToken(t *testing.T) {
 	t.Parallel()
 	v := answers(t, 400, `{}`)
-	asked := 0
+	called := 0
 	client := newClient(t, v, func(cfg *agilicus.Config) {
-		cfg.BearerToken = func(context.Context) (oauthz.Secret, error) { asked++; return apiToken, nil }
+		cfg.BearerToken = func(context.Context) (oauthz.Secret, error) { called++; return apiToken, nil }
 	})
 	_ = everything(t.Context(), client)
-	assert.Equal(t, 2, asked)
+	assert.Equal(t, 2, called)
 	assert.Equal(t, 7, v.Calls())
 }
 
@@ -273,8 +273,8 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	assert.Zero(t, elsewhere.Calls())
 }
 
-// No error holds a token, or a byte of what was answered; nor does a Client when it is printed.
-func TestNothingIsEchoed(t *testing.T) {
+// Neither an error nor a printed Client holds a token or a byte of an answer.
+func TestErrorsHoldNoSecret(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
@@ -330,8 +330,8 @@ func TestCancelledOperation(t *testing.T) {
 	require.ErrorIs(t, err, oauthz.ErrUnavailable)
 }
 
-// The tokens of a list are as old as they are: nothing is judged.
-func TestListOfDeadTokens(t *testing.T) {
+// List also returns tokens that have expired, and refresh tokens.
+func TestListReturnsExpiredTokens(t *testing.T) {
 	t.Parallel()
 	v := answers(t, 200, `{"limit":2,"tokens":[{"sub":"a","exp":"1000"},{"sub":"b","refresh_token_jti":"r"}]}`)
 	got, err := newClient(t, v).List(t.Context(), agilicus.ListOptions{})

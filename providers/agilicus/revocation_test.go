@@ -101,7 +101,7 @@ func TestNothingIsRecordedIfNothingIsSent(t *testing.T) {
 	assert.Zero(t, s.Revoked.Load())
 }
 
-// An iss that is not documented cannot keep a token from being revoked.
+// An iss, which the documentation does not have, does not prevent a revocation.
 func TestRevokedTokenThatNamesAnIssuer(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, with(`"jti"`, `"iss":"https://auth.example","jti"`), vendortest.Answering(503))
@@ -110,7 +110,7 @@ func TestRevokedTokenThatNamesAnIssuer(t *testing.T) {
 	s.WantRefused(t, jwt)
 }
 
-// A JWT has other encodings, such as of its signature: revoked here, it is with all of them.
+// A JWT has other encodings, for example of its signature: a revocation covers all of them.
 func TestRevokedInEveryEncoding(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, good, vendortest.Answering(503))
@@ -121,7 +121,7 @@ func TestRevokedInEveryEncoding(t *testing.T) {
 	s.WantAccepted(t, otherToken)
 }
 
-// The way that the doc comment of Revoke names for what goes with AllSessions.
+// The doc comment of Revoke describes this way to refuse the other tokens of AllSessions.
 func TestRevokeAllSessionsHereToo(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, good, vendortest.Answering(204))

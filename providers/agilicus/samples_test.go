@@ -61,7 +61,7 @@ func TestExceptionsExist(t *testing.T) {
 	}
 }
 
-// placeholders replaces the placeholders of the samples by the values of the tests.
+// placeholders replaces the placeholders of the samples with the values of the tests.
 var placeholders = strings.NewReplacer("<JWT>", jwt, "<existing token>", jwt, "<bad>", jwt, "<org>", "the org & co", "%3Corg%3E", "the org & co")
 
 // checkRequest compares a request with the sample: method, path, query, the relevant headers, and body.

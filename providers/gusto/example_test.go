@@ -10,7 +10,7 @@ import (
 	"github.com/oauthz/oauthz/providers/gusto"
 )
 
-// An API whose users come with the token that Gusto gave them.
+// An API whose users present access tokens of Gusto.
 func ExampleNew() {
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { // stands for Gusto
 		w.Header().Set("Content-Type", "application/json")
@@ -19,8 +19,8 @@ func ExampleNew() {
 	defer api.Close()
 
 	client, err := gusto.New(gusto.Config{
-		BaseURL:           api.URL, // leave it out for production
-		InsecureAnyClient: true,    // Gusto does not say which application a token is for
+		BaseURL:           api.URL, // without it, the client calls the production API
+		InsecureAnyClient: true,    // Gusto does not name the application of a token
 	})
 	if err != nil {
 		fmt.Println(err)

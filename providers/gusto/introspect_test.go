@@ -42,9 +42,9 @@ var introspectAnswers = []struct {
 	{"null", vendortest.JSON(200, `null`), "fault"},
 	{"array", vendortest.JSON(200, `[`+whole+`]`), "fault"},
 	{"page", vendortest.Page(200, "<html>OK</html>"), "fault"},
-	{"page said to be JSON", vendortest.JSON(200, "<html>OK</html>"), "fault"},
-	{"JSON said to be a page", vendortest.Page(200, whole), "fault"},
-	{"content type that is none", vendortest.Typed(200, "application/json;=", whole), "fault"},
+	{"page with the content type JSON", vendortest.JSON(200, "<html>OK</html>"), "fault"},
+	{"JSON with the content type of a page", vendortest.Page(200, whole), "fault"},
+	{"malformed content type", vendortest.Typed(200, "application/json;=", whole), "fault"},
 	{"truncated", vendortest.JSON(200, whole[:len(whole)-1]), "fault"},
 	{"more behind it", vendortest.JSON(200, whole+`{}`), "fault"},
 	{"repeated member", vendortest.JSON(200, `{"scope":"a","scope":"b","resource":`+company+`,"resource_owner":null}`), "fault"},
@@ -71,7 +71,7 @@ var introspectAnswers = []struct {
 	{"a claim of the wrong type", vendortest.JSON(200, `{"exp":"x",`+whole[1:]), "fault"},
 
 	{"nulls are absent", vendortest.JSON(200, `{"exp":null,"jti":null,"cnf":null,`+whole[1:]), "token"},
-	{"expired, should Gusto ever say so", vendortest.JSON(200, `{"exp":1,`+whole[1:]), "refusal"},
+	{"expired, if Gusto ever sends exp", vendortest.JSON(200, `{"exp":1,`+whole[1:]), "refusal"},
 	{"401", vendortest.Empty(401), "refusal"},
 	{"401 with a whole answer", vendortest.JSON(401, whole), "refusal"},
 	{"201", vendortest.JSON(201, whole), "fault"},
@@ -102,9 +102,9 @@ func TestIntrospectAnswers(t *testing.T) {
 	}
 }
 
-// The schema allows a token of which Gusto names neither the owner nor the
-// resource: it is nobody's, and of no tenant.
-func TestIntrospectedTokenOfNobody(t *testing.T) {
+// The schema allows an answer that names neither an owner nor a resource: the token
+// then has no subject and no tenant.
+func TestIntrospectedTokenWithoutSubject(t *testing.T) {
 	t.Parallel()
 	v := vendortest.Serve(t, vendortest.JSON(200, `{"sub":"evil","scope":"public","resource":null,"resource_owner":null}`))
 	got, err := client(t, v).Introspect(t.Context(), token)
@@ -120,7 +120,7 @@ func TestIntrospectedTokenOfNobody(t *testing.T) {
 
 func TestIntrospectedToken(t *testing.T) {
 	t.Parallel()
-	// iss, sub and tenant are not Gusto's to say here, and " \ are no scope characters.
+	// iss and sub in the answer are ignored, and a scope must not hold " or \.
 	body := `{"iss":"https://evil.example","sub":"evil",` + strings.Replace(whole[1:], "public", `public b\"ad b\\ad`, 1)
 	v := vendortest.Serve(t, vendortest.JSON(200, body))
 	got, err := client(t, v, func(cfg *gusto.Config) { cfg.BaseURL += "/" }).Introspect(t.Context(), token)
@@ -194,7 +194,7 @@ func TestUnrecognizedTokensAreNotSent(t *testing.T) {
 	c := client(t, v)
 	for _, bad := range []string{
 		"canary token", "canary\ntoken", "canary\r\nX-Admin: 1", "canary\x00", "canary\x7f", "canäry", strings.Repeat("canary", 4<<10),
-		"eyJhbGciOiJFUzI1NiJ9.eyJjYW5hcnkiOjF9.canary", // somebody else's
+		"eyJhbGciOiJFUzI1NiJ9.eyJjYW5hcnkiOjF9.canary", // of another issuer
 	} {
 		_, err := c.Introspect(t.Context(), bad)
 		assert.ErrorIs(t, err, oauthz.ErrUnrecognized)
@@ -227,7 +227,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-// What a caller's own request held goes nowhere: all that Gusto gets is the token, the version and the body.
+// Nothing of the caller's own request reaches Gusto, except the token.
 func TestNothingElseIsSent(t *testing.T) {
 	t.Parallel()
 	v := vendortest.Serve(t, vendortest.JSON(200, whole))
@@ -239,16 +239,16 @@ func TestNothingElseIsSent(t *testing.T) {
 	r.Header.Set("X-Gusto-API-Version", "1999-01-01")
 	_, err = guard.Authorize(r, oauthz.Require("public"))
 	require.NoError(t, err)
-	asked := v.Requests()
-	require.Len(t, asked, 1)
-	asked[0].Header.Del("User-Agent")
-	asked[0].Header.Del("Accept-Encoding")
+	sent := v.Requests()
+	require.Len(t, sent, 1)
+	sent[0].Header.Del("User-Agent")
+	sent[0].Header.Del("Accept-Encoding")
 	assert.Equal(t, http.Header{
 		"Accept": {"application/json"}, "Authorization": {"Bearer " + token}, "X-Gusto-Api-Version": {gusto.LatestVersion},
-	}, asked[0].Header)
+	}, sent[0].Header)
 }
 
-func TestErrorsAreSilent(t *testing.T) {
+func TestErrorsHoldNoSecret(t *testing.T) {
 	t.Parallel()
 	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status := 200
@@ -275,7 +275,7 @@ func TestErrorsAreSilent(t *testing.T) {
 	}
 }
 
-func TestNobodyAnswers(t *testing.T) {
+func TestNoAnswer(t *testing.T) {
 	t.Parallel()
 	v := vendortest.Serve(t, vendortest.JSON(200, whole))
 	c := client(t, v)

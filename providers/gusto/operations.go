@@ -23,7 +23,7 @@ const (
 	opDisconnect = "disconnect_app_integration"
 )
 
-// failed returns the error of an operation. The status is 0 if there was no answer.
+// failed returns the error of an operation. Without an answer, status is 0.
 func failed(operation string, status int, err error) *providers.OperationError {
 	return &providers.OperationError{Vendor: vendor, Operation: operation, Status: status, Err: err}
 }
@@ -75,7 +75,7 @@ func (c *Client) revoke(ctx context.Context, token string) error {
 type Authentication struct {
 	AccessToken  oauthz.Secret
 	RefreshToken oauthz.Secret // "" if there is none
-	TokenType    string        // "Bearer", in whatever case Gusto writes it; "" if the answer has none
+	TokenType    string        // "Bearer", in any case in the answer; "" if the answer has none
 	Scopes       oauthz.Scopes
 	CreatedAt    time.Time     // zero if the answer has none that can be read
 	ExpiresIn    time.Duration // from CreatedAt; zero if the answer has none

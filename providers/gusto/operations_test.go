@@ -15,7 +15,7 @@ import (
 	"github.com/oauthz/oauthz/providers/internal/vendortest"
 )
 
-func TestNoCredentialNoDial(t *testing.T) {
+func TestMissingCredentialsAreNotSent(t *testing.T) {
 	t.Parallel()
 	v := vendortest.Serve(t, vendortest.JSON(200, whole))
 	poor := client(t, v, func(cfg *gusto.Config) { cfg.ClientID, cfg.ClientSecret = "", "" })
@@ -38,7 +38,7 @@ func TestNoCredentialNoDial(t *testing.T) {
 	}
 	assert.Empty(t, v.Requests())
 
-	_, err := poor.IntrospectRaw(t.Context(), token) // needs neither
+	_, err := poor.IntrospectRaw(t.Context(), token) // does not need them
 	require.NoError(t, err)
 }
 
@@ -91,7 +91,7 @@ func TestRevoke(t *testing.T) {
 				return
 			}
 			operationError(t, err, "revoke", tt.Status)
-			assert.False(t, errors.Is(err, oauthz.ErrInvalidToken), "it is about us")
+			assert.False(t, errors.Is(err, oauthz.ErrInvalidToken), "the answer is about our credentials")
 		})
 	}
 	err := client(t, vendortest.Serve(t, vendortest.Empty(403))).Revoke(t.Context(), token)
@@ -115,18 +115,18 @@ func refreshAnswers() []refreshAnswer {
 		{"number", vendortest.JSON(200, start+`,"created_at":1767644464}`), &pair},
 		{"number in a string", vendortest.JSON(200, start+`,"created_at":"1767644464"}`), &pair},
 		{"date", vendortest.JSON(200, start+`,"created_at":"2026-01-05T20:21:04Z"}`), &pair},
-		{"a string that is no time", vendortest.JSON(200, start+`,"created_at":"today"}`), &undated},
-		{"a number in a string that is no time", vendortest.JSON(200, start+`,"created_at":"9999999999999999"}`), &undated},
+		{"a string that is not a time", vendortest.JSON(200, start+`,"created_at":"today"}`), &undated},
+		{"a number in a string that is not a time", vendortest.JSON(200, start+`,"created_at":"9999999999999999"}`), &undated},
 		{"null", vendortest.JSON(200, start+`,"created_at":null}`), &undated},
 		{"least", vendortest.JSON(200, `{"access_token":"new"}`), &gusto.Authentication{AccessToken: "new"}},
 		{"nulls", vendortest.JSON(200, `{"access_token":"new","refresh_token":null,"scope":null,"expires_in":null,"token_type":null}`), &gusto.Authentication{AccessToken: "new"}},
 
 		{"created_at false", vendortest.JSON(200, start+`,"created_at":false}`), nil},
-		{"created_at of no year", vendortest.JSON(200, start+`,"created_at":1e19}`), nil},
+		{"created_at out of range", vendortest.JSON(200, start+`,"created_at":1e19}`), nil},
 		{"empty object", vendortest.JSON(200, `{}`), nil},
 		{"error with 200", vendortest.JSON(200, `{"error":"invalid_grant"}`), nil},
 		{"page", vendortest.Page(200, "<html>"), nil},
-		{"page said to be JSON", vendortest.JSON(200, "<html>"), nil},
+		{"page with the content type JSON", vendortest.JSON(200, "<html>"), nil},
 		{"access token empty", vendortest.JSON(200, `{"access_token":""}`), nil},
 		{"access token null", vendortest.JSON(200, `{"access_token":null}`), nil},
 		{"access token number", vendortest.JSON(200, `{"access_token":1}`), nil},
@@ -175,12 +175,12 @@ func TestDisconnectAppIntegration(t *testing.T) {
 	} {
 		v := vendortest.Serve(t, vendortest.Empty(204))
 		require.NoError(t, client(t, v).DisconnectAppIntegration(t.Context(), token, tt.id))
-		asked := v.Requests()
-		require.Len(t, asked, 1)
-		assert.Equal(t, "POST", asked[0].Method)
-		assert.Equal(t, tt.uri, asked[0].URI)
-		assert.Equal(t, "Bearer "+token, asked[0].Header.Get("Authorization"))
-		assert.Empty(t, asked[0].Body)
+		sent := v.Requests()
+		require.Len(t, sent, 1)
+		assert.Equal(t, "POST", sent[0].Method)
+		assert.Equal(t, tt.uri, sent[0].URI)
+		assert.Equal(t, "Bearer "+token, sent[0].Header.Get("Authorization"))
+		assert.Empty(t, sent[0].Body)
 	}
 	for _, a := range []vendortest.Answer{
 		vendortest.JSON(200, `{}`), vendortest.Page(200, "<html>"), vendortest.Empty(202), vendortest.Empty(401), vendortest.Empty(403), vendortest.Empty(404),

@@ -96,11 +96,11 @@ func (s *sample) client(t *testing.T, v *vendortest.Vendor, clock time.Time) (*g
 // assertSent checks that the request to the vendor was the request of the sample.
 func (s *sample) assertSent(t *testing.T, v *vendortest.Vendor) {
 	t.Helper()
-	asked := v.Requests()
-	require.Len(t, asked, 1)
+	sent := v.Requests()
+	require.Len(t, sent, 1)
 	want, err := url.Parse(s.Request.URL)
 	require.NoError(t, err)
-	got := asked[0]
+	got := sent[0]
 	assert.Equal(t, s.Request.Method, got.Method)
 	assert.Equal(t, want.Path, got.Path)
 	assert.NotContains(t, got.URI, "?")
@@ -160,7 +160,7 @@ func (s *sample) assertExpected(t *testing.T, v *vendortest.Vendor, got *oauthz.
 	}
 }
 
-// The same exchanges through IntrospectRaw.
+// The same exchanges with IntrospectRaw.
 func TestSamplesOfIntrospectRaw(t *testing.T) {
 	t.Parallel()
 	list, clock := samples(t)

@@ -11,8 +11,8 @@ import (
 	"github.com/oauthz/oauthz/providers/polar"
 )
 
-// An API for which Polar issues the access tokens. A server here stands for
-// Polar; leave BaseURL out to ask Polar itself.
+// An API whose access tokens Polar issues. A local server stands for Polar; without
+// BaseURL, the client calls Polar itself.
 func Example() {
 	standIn := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

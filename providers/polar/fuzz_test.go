@@ -14,7 +14,7 @@ import (
 	"github.com/oauthz/oauthz/providers/polar"
 )
 
-// FuzzIntrospectSends: what is sent is exactly what Polar can have issued.
+// FuzzIntrospectSends checks that exactly the tokens that Polar can have issued are sent.
 func FuzzIntrospectSends(f *testing.F) {
 	f.Add("polar_at_u_", random, "07aUzK")
 	f.Add("polar_at_o_", "0000000000000000000000000000000000284", "006StP")
@@ -42,7 +42,7 @@ func FuzzIntrospectSends(f *testing.F) {
 				t.Errorf("sent: %v, want %v (%v)", sent > before, want, err)
 			}
 			if unjudged := errors.Is(err, oauthz.ErrUnrecognized); unjudged == strings.HasPrefix(token, "polar_") {
-				t.Errorf("unrecognized: %v", unjudged) // Polar's own is judged here, and goes to nobody else
+				t.Errorf("unrecognized: %v", unjudged) // a secret of Polar is refused here, and not passed on
 			}
 		}
 		good := (prefix == "polar_at_u_" || prefix == "polar_at_o_") && len(random) == 37 && isAlphanumeric(random)

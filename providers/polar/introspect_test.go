@@ -42,7 +42,7 @@ var introspectAnswers = []struct {
 }{
 	{name: "active", body: active, want: "token"},
 	{name: "no content type", header: http.Header{"Content-Type": nil}, body: active, want: "token"},
-	{name: "of the seed era, without organizations", body: with(`"organizations":["o1","o2"],`, ``), want: "token"},
+	{name: "an older answer, without organizations", body: with(`"organizations":["o1","o2"],`, ``), want: "token"},
 	{name: "aud an array", body: with(`"aud":"polar_ci_abc"`, `"aud":["polar_ci_abc"]`), want: "token"},
 	{name: "no scope", body: with(`"scope":"openid email",`, ``), want: "token"},
 
@@ -64,8 +64,8 @@ var introspectAnswers = []struct {
 	{name: "two documents", body: active + active, want: "fault"},
 	{name: "truncated", body: active[:100], want: "fault"},
 	{name: "html", header: html, body: `<html>ok</html>`, want: "fault"},
-	{name: "html by its type alone", header: html, body: active, want: "fault"},
-	{name: "html called JSON", body: `<html>ok</html>`, want: "fault"},
+	{name: "JSON with the content type html", header: html, body: active, want: "fault"},
+	{name: "html with the content type JSON", body: `<html>ok</html>`, want: "fault"},
 	{name: "active only", body: `{"active":true}`, want: "fault"},
 	{name: "active missing", body: with(`"active":true,`, ``), want: "fault"},
 	{name: "active a string", body: with(`true`, `"true"`), want: "fault"},
@@ -88,7 +88,7 @@ var introspectAnswers = []struct {
 	{name: "aud an object", body: with(`"aud":"polar_ci_abc"`, `"aud":{}`), want: "fault"},
 	{name: "exp missing", body: with(`"exp":1768514000,`, ``), want: "fault"},
 	{name: "exp a string", body: with(`1768514000`, `"1768514000"`), want: "fault"},
-	{name: "exp beyond time", body: with(`1768514000`, `1e19`), want: "fault"},
+	{name: "exp out of range", body: with(`1768514000`, `1e19`), want: "fault"},
 	{name: "iat a string", body: with(`1767649940`, `"1767649940"`), want: "fault"},
 	{name: "iss a number", body: with(`"https://polar.sh"`, `1`), want: "fault"},
 	{name: "scope an array", body: with(`"openid email"`, `["openid"]`), want: "fault"},
@@ -138,7 +138,7 @@ func TestIntrospectedToken(t *testing.T) {
 	token, err := newClient(t, answers(t, 200, with(`"iss":"https://polar.sh",`, ``))).Introspect(t.Context(), accessToken())
 	require.NoError(t, err)
 	assert.Equal(t, "user/1dbfc517", token.Subject)
-	assert.Equal(t, polar.Issuer, token.Issuer, "given to a token whose answer names none")
+	assert.Equal(t, polar.Issuer, token.Issuer, "the issuer of a token whose answer names none")
 	assert.Equal(t, clientID, token.ClientID)
 	assert.Equal(t, oauthz.Scopes{"openid", "email"}, token.Scopes)
 	assert.Empty(t, token.Tenant)
@@ -154,12 +154,12 @@ var goodToken = accessToken()
 // candidates are tokens, and the verdict of Introspect about them. The checksums of the first four were computed with Python's zlib.
 var candidates = []struct {
 	name, token string
-	want        string // token: was sent
+	want        string // of Introspect; token: it was sent
 }{
 	{"user", "polar_at_u_" + random + "07aUzK", "token"},
 	{"organization", "polar_at_o_" + "abcdefghijklmnopqrstuvwxyzABCDEFGHIJK" + "4WQsSZ", "token"},
-	{"a checksum with one zero before it", "polar_at_u_" + "0000000000000000000000000000000000002" + "0cmqka", "token"},
-	{"a checksum with two zeros before it", "polar_at_u_" + "0000000000000000000000000000000000284" + "006StP", "token"},
+	{"a checksum with one leading zero", "polar_at_u_" + "0000000000000000000000000000000000002" + "0cmqka", "token"},
+	{"a checksum with two leading zeros", "polar_at_u_" + "0000000000000000000000000000000000284" + "006StP", "token"},
 	{"minted", mint("polar_at_o_", random), "token"},
 
 	{"refresh token of a user", mint("polar_rt_u_", random), "refusal"},
@@ -218,11 +218,11 @@ func TestIntrospectSendsOnlyAccessTokens(t *testing.T) {
 	}
 }
 
-// A refresh token is not handed to the next introspector either.
+// A refresh token is not passed on to the next introspector.
 func TestRefreshTokenEndsFirstOf(t *testing.T) {
 	t.Parallel()
 	next := oauthz.IntrospectorFunc(func(context.Context, string) (*oauthz.Token, error) {
-		t.Error("the next was asked")
+		t.Error("the next introspector was called")
 		return nil, oauthz.ErrUnrecognized
 	})
 	chain, err := oauthz.FirstOf(newClient(t, answers(t, 200, active)), next)
@@ -289,7 +289,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	assert.Zero(t, elsewhere.Calls())
 }
 
-// Polar tries an inbound Bearer before anything else: our request must not have the caller's.
+// Polar reads a Bearer before all other credentials: the request must not have the token of the caller there.
 func TestIntrospectForwardsNothing(t *testing.T) {
 	t.Parallel()
 	v := answers(t, 200, active)

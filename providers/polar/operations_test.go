@@ -19,7 +19,7 @@ import (
 
 const tokens = `{"token_type":"Bearer","access_token":"a","expires_in":3600,"refresh_token":"r","scope":"openid","id_token":"i"}`
 
-// tokenAnswers are answers of the token endpoint.
+// tokenAnswers are answers of the token endpoint, and whether Token accepts them.
 var tokenAnswers = []struct {
 	name, body string
 	ok         bool
@@ -64,8 +64,8 @@ func TestTokenAnswers(t *testing.T) {
 	}
 }
 
-// A lifetime beyond what a Duration holds does not turn negative.
-func TestTokenForEver(t *testing.T) {
+// A lifetime that is too long for a Duration does not become negative.
+func TestTokenWithVeryLongLifetime(t *testing.T) {
 	t.Parallel()
 	v := answers(t, 200, `{"token_type":"Bearer","access_token":"a","expires_in":1e300}`)
 	got, err := newClient(t, v).Token(t.Context(), polar.AuthorizationCode{Code: "c", RedirectURI: "https://a.example/"})
@@ -103,7 +103,7 @@ func TestTokenRequests(t *testing.T) {
 	}
 }
 
-// What cannot be right is not sent.
+// Arguments that are wrong are not sent.
 func TestOperationsThatDoNotDial(t *testing.T) {
 	t.Parallel()
 	good := oauthz.Secret(accessToken())
@@ -120,9 +120,9 @@ func TestOperationsThatDoNotDial(t *testing.T) {
 		{"an access token to refresh", token(polar.RefreshToken{RefreshToken: good}), "polar: token: the token does not have the form of a refresh token of Polar"},
 		{"revoke nothing", revoke("", polar.NoHint), "polar: revoke: the token does not have the form of a token of Polar"},
 		{"revoke a typo", revoke(bad, polar.NoHint), "polar: revoke: the token does not have the form of a token of Polar"},
-		{"revoke what is not ASCII", revoke("polar_at_u_é", polar.NoHint), "polar: revoke: the token does not have the form of a token of Polar"},
+		{"revoke a token that is not ASCII", revoke("polar_at_u_é", polar.NoHint), "polar: revoke: the token does not have the form of a token of Polar"},
 		{"hint", revoke(good, "id_token"), "polar: revoke: the hint is not one that Polar supports"},
-		{"user info of nobody", userInfo(""), "polar: userinfo: the token does not have the form of an access token of Polar"},
+		{"user info without a token", userInfo(""), "polar: userinfo: the token does not have the form of an access token of Polar"},
 		{"user info with a line feed", userInfo(good + "\n"), "polar: userinfo: the token does not have the form of an access token of Polar"},
 		{"user info of a refresh token", userInfo(oauthz.Secret(refreshToken())), "polar: userinfo: the token does not have the form of an access token of Polar"},
 	} {
@@ -212,7 +212,7 @@ func TestUserInfoAnswers(t *testing.T) {
 	}
 }
 
-// A page is not an answer, whatever it holds.
+// An HTML page is not an answer, even if it holds JSON.
 func TestOperationsDemandJSON(t *testing.T) {
 	t.Parallel()
 	const all = `{"active":false,"sub":"s","token_type":"Bearer","access_token":"a"}`
@@ -263,8 +263,8 @@ var echoes = []struct {
 	{"no answer", 0, ``},
 }
 
-// No error holds a secret, or a byte of what was answered; nor does a Client when it is printed.
-func TestNothingIsEchoed(t *testing.T) {
+// Neither an error nor a printed Client holds a secret or a byte of an answer.
+func TestErrorsHoldNoSecret(t *testing.T) {
 	t.Parallel()
 	for _, tt := range echoes {
 		t.Run(tt.name, func(t *testing.T) {
@@ -280,7 +280,7 @@ func TestNothingIsEchoed(t *testing.T) {
 				}
 			})
 			for _, err := range everything(t, client) {
-				if err == nil { // of the rows with status 200, where no operation demands more
+				if err == nil { // in the rows with status 200, some operations accept the answer
 					continue
 				}
 				text := fmt.Sprintf("%v %+v %#v %q", err, err, err, err)

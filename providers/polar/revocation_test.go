@@ -68,10 +68,10 @@ func TestRecord(t *testing.T) {
 	}
 	s := newScene(t, active, vendortest.Answering(200), keep(0))
 	require.NoError(t, s.Client.Revoke(t.Context(), oauthz.Secret(accessToken()), polar.NoHint))
-	require.NoError(t, s.Client.Revoke(t.Context(), oauthz.Secret(refreshToken()), polar.NoHint)) // no request is accepted with one
+	require.NoError(t, s.Client.Revoke(t.Context(), oauthz.Secret(refreshToken()), polar.NoHint)) // no request is accepted with a refresh token
 	require.NoError(t, s.Client.Revoke(t.Context(), oauthz.Secret(refreshToken()), polar.HintRefreshToken))
 	s = newScene(t, active, vendortest.Answering(500), keep(240*time.Hour))
-	require.Error(t, s.Client.Revoke(t.Context(), oauthz.Secret(otherToken()), polar.HintRefreshToken)) // it is what it is, whatever the hint
+	require.Error(t, s.Client.Revoke(t.Context(), oauthz.Secret(otherToken()), polar.HintRefreshToken)) // it is an access token, although the hint differs
 	entry := func(token string, expires time.Time) oauthz.Revocation {
 		return oauthz.Revocation{
 			Match:   map[string]any{"iss": "https://polar.sh", oauthz.MatchTokenHash: oauthz.TokenHash(token)},
@@ -95,7 +95,7 @@ func TestNothingIsRecordedIfNothingIsSent(t *testing.T) {
 	assert.Zero(t, s.Revoked.Load())
 }
 
-// The sandbox names the same issuer, and an answer may name none: the entry fits both.
+// The sandbox has the same issuer, and an answer may name no issuer: the record matches in both cases.
 func TestRevokedTokenWithoutIssuer(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, with(`"iss":"https://polar.sh",`, ``), vendortest.Answering(503))
@@ -104,5 +104,5 @@ func TestRevokedTokenWithoutIssuer(t *testing.T) {
 	s.WantRefused(t, accessToken())
 }
 
-// otherToken has the checksum of its own random part.
+// otherToken returns a second token, with the checksum of its own random part.
 func otherToken() string { return mint("polar_at_o_", strings.ToLower(random)) }

@@ -68,7 +68,7 @@ func TestExceptionsExist(t *testing.T) {
 	}
 }
 
-// tokenOf makes the token that a placeholder such as polar_at_u_<43 chars> stands for.
+// tokenOf returns a token for a placeholder such as polar_at_u_<43 chars>.
 func tokenOf(placeholder any) string {
 	text, _ := placeholder.(string)
 	prefix, _, ok := strings.Cut(text, "<")
@@ -151,7 +151,7 @@ func checkForm(t *testing.T, e *exchange, got vendortest.Request, want url.Value
 	assert.Equal(t, clientSecret, secret)
 	assert.Equal(t, want, rest)
 	if _, ok := exceptions[e.ID]; !ok {
-		for name := range e.Request.Body { // no member of the sample is missing, and none is more
+		for name := range e.Request.Body { // the form has exactly the members of the sample
 			assert.True(t, rest.Has(name) || name == "client_id" || name == "client_secret", "member %s", name)
 		}
 		for name := range rest {

@@ -24,10 +24,10 @@ const (
 
 var clock = time.Unix(1767650000, 0)
 
-// mint makes a secret as Polar does: apart from the library's own arithmetic, with math/big.
+// mint returns a secret in the form of Polar. It uses math/big, and not the arithmetic of the package.
 func mint(prefix, random string) string {
 	digits := big.NewInt(int64(crc32.ChecksumIEEE([]byte(random)))).Text(62)
-	// math/big has a-z before A-Z, Polar A-Z before a-z: the digits swap case.
+	// math/big has a-z before A-Z, Polar has A-Z before a-z: the digits change their case.
 	swapped := strings.Map(func(r rune) rune {
 		switch {
 		case 'a' <= r && r <= 'z':

@@ -20,7 +20,7 @@ const vendor = "polar"
 
 var errNotAccessToken = errors.New("the token does not have the form of an access token of Polar")
 
-// failed returns the error of an operation. The status is 0 if there was no answer.
+// failed returns the error of an operation. Without an answer, status is 0.
 func failed(operation string, status int, err error) *providers.OperationError {
 	return &providers.OperationError{Vendor: vendor, Operation: operation, Status: status, Err: err}
 }

@@ -34,7 +34,7 @@ func Verdict(token *oauthz.Token, err error) string {
 }
 
 // WantOperationError checks that err is the error of an operation of vendor with that
-// status; 0 means that there was no answer.
+// status, which is 0 without an answer.
 func WantOperationError(t testing.TB, err error, vendor, operation string, status int) *providers.OperationError {
 	t.Helper()
 	var failed *providers.OperationError

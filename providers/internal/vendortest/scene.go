@@ -145,7 +145,7 @@ func Answering(status int) http.HandlerFunc {
 	}
 }
 
-// Records is a Revoker that keeps what it is called with.
+// Records is a Revoker that keeps the revocations.
 type Records struct{ Revs []oauthz.Revocation }
 
 // Revoke keeps revs.

@@ -18,7 +18,7 @@ type Answer struct {
 	Body   string
 }
 
-// Typed returns an answer with a content type; "" is none.
+// Typed returns an answer with a content type, or with none if that is "".
 func Typed(status int, contentType, body string) Answer {
 	header := http.Header{}
 	if contentType != "" {
