@@ -16,16 +16,16 @@ import (
 // too. Any other answer with such a status comes from a proxy on the way, or from a
 // wrong BaseURL: it must not refuse every token.
 func isRefusal(status int, body []byte) bool {
-	want := []string{"message"}
+	required := []string{"message"}
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 	case http.StatusNotFound:
-		want = append(want, "id")
+		required = append(required, "id")
 	default:
 		return false
 	}
 	members, _ := strictjson.Object(string(body)) // empty, if body is not an object
-	return !slices.ContainsFunc(want, func(name string) bool {
+	return !slices.ContainsFunc(required, func(name string) bool {
 		value, _ := strictjson.Lookup(members, name)
 		_, err := strictjson.String(value)
 		return err != nil
