@@ -92,6 +92,44 @@ func TestRevocationThatCoversSeveral(t *testing.T) {
 	}
 }
 
+// Only a 65th entry of one Match that has an IssuedUntil is combined, and only if it covers none of the others.
+func TestEntriesOfOneMatchThatAreCombined(t *testing.T) {
+	t.Parallel()
+	others := front(64)
+	at := func(seconds float64) time.Time { return epoch.Add(time.Duration(seconds * float64(time.Second))) }
+	ever := oauthz.Revocation{Match: others[0].Match, Expires: others[63].Expires.Add(-time.Hour)}
+	for _, tt := range []struct {
+		name                string
+		held                []oauthz.Revocation
+		until, expires      time.Time
+		wantUntil, wantEnds time.Time
+		want                int // entries
+	}{
+		{"the 64th", others[1:], at(0), others[0].Expires, at(0), others[0].Expires, 64},
+		{"the 64th, beside one of whenever issued", append(others[1:], ever), at(0), others[0].Expires, at(0), others[0].Expires, 65},
+		{"the 65th", others, at(20.6), others[20].Expires.Add(-1), at(21), others[20].Expires.Add(-1), 64},
+		{"closer to the earlier", others, at(20.4), others[20].Expires.Add(-1), at(20.4), others[20].Expires, 64},
+		{"as close to both", others, at(20.5), others[20].Expires.Add(-1), at(20.5), others[20].Expires, 64},
+		{"the last", others, at(64), others[63].Expires.Add(-1), at(64), others[63].Expires, 64},
+		{"one that covers another", others, at(20.6), others[20].Expires, at(20.6), others[20].Expires, 64},
+		{"one that covers several", others, at(20.6), others[10].Expires, at(20.6), others[10].Expires, 54},
+		{"one that is covered", others, at(19.9), others[20].Expires, at(20), others[20].Expires, 64},
+		{"whenever issued", others, time.Time{}, others[63].Expires.Add(-1), time.Time{}, others[63].Expires.Add(-1), 65},
+		{"never expiring", others, at(-1), time.Time{}, at(0), time.Time{}, 64},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			list := revocations(t, tt.held...)
+			require.NoError(t, list.Revoke(t.Context(), oauthz.Revocation{Match: others[0].Match, IssuedUntil: tt.until, Expires: tt.expires}))
+			all := held(t, list, oauthz.Query{})
+			assert.Len(t, all, tt.want)
+			assert.True(t, slices.ContainsFunc(all, func(r oauthz.Revocation) bool {
+				return r.IssuedUntil.Equal(tt.wantUntil) && r.Expires.Equal(tt.wantEnds)
+			}))
+		})
+	}
+}
+
 // A query compares the issuer by type too, and whoever has seen enough may stop.
 func TestRevocationsAllByIssuer(t *testing.T) {
 	t.Parallel()
