@@ -16,7 +16,7 @@ func BenchmarkJunk(b *testing.B) {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		c, next := junked(b, 1_000_000)
+		c, next := cacheAfterJunk(b, 1_000_000)
 		runtime.GC()
 		runtime.ReadMemStats(&after)
 		b.ReportMetric(float64(int64(after.HeapAlloc)-int64(before.HeapAlloc))/(1<<20), "MB-held")

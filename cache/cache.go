@@ -57,8 +57,8 @@ const (
 type Cache struct {
 	next     oauthz.Introspector
 	cfg      Config
-	tokens   *otter.Cache[key, *verdict]
-	refusals *otter.Cache[key, *verdict]
+	tokens   *otter.Cache[key, *entry]
+	refusals *otter.Cache[key, *entry]
 	flights  flights
 	counters counters
 	end      context.CancelFunc
@@ -80,7 +80,7 @@ func keyOf(token string) key {
 }
 
 // verdict is what the introspector said, and when.
-type verdict struct {
+type entry struct {
 	token  *oauthz.Token // nil: refused
 	err    error
 	stored time.Time // with a monotonic reading, if the clock has one: TTLs do not follow a clock that is set
@@ -95,10 +95,10 @@ func New(next oauthz.Introspector, cfg Config) (*Cache, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	tokens, err := otter.New(&otter.Options[key, *verdict]{
+	tokens, err := otter.New(&otter.Options[key, *entry]{
 		MaximumWeight: uint64(cfg.MaxBytes),
 		// A token weighs at least its share, so that both bounds hold.
-		Weigher: func(_ key, v *verdict) uint32 {
+		Weigher: func(_ key, v *entry) uint32 {
 			return uint32(min(max(int64(entryBytes+v.token.Size()), cfg.MaxBytes/int64(cfg.MaxTokens)), 1<<31))
 		},
 		Executor: inline,
@@ -106,7 +106,7 @@ func New(next oauthz.Introspector, cfg Config) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
-	refusals, err := otter.New(&otter.Options[key, *verdict]{MaximumSize: maxRefusals, Executor: inline})
+	refusals, err := otter.New(&otter.Options[key, *entry]{MaximumSize: maxRefusals, Executor: inline})
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
@@ -165,17 +165,17 @@ func (cfg Config) withDefaults() Config {
 func (c *Cache) Introspect(ctx context.Context, token string) (*oauthz.Token, error) {
 	k := keyOf(token)
 	now := c.cfg.Now()
-	if v := c.recall(k, now); v != nil {
+	if v := c.lookup(k, now); v != nil {
 		c.counters.hits.Add(1)
 		oauthz.ReportSource(ctx, oauthz.Remembered)
 		if c.cfg.RefreshAhead > 0 && v.token != nil && c.shouldRefresh(v, now.Sub(v.stored)) {
-			c.flights.join(k, func(ctx context.Context, f *flight) { c.ask(ctx, f, k, token) })
+			c.flights.join(k, func(ctx context.Context, f *flight) { c.call(ctx, f, k, token) })
 		}
 		return v.token, v.err
 	}
 	c.counters.misses.Add(1)
 	v, known := c.tokens.GetIfPresent(k)
-	t, err := c.wait(ctx, k, token)
+	t, err := c.shared(ctx, k, token)
 	if err != nil && known && isFault(err) && ctx.Err() == nil && c.servesStale(k, v) {
 		c.counters.stale.Add(1)
 		oauthz.ReportSource(ctx, oauthz.Stale)
@@ -185,7 +185,7 @@ func (c *Cache) Introspect(ctx context.Context, token string) (*oauthz.Token, er
 }
 
 // recall is what is remembered of k and may be served as it is, or nil.
-func (c *Cache) recall(k key, now time.Time) *verdict {
+func (c *Cache) lookup(k key, now time.Time) *entry {
 	if v, ok := c.tokens.GetIfPresent(k); ok && c.fresh(v, now) {
 		return v
 	}
@@ -200,14 +200,14 @@ func (c *Cache) recall(k key, now time.Time) *verdict {
 func within(age, bound time.Duration) bool { return age >= 0 && age < bound }
 
 // fresh says whether v may be served as it is.
-func (c *Cache) fresh(v *verdict, now time.Time) bool {
-	return within(now.Sub(v.stored), c.cfg.TTL) && stands(v.token, now)
+func (c *Cache) fresh(v *entry, now time.Time) bool {
+	return within(now.Sub(v.stored), c.cfg.TTL) && stillValid(v.token, now)
 }
 
 // shouldRefresh says whether it is time to ask again for a verdict that is still
 // served, and lets one of many do it, and not again at once: an introspector
 // that faults is not to be hammered.
-func (c *Cache) shouldRefresh(v *verdict, age time.Duration) bool {
+func (c *Cache) shouldRefresh(v *entry, age time.Duration) bool {
 	if c.cfg.TTL-age > c.cfg.RefreshAhead {
 		return false
 	}
@@ -220,7 +220,7 @@ func (c *Cache) shouldRefresh(v *verdict, age time.Duration) bool {
 // taken after the introspector has failed, which may have taken long, and v must
 // still be what is remembered: it may have been forgotten meanwhile. The leeway
 // of the introspector does not count here.
-func (c *Cache) servesStale(k key, v *verdict) bool {
+func (c *Cache) servesStale(k key, v *entry) bool {
 	if c.cfg.StaleIfError <= 0 {
 		return false
 	}
@@ -228,11 +228,11 @@ func (c *Cache) servesStale(k key, v *verdict) bool {
 		return false
 	}
 	now, exp := c.cfg.Now(), v.token.ExpiresAt
-	return within(now.Sub(v.stored), c.cfg.TTL+c.cfg.StaleIfError) && stands(v.token, now) && (exp.IsZero() || now.Before(exp))
+	return within(now.Sub(v.stored), c.cfg.TTL+c.cfg.StaleIfError) && stillValid(v.token, now) && (exp.IsZero() || now.Before(exp))
 }
 
 // stands says whether the token itself, and what verified it, still do.
-func stands(t *oauthz.Token, now time.Time) bool {
+func stillValid(t *oauthz.Token, now time.Time) bool {
 	until, live := t.Validity()
 	return live && (until.IsZero() || now.Before(until))
 }
@@ -248,14 +248,14 @@ func isFault(err error) bool {
 }
 
 // wait asks, or waits with who asks already.
-func (c *Cache) wait(ctx context.Context, k key, token string) (*oauthz.Token, error) {
+func (c *Cache) shared(ctx context.Context, k key, token string) (*oauthz.Token, error) {
 	f := c.flights.join(k, func(ctx context.Context, f *flight) {
 		// Another flight may have ended since the caller looked.
-		if v := c.recall(k, c.cfg.Now()); v != nil {
+		if v := c.lookup(k, c.cfg.Now()); v != nil {
 			f.token, f.err = v.token, v.err
 			return
 		}
-		c.ask(ctx, f, k, token)
+		c.call(ctx, f, k, token)
 	})
 	defer c.flights.leave(k, f)
 	select {
@@ -267,7 +267,7 @@ func (c *Cache) wait(ctx context.Context, k key, token string) (*oauthz.Token, e
 }
 
 // ask asks for all who wait for f, and remembers the answer.
-func (c *Cache) ask(ctx context.Context, f *flight, k key, token string) {
+func (c *Cache) call(ctx context.Context, f *flight, k key, token string) {
 	c.counters.calls.Add(1)
 	f.token, f.err = c.next.Introspect(ctx, token)
 	if f.token == nil && f.err == nil {
@@ -281,11 +281,11 @@ func (c *Cache) ask(ctx context.Context, f *flight, k key, token string) {
 // nothing.
 func (c *Cache) remember(k key, f *flight) {
 	now := c.cfg.Now()
-	v := &verdict{token: f.token, err: f.err, stored: now}
+	v := &entry{token: f.token, err: f.err, stored: now}
 	switch {
 	case f.err == nil:
 		c.refusals.Invalidate(k)
-		if stands(f.token, now) {
+		if stillValid(f.token, now) {
 			c.tokens.Set(k, v)
 		} else {
 			c.tokens.Invalidate(k) // what came before is not the last word
@@ -322,9 +322,9 @@ func (c *Cache) Forget(token string) {
 }
 
 // Purge drops everything, in the same way.
-func (c *Cache) Purge() { c.flights.forgetAll(c.drop) }
+func (c *Cache) Purge() { c.flights.forgetAll(c.clear) }
 
-func (c *Cache) drop() {
+func (c *Cache) clear() {
 	c.tokens.InvalidateAll()
 	c.refusals.InvalidateAll()
 }
@@ -354,7 +354,7 @@ func (c *Cache) Stats() Stats {
 // drops everything. What is asked afterwards is asked of the introspector in
 // vain: it is a fault.
 func (c *Cache) Close() error {
-	c.flights.close(c.end, c.drop)
+	c.flights.close(c.end, c.clear)
 	c.tokens.StopAllGoroutines()
 	c.refusals.StopAllGoroutines()
 	return nil

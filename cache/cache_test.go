@@ -33,11 +33,11 @@ func (u *upstream) Introspect(ctx context.Context, token string) (*oauthz.Token,
 }
 
 // says answers every token with these claims.
-func says(claims oauthztest.Claims) *upstream {
+func answers(claims oauthztest.Claims) *upstream {
 	return &upstream{answer: func(context.Context, string) (*oauthz.Token, error) { return oauthztest.Token(claims), nil }}
 }
 
-func fails(err error) *upstream {
+func failsWith(err error) *upstream {
 	return &upstream{answer: func(context.Context, string) (*oauthz.Token, error) { return nil, err }}
 }
 
@@ -50,14 +50,14 @@ func newCache(t *testing.T, next oauthz.Introspector, cfg cache.Config) *cache.C
 }
 
 // seen is what a request got, and how.
-type seen struct {
+type outcome struct {
 	status int
 	source oauthz.Source
 }
 
-func ask(t *testing.T, in oauthz.Introspector, token string, req ...oauthz.Requirement) seen {
+func request(t *testing.T, in oauthz.Introspector, token string, req ...oauthz.Requirement) outcome {
 	t.Helper()
-	var got seen
+	var got outcome
 	guard, err := oauthz.New(oauthz.Config{
 		Introspector: in, Observe: func(_ context.Context, d oauthz.Decision) { got.source = d.Source },
 	})
@@ -73,12 +73,12 @@ func ask(t *testing.T, in oauthz.Introspector, token string, req ...oauthz.Requi
 }
 
 var (
-	fresh      = seen{204, oauthz.Fresh}
-	remembered = seen{204, oauthz.Remembered}
-	stale      = seen{204, oauthz.Stale}
+	fresh      = outcome{204, oauthz.Fresh}
+	remembered = outcome{204, oauthz.Remembered}
+	stale      = outcome{204, oauthz.Stale}
 )
 
-func pass(d time.Duration) {
+func advance(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
 }
@@ -86,16 +86,16 @@ func pass(d time.Duration) {
 // CA-01: what a token says is remembered, what a route needs is checked each time.
 func TestCA01FactsNotDecisions(t *testing.T) {
 	t.Parallel()
-	c := newCache(t, says(oauthztest.Claims{"scope": "a"}), cache.Config{})
-	require.Equal(t, fresh, ask(t, c, "token", oauthz.Require("a")))
-	assert.Equal(t, seen{403, oauthz.Remembered}, ask(t, c, "token", oauthz.Require("b")))
-	assert.Equal(t, remembered, ask(t, c, "token", oauthz.Require("a")))
+	c := newCache(t, answers(oauthztest.Claims{"scope": "a"}), cache.Config{})
+	require.Equal(t, fresh, request(t, c, "token", oauthz.Require("a")))
+	assert.Equal(t, outcome{403, oauthz.Remembered}, request(t, c, "token", oauthz.Require("b")))
+	assert.Equal(t, remembered, request(t, c, "token", oauthz.Require("a")))
 }
 
 // CA-02: two caches share nothing.
 func TestCA02CachesShareNothing(t *testing.T) {
 	t.Parallel()
-	one, two := says(oauthztest.Claims{"sub": "one"}), says(oauthztest.Claims{"sub": "two"})
+	one, two := answers(oauthztest.Claims{"sub": "one"}), answers(oauthztest.Claims{"sub": "two"})
 	a, b := newCache(t, one, cache.Config{}), newCache(t, two, cache.Config{})
 	for range 2 {
 		got, err := a.Introspect(t.Context(), "token")
@@ -145,16 +145,16 @@ func TestCA05CA06WhatIsRemembered(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				next := fails(tt.err)
+				next := failsWith(tt.err)
 				c := newCache(t, next, cache.Config{})
 				for range 3 {
 					_, err := c.Introspect(t.Context(), "token")
 					require.ErrorIs(t, err, tt.err)
 				}
 				assert.Equal(t, tt.calls, next.calls.Load())
-				next.answer = says(nil).answer
-				pass(5 * time.Second)
-				assert.Equal(t, fresh, ask(t, c, "token"), "recovers")
+				next.answer = answers(nil).answer
+				advance(5 * time.Second)
+				assert.Equal(t, fresh, request(t, c, "token"), "recovers")
 			})
 		})
 	}
@@ -167,7 +167,7 @@ func (e temporary) Unwrap() error { return e.error }
 
 func TestNegativeTTLOff(t *testing.T) {
 	t.Parallel()
-	next := fails(oauthz.ErrInactive)
+	next := failsWith(oauthz.ErrInactive)
 	c := newCache(t, next, cache.Config{NegativeTTL: -1})
 	for range 3 {
 		_, err := c.Introspect(t.Context(), "token")
@@ -180,17 +180,17 @@ func TestNegativeTTLOff(t *testing.T) {
 // BenchmarkJunk does it with a million.
 func TestCA07JunkPushesNothingOut(t *testing.T) {
 	t.Parallel()
-	c, next := junked(t, 30_000)
+	c, next := cacheAfterJunk(t, 30_000)
 	stats := c.Stats()
 	assert.LessOrEqual(t, stats.Refusals, 10_100)
 	assert.Equal(t, 1, stats.Tokens)
 	before := next.calls.Load()
-	assert.Equal(t, remembered, ask(t, c, "good"))
+	assert.Equal(t, remembered, request(t, c, "good"))
 	assert.Equal(t, before, next.calls.Load(), "warm")
 }
 
 // junked is a cache that knew one good token before it was asked for n others.
-func junked(tb testing.TB, n int) (*cache.Cache, *upstream) {
+func cacheAfterJunk(tb testing.TB, n int) (*cache.Cache, *upstream) {
 	tb.Helper()
 	next := &upstream{answer: func(_ context.Context, token string) (*oauthz.Token, error) {
 		if token == "good" {
@@ -233,15 +233,15 @@ func TestCA07TokensAreBounded(t *testing.T) {
 func TestCA08CA09DiesWithTheToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		next := says(oauthztest.Claims{"exp": time.Now().Add(10 * time.Second)})
+		next := answers(oauthztest.Claims{"exp": time.Now().Add(10 * time.Second)})
 		c := newCache(t, next, cache.Config{TTL: 5 * time.Minute})
-		require.Equal(t, fresh, ask(t, c, "token"))
-		pass(9 * time.Second)
-		require.Equal(t, remembered, ask(t, c, "token"))
-		pass(time.Second)
-		assert.Equal(t, seen{401, oauthz.Fresh}, ask(t, c, "token"))
+		require.Equal(t, fresh, request(t, c, "token"))
+		advance(9 * time.Second)
+		require.Equal(t, remembered, request(t, c, "token"))
+		advance(time.Second)
+		assert.Equal(t, outcome{401, oauthz.Fresh}, request(t, c, "token"))
 		assert.Equal(t, int64(2), next.calls.Load())
-		assert.Equal(t, seen{401, oauthz.Fresh}, ask(t, c, "token"), "not kept: it was over")
+		assert.Equal(t, outcome{401, oauthz.Fresh}, request(t, c, "token"), "not kept: it was over")
 		assert.Equal(t, int64(3), next.calls.Load())
 	})
 }
@@ -250,13 +250,13 @@ func TestCA08CA09DiesWithTheToken(t *testing.T) {
 func TestTTL(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		next := says(nil)
+		next := answers(nil)
 		c := newCache(t, next, cache.Config{})
-		require.Equal(t, fresh, ask(t, c, "token"))
-		pass(59 * time.Second)
-		require.Equal(t, remembered, ask(t, c, "token"))
-		pass(time.Second)
-		assert.Equal(t, fresh, ask(t, c, "token"))
+		require.Equal(t, fresh, request(t, c, "token"))
+		advance(59 * time.Second)
+		require.Equal(t, remembered, request(t, c, "token"))
+		advance(time.Second)
+		assert.Equal(t, fresh, request(t, c, "token"))
 	})
 }
 
@@ -265,16 +265,16 @@ func TestTTL(t *testing.T) {
 func TestCA10CA16Forget(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		next := says(nil)
+		next := answers(nil)
 		c := newCache(t, next, cache.Config{})
-		require.Equal(t, fresh, ask(t, c, "token"))
-		next.answer = fails(oauthz.ErrInactive).answer
-		require.Equal(t, remembered, ask(t, c, "token"))
+		require.Equal(t, fresh, request(t, c, "token"))
+		next.answer = failsWith(oauthz.ErrInactive).answer
+		require.Equal(t, remembered, request(t, c, "token"))
 		c.Forget("token")
-		assert.Equal(t, seen{401, oauthz.Fresh}, ask(t, c, "token"))
-		next.answer = says(nil).answer
+		assert.Equal(t, outcome{401, oauthz.Fresh}, request(t, c, "token"))
+		next.answer = answers(nil).answer
 		c.Purge()
-		assert.Equal(t, fresh, ask(t, c, "token"), "a refusal is forgotten too")
+		assert.Equal(t, fresh, request(t, c, "token"), "a refusal is forgotten too")
 	})
 }
 
@@ -289,15 +289,15 @@ func TestForgetDuringACall(t *testing.T) {
 		}
 		c := newCache(t, next, cache.Config{})
 		var all sync.WaitGroup
-		all.Go(func() { assert.Equal(t, 204, ask(t, c, "token").status) })
+		all.Go(func() { assert.Equal(t, 204, request(t, c, "token").status) })
 		synctest.Wait()
 		c.Forget("token")
-		all.Go(func() { assert.Equal(t, 204, ask(t, c, "token").status) })
+		all.Go(func() { assert.Equal(t, 204, request(t, c, "token").status) })
 		synctest.Wait()
 		assert.Equal(t, int64(2), next.calls.Load(), "the second asks anew: the first answer may be from before")
 		close(release)
 		all.Wait()
-		assert.Equal(t, remembered, ask(t, c, "token"), "the second answer is remembered")
+		assert.Equal(t, remembered, request(t, c, "token"), "the second answer is remembered")
 	})
 }
 
@@ -305,20 +305,20 @@ func TestForgetDuringACall(t *testing.T) {
 func TestCA11ClockThatIsSet(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	next := says(nil)
+	next := answers(nil)
 	c := newCache(t, next, cache.Config{Now: func() time.Time { return now }})
-	require.Equal(t, fresh, ask(t, c, "token"))
+	require.Equal(t, fresh, request(t, c, "token"))
 	now = now.Add(-time.Hour)
-	assert.Equal(t, fresh, ask(t, c, "token"))
+	assert.Equal(t, fresh, request(t, c, "token"))
 	now = now.Add(2 * time.Hour)
-	assert.Equal(t, fresh, ask(t, c, "token"))
+	assert.Equal(t, fresh, request(t, c, "token"))
 }
 
 // CA-12: a thousand requests with one new token are one call.
 func TestCA12Herd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		next := says(oauthztest.Claims{"sub": "alice"})
+		next := answers(oauthztest.Claims{"sub": "alice"})
 		answer := next.answer
 		next.answer = func(ctx context.Context, token string) (*oauthz.Token, error) {
 			<-time.After(time.Second)
@@ -344,7 +344,7 @@ func TestCA12Herd(t *testing.T) {
 // CA-12: who looked just before the answer came, and asks just after, is told of it too.
 func TestCA12Latecomer(t *testing.T) {
 	for name, answer := range map[string]*upstream{
-		"accepted": says(oauthztest.Claims{"sub": "alice"}), "refused": fails(oauthz.ErrInvalidToken),
+		"accepted": answers(oauthztest.Claims{"sub": "alice"}), "refused": failsWith(oauthz.ErrInvalidToken),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -431,14 +431,14 @@ func TestLastOneOut(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		<-ended
-		assert.Equal(t, fresh, ask(t, c, "token"))
+		assert.Equal(t, fresh, request(t, c, "token"))
 	})
 }
 
 // CA-14: a handler that changes its token changes nobody else's.
 func TestCA14HandlersHaveCopies(t *testing.T) {
 	t.Parallel()
-	c := newCache(t, says(oauthztest.Claims{"scope": "a"}), cache.Config{})
+	c := newCache(t, answers(oauthztest.Claims{"scope": "a"}), cache.Config{})
 	guard, err := oauthz.New(oauthz.Config{Introspector: c})
 	require.NoError(t, err)
 	h := guard.Protect(oauthz.Require("a"))(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -40,10 +40,10 @@ func TestAbandonedAnswerIsNotRemembered(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		synctest.Wait()
-		require.Equal(t, 401, ask(t, c, "token").status)
+		require.Equal(t, 401, request(t, c, "token").status)
 		close(release)
 		synctest.Wait()
-		assert.Equal(t, 401, ask(t, c, "token").status)
+		assert.Equal(t, 401, request(t, c, "token").status)
 	})
 }
 
@@ -61,14 +61,14 @@ func TestRefusalEndsTheVerdict(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				next := says(nil)
+				next := answers(nil)
 				c := newCache(t, next, cache.Config{StaleIfError: time.Hour, NegativeTTL: -1})
-				require.Equal(t, fresh, ask(t, c, "token"))
-				pass(2 * time.Minute)
-				next.answer = fails(refusal).answer
-				require.NotEqual(t, 204, ask(t, c, "token").status)
-				next.answer = fails(errors.New("reset")).answer
-				assert.Equal(t, 503, ask(t, c, "token").status)
+				require.Equal(t, fresh, request(t, c, "token"))
+				advance(2 * time.Minute)
+				next.answer = failsWith(refusal).answer
+				require.NotEqual(t, 204, request(t, c, "token").status)
+				next.answer = failsWith(errors.New("reset")).answer
+				assert.Equal(t, 503, request(t, c, "token").status)
 			})
 		})
 	}
@@ -78,15 +78,15 @@ func TestRefusalEndsTheVerdict(t *testing.T) {
 func TestFaultThatWrapsARefusal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		next := says(nil)
+		next := answers(nil)
 		c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
-		require.Equal(t, fresh, ask(t, c, "token"))
-		pass(2 * time.Minute)
-		next.answer = fails(&oauthz.Error{Status: 503, Err: fmt.Errorf("our own token: %w", oauthz.ErrInvalidToken)}).answer
-		assert.Equal(t, stale, ask(t, c, "token"))
-		assert.Equal(t, 503, ask(t, c, "other").status)
-		next.answer = says(nil).answer
-		assert.Equal(t, 204, ask(t, c, "other").status, "not remembered")
+		require.Equal(t, fresh, request(t, c, "token"))
+		advance(2 * time.Minute)
+		next.answer = failsWith(&oauthz.Error{Status: 503, Err: fmt.Errorf("our own token: %w", oauthz.ErrInvalidToken)}).answer
+		assert.Equal(t, stale, request(t, c, "token"))
+		assert.Equal(t, 503, request(t, c, "other").status)
+		next.answer = answers(nil).answer
+		assert.Equal(t, 204, request(t, c, "other").status, "not remembered")
 	})
 }
 
@@ -101,10 +101,10 @@ func TestForgottenWhileFailing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				next := says(nil)
+				next := answers(nil)
 				c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
-				require.Equal(t, fresh, ask(t, c, "token"))
-				pass(2 * time.Minute)
+				require.Equal(t, fresh, request(t, c, "token"))
+				advance(2 * time.Minute)
 				next.answer = func(ctx context.Context, _ string) (*oauthz.Token, error) {
 					select {
 					case <-time.After(time.Second):
@@ -113,7 +113,7 @@ func TestForgottenWhileFailing(t *testing.T) {
 					return nil, errors.New("reset")
 				}
 				var all sync.WaitGroup
-				all.Go(func() { assert.Equal(t, 503, ask(t, c, "token").status) })
+				all.Go(func() { assert.Equal(t, 503, request(t, c, "token").status) })
 				synctest.Wait()
 				forget(c)
 				all.Wait()
@@ -132,12 +132,12 @@ func TestStaleEndsAtExp(t *testing.T) {
 			return oauthztest.Token(oauthztest.Claims{"exp": exp}).WithLeeway(time.Minute), nil
 		}}
 		c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
-		require.Equal(t, fresh, ask(t, c, "token"))
-		next.answer = fails(errors.New("reset")).answer
-		pass(119 * time.Second)
-		require.Equal(t, stale, ask(t, c, "token"))
-		pass(2 * time.Second)
-		assert.Equal(t, 503, ask(t, c, "token").status)
+		require.Equal(t, fresh, request(t, c, "token"))
+		next.answer = failsWith(errors.New("reset")).answer
+		advance(119 * time.Second)
+		require.Equal(t, stale, request(t, c, "token"))
+		advance(2 * time.Second)
+		assert.Equal(t, 503, request(t, c, "token").status)
 	})
 }
 
@@ -145,18 +145,18 @@ func TestStaleEndsAtExp(t *testing.T) {
 func TestRefreshAheadIsPatient(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		next := says(nil)
+		next := answers(nil)
 		c := newCache(t, next, cache.Config{TTL: time.Minute, RefreshAhead: 20 * time.Second})
-		require.Equal(t, fresh, ask(t, c, "token"))
-		next.answer = fails(errors.New("reset")).answer
-		pass(41 * time.Second)
+		require.Equal(t, fresh, request(t, c, "token"))
+		next.answer = failsWith(errors.New("reset")).answer
+		advance(41 * time.Second)
 		for range 1000 {
-			require.Equal(t, remembered, ask(t, c, "token"))
+			require.Equal(t, remembered, request(t, c, "token"))
 			synctest.Wait()
 		}
 		assert.Equal(t, int64(2), next.calls.Load())
-		pass(5 * time.Second)
-		require.Equal(t, remembered, ask(t, c, "token"))
+		advance(5 * time.Second)
+		require.Equal(t, remembered, request(t, c, "token"))
 		synctest.Wait()
 		assert.Equal(t, int64(3), next.calls.Load())
 	})
@@ -166,13 +166,13 @@ func TestRefreshAheadIsPatient(t *testing.T) {
 func TestRefusalAndAClockSetBack(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	next := fails(oauthz.ErrInactive)
+	next := failsWith(oauthz.ErrInactive)
 	c := newCache(t, next, cache.Config{Now: func() time.Time { return now }})
 	_, err := c.Introspect(t.Context(), "token")
 	require.ErrorIs(t, err, oauthz.ErrInactive)
 	now = now.Add(-time.Hour)
-	next.answer = says(nil).answer
-	assert.Equal(t, fresh, ask(t, c, "token"))
+	next.answer = answers(nil).answer
+	assert.Equal(t, fresh, request(t, c, "token"))
 }
 
 // Introspectors that end their goroutine, as t.FailNow does, block nobody.
@@ -193,7 +193,7 @@ func TestGoexit(t *testing.T) {
 func TestCloseWhileAsked(t *testing.T) {
 	t.Parallel()
 	for range 50 {
-		c, err := cache.New(says(nil), cache.Config{})
+		c, err := cache.New(answers(nil), cache.Config{})
 		require.NoError(t, err)
 		var all sync.WaitGroup
 		for n := range 8 {

@@ -26,13 +26,13 @@ type flight struct {
 	err    error
 	cancel context.CancelFunc
 
-	seats     int  // of those who want the answer; under flights.mu
+	waiters   int  // of those who want the answer; under flights.mu
 	forgotten bool // under flights.mu
 }
 
 var (
 	errClosed = errors.New("cache: closed")
-	errGone   = errors.New("cache: the introspector ended its goroutine")
+	errGoexit = errors.New("cache: the introspector ended its goroutine")
 )
 
 // join takes a seat in the flight for k, which it begins if there is none. A
@@ -41,10 +41,10 @@ func (fs *flights) join(k key, ask func(context.Context, *flight)) *flight {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if f := fs.running[k]; f != nil {
-		f.seats++
+		f.waiters++
 		return f
 	}
-	f := &flight{done: make(chan struct{}), seats: 1}
+	f := &flight{done: make(chan struct{}), waiters: 1}
 	if fs.ctx.Err() != nil {
 		f.err, f.cancel = errClosed, func() {}
 		close(f.done)
@@ -53,23 +53,23 @@ func (fs *flights) join(k key, ask func(context.Context, *flight)) *flight {
 	var ctx context.Context
 	ctx, f.cancel = context.WithCancel(fs.ctx)
 	fs.running[k] = f
-	f.err = errGone // should ask end the goroutine
+	f.err = errGoexit // should ask end the goroutine
 	fs.wg.Go(func() {
 		defer f.cancel()
 		defer func() {
 			fs.mu.Lock()
 			defer fs.mu.Unlock()
-			fs.drop(k, f)
+			fs.remove(k, f)
 			close(f.done)
 		}()
-		defer f.recovered()
+		defer f.recoverPanic()
 		ask(ctx, f)
 	})
 	return f
 }
 
 // recovered makes a panic the answer. Nobody else could: the goroutine is ours.
-func (f *flight) recovered() {
+func (f *flight) recoverPanic() {
 	if v := recover(); v != nil {
 		f.token, f.err = nil, &oauthz.Error{
 			Status: 500, Code: "server_error", Err: fmt.Errorf("cache: panic in the introspector: %T", v),
@@ -83,15 +83,15 @@ func (f *flight) recovered() {
 func (fs *flights) leave(k key, f *flight) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	if f.seats--; f.seats == 0 {
+	if f.waiters--; f.waiters == 0 {
 		f.forgotten = true
-		fs.drop(k, f)
+		fs.remove(k, f)
 		f.cancel()
 	}
 }
 
 // drop takes f off the list, if it is still on it. fs.mu is held.
-func (fs *flights) drop(k key, f *flight) {
+func (fs *flights) remove(k key, f *flight) {
 	if fs.running[k] == f {
 		delete(fs.running, k)
 	}

@@ -19,15 +19,15 @@ import (
 
 func TestConfigBounds(t *testing.T) {
 	t.Parallel()
-	_, err := cache.New(says(nil), cache.Config{MaxBytes: -1})
+	_, err := cache.New(answers(nil), cache.Config{MaxBytes: -1})
 	require.EqualError(t, err, "cache: config: MaxTokens or MaxBytes is negative")
-	_, err = cache.New(says(nil), cache.Config{RefreshAhead: 61 * time.Second})
+	_, err = cache.New(answers(nil), cache.Config{RefreshAhead: 61 * time.Second})
 	require.EqualError(t, err, "cache: config: RefreshAhead: 1m1s is not less than TTL 1m0s")
-	newCache(t, says(nil), cache.Config{RefreshAhead: 59 * time.Second}) // is less than the default
+	newCache(t, answers(nil), cache.Config{RefreshAhead: 59 * time.Second}) // is less than the default
 }
 
 // hangs answers when its caller has gone.
-func hangs(ctx context.Context, _ string) (*oauthz.Token, error) {
+func waitForCancel(ctx context.Context, _ string) (*oauthz.Token, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
@@ -37,11 +37,11 @@ func hangs(ctx context.Context, _ string) (*oauthz.Token, error) {
 func TestCallerWhoIsGone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		next := says(nil)
+		next := answers(nil)
 		c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
-		require.Equal(t, fresh, ask(t, c, "token"))
-		next.answer = hangs
-		pass(2 * time.Minute)
+		require.Equal(t, fresh, request(t, c, "token"))
+		next.answer = waitForCancel
+		advance(2 * time.Minute)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := c.Introspect(ctx, "token")
@@ -55,14 +55,14 @@ func TestCallerWhoIsGone(t *testing.T) {
 func TestStaleIfErrorWithAClockThatIsSet(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	next := says(nil)
+	next := answers(nil)
 	c := newCache(t, next, cache.Config{Now: func() time.Time { return now }, StaleIfError: time.Hour})
-	require.Equal(t, fresh, ask(t, c, "token"))
-	next.answer = fails(errors.New("reset")).answer
+	require.Equal(t, fresh, request(t, c, "token"))
+	next.answer = failsWith(errors.New("reset")).answer
 	now = now.Add(-time.Second)
-	assert.Equal(t, 503, ask(t, c, "token").status)
+	assert.Equal(t, 503, request(t, c, "token").status)
 	now = now.Add(time.Hour)
-	assert.Equal(t, stale, ask(t, c, "token"))
+	assert.Equal(t, stale, request(t, c, "token"))
 }
 
 // What counts as a fault, by the status of the error.
@@ -70,29 +70,29 @@ func TestWhatIsAFault(t *testing.T) {
 	t.Parallel()
 	for status, served := range map[int]bool{400: false, 403: false, 500: true, 503: true} {
 		synctest.Test(t, func(t *testing.T) {
-			next := says(nil)
+			next := answers(nil)
 			c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
-			require.Equal(t, fresh, ask(t, c, "token"))
-			next.answer = fails(&oauthz.Error{Status: status, Err: errors.New("of the introspector")}).answer
-			pass(2 * time.Minute)
+			require.Equal(t, fresh, request(t, c, "token"))
+			next.answer = failsWith(&oauthz.Error{Status: status, Err: errors.New("of the introspector")}).answer
+			advance(2 * time.Minute)
 			_, err := c.Introspect(t.Context(), "token")
 			assert.Equal(t, served, err == nil, status)
 		})
 	}
 }
 
-type lasting struct{ error }
+type permanent struct{ error }
 
-func (lasting) Temporary() bool { return false }
-func (e lasting) Unwrap() error { return e.error }
+func (permanent) Temporary() bool { return false }
+func (e permanent) Unwrap() error { return e.error }
 
 // A refusal that says that it lasts is remembered like one that says nothing.
 func TestLastingRefusal(t *testing.T) {
 	t.Parallel()
-	next := fails(lasting{oauthz.ErrInvalidToken})
+	next := failsWith(permanent{oauthz.ErrInvalidToken})
 	c := newCache(t, next, cache.Config{})
-	require.Equal(t, seen{401, oauthz.Fresh}, ask(t, c, "token"))
-	require.Equal(t, seen{401, oauthz.Remembered}, ask(t, c, "token"))
+	require.Equal(t, outcome{401, oauthz.Fresh}, request(t, c, "token"))
+	require.Equal(t, outcome{401, oauthz.Remembered}, request(t, c, "token"))
 	assert.Equal(t, int64(1), next.calls.Load())
 }
 
@@ -108,44 +108,44 @@ func TestNeitherTokenNorError(t *testing.T) {
 func TestOneVerdictIsHeld(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		next := fails(oauthz.ErrInactive)
+		next := failsWith(oauthz.ErrInactive)
 		c, off := newCache(t, next, cache.Config{}), newCache(t, next, cache.Config{NegativeTTL: -1})
-		require.Equal(t, 401, ask(t, c, "token").status)
-		require.Equal(t, 401, ask(t, off, "token").status)
+		require.Equal(t, 401, request(t, c, "token").status)
+		require.Equal(t, 401, request(t, off, "token").status)
 		assert.Equal(t, 1, c.Stats().Refusals)
 		assert.Zero(t, off.Stats().Refusals)
-		next.answer = says(nil).answer
-		pass(5 * time.Second)
-		require.Equal(t, fresh, ask(t, c, "token"))
+		next.answer = answers(nil).answer
+		advance(5 * time.Second)
+		require.Equal(t, fresh, request(t, c, "token"))
 		assert.Equal(t, []int{1, 0}, []int{c.Stats().Tokens, c.Stats().Refusals})
-		next.answer = fails(oauthz.ErrInactive).answer
-		pass(time.Minute)
-		require.Equal(t, 401, ask(t, c, "token").status)
+		next.answer = failsWith(oauthz.ErrInactive).answer
+		advance(time.Minute)
+		require.Equal(t, 401, request(t, c, "token").status)
 		assert.Equal(t, []int{0, 1}, []int{c.Stats().Tokens, c.Stats().Refusals})
 	})
 }
 
 func TestForgetRefusal(t *testing.T) {
 	t.Parallel()
-	next := fails(oauthz.ErrInactive)
+	next := failsWith(oauthz.ErrInactive)
 	c := newCache(t, next, cache.Config{})
 	for _, token := range []string{"token", "other"} {
-		require.Equal(t, seen{401, oauthz.Fresh}, ask(t, c, token))
+		require.Equal(t, outcome{401, oauthz.Fresh}, request(t, c, token))
 	}
-	next.answer = says(nil).answer
+	next.answer = answers(nil).answer
 	c.Forget("token")
-	assert.Equal(t, fresh, ask(t, c, "token"))
-	assert.Equal(t, seen{401, oauthz.Remembered}, ask(t, c, "other"), "the other is not forgotten")
+	assert.Equal(t, fresh, request(t, c, "token"))
+	assert.Equal(t, outcome{401, oauthz.Remembered}, request(t, c, "other"), "the other is not forgotten")
 }
 
 func TestPurgeToken(t *testing.T) {
 	t.Parallel()
-	next := says(nil)
+	next := answers(nil)
 	c := newCache(t, next, cache.Config{})
-	require.Equal(t, fresh, ask(t, c, "token"))
-	next.answer = fails(oauthz.ErrInactive).answer
+	require.Equal(t, fresh, request(t, c, "token"))
+	next.answer = failsWith(oauthz.ErrInactive).answer
 	c.Purge()
-	assert.Equal(t, seen{401, oauthz.Fresh}, ask(t, c, "token"))
+	assert.Equal(t, outcome{401, oauthz.Fresh}, request(t, c, "token"))
 }
 
 // What was under way when it was forgotten is answered, but not remembered; and
@@ -159,7 +159,7 @@ func TestForgottenAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				next := says(nil)
+				next := answers(nil)
 				good := next.answer
 				next.answer = func(ctx context.Context, token string) (*oauthz.Token, error) {
 					<-time.After(time.Second)
@@ -167,17 +167,17 @@ func TestForgottenAnswers(t *testing.T) {
 				}
 				c := newCache(t, next, cache.Config{})
 				for _, token := range []string{"token", "other"} {
-					go func() { assert.Equal(t, fresh, ask(t, c, token)) }()
+					go func() { assert.Equal(t, fresh, request(t, c, token)) }()
 				}
 				synctest.Wait()
 				forget(c)
-				pass(time.Second)
+				advance(time.Second)
 				other := remembered
 				if name == "Purge" {
 					other = fresh
 				}
-				assert.Equal(t, other, ask(t, c, "other"))
-				assert.Equal(t, fresh, ask(t, c, "token"))
+				assert.Equal(t, other, request(t, c, "other"))
+				assert.Equal(t, fresh, request(t, c, "token"))
 			})
 		})
 	}
@@ -188,23 +188,23 @@ func TestForgottenAnswers(t *testing.T) {
 func TestForgottenCallEndsAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		next := says(nil)
+		next := answers(nil)
 		good := next.answer
 		next.answer = func(ctx context.Context, token string) (*oauthz.Token, error) {
 			<-time.After(10 * time.Second)
 			return good(ctx, token)
 		}
 		c := newCache(t, next, cache.Config{})
-		request := func() { assert.Equal(t, 204, ask(t, c, "token").status) }
-		go request()
-		pass(time.Second)
+		ask := func() { assert.Equal(t, 204, request(t, c, "token").status) }
+		go ask()
+		advance(time.Second)
 		c.Forget("token")
-		go request()
-		pass(9 * time.Second) // the first has ended
-		go request()
-		pass(time.Second) // the second has, too
+		go ask()
+		advance(9 * time.Second) // the first has ended
+		go ask()
+		advance(time.Second) // the second has, too
 		assert.Equal(t, int64(2), next.calls.Load())
-		assert.Equal(t, remembered, ask(t, c, "token"))
+		assert.Equal(t, remembered, request(t, c, "token"))
 	})
 }
 
@@ -212,10 +212,10 @@ func TestForgottenCallEndsAlone(t *testing.T) {
 func TestCloseWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		next := says(oauthztest.Claims{"scope": "a"})
+		next := answers(oauthztest.Claims{"scope": "a"})
 		c, err := cache.New(next, cache.Config{})
 		require.NoError(t, err)
-		require.Equal(t, fresh, ask(t, c, "token"))
+		require.Equal(t, fresh, request(t, c, "token"))
 		ended := false
 		next.answer = func(ctx context.Context, _ string) (*oauthz.Token, error) {
 			<-ctx.Done()
@@ -223,7 +223,7 @@ func TestCloseWaits(t *testing.T) {
 			ended = true
 			return nil, ctx.Err()
 		}
-		go func() { assert.Equal(t, 503, ask(t, c, "another").status) }()
+		go func() { assert.Equal(t, 503, request(t, c, "another").status) }()
 		synctest.Wait()
 		require.NoError(t, c.Close())
 		assert.True(t, ended)
@@ -236,16 +236,16 @@ func TestCloseWaits(t *testing.T) {
 func TestStats(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		next := says(nil)
+		next := answers(nil)
 		c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
-		require.Equal(t, fresh, ask(t, c, "token"))
-		require.Equal(t, remembered, ask(t, c, "token"))
-		next.answer = fails(oauthz.ErrInactive).answer
-		require.Equal(t, seen{401, oauthz.Fresh}, ask(t, c, "bad"))
-		require.Equal(t, seen{401, oauthz.Remembered}, ask(t, c, "bad"))
-		next.answer = fails(errors.New("reset")).answer
-		pass(time.Minute)
-		require.Equal(t, stale, ask(t, c, "token"))
+		require.Equal(t, fresh, request(t, c, "token"))
+		require.Equal(t, remembered, request(t, c, "token"))
+		next.answer = failsWith(oauthz.ErrInactive).answer
+		require.Equal(t, outcome{401, oauthz.Fresh}, request(t, c, "bad"))
+		require.Equal(t, outcome{401, oauthz.Remembered}, request(t, c, "bad"))
+		next.answer = failsWith(errors.New("reset")).answer
+		advance(time.Minute)
+		require.Equal(t, stale, request(t, c, "token"))
 		got := c.Stats()
 		assert.Positive(t, got.Bytes)
 		got.Bytes = 0

@@ -54,7 +54,7 @@ func members(n int, format string) string {
 
 // answering returns an introspector whose tokens are read from shape, as package
 // remote and package localjwt do.
-func answering(shape string) oauthz.Introspector {
+func parsing(shape string) oauthz.Introspector {
 	number := 0
 	return &upstream{answer: func(_ context.Context, token string) (*oauthz.Token, error) {
 		number++
@@ -73,7 +73,7 @@ func TestMaxBytesCountsWhatIsKept(t *testing.T) {
 	for name, shape := range shapes {
 		t.Run(name, func(t *testing.T) {
 			n := max(3<<20/(len(shape)+1000), 100)
-			counted, kept := fill(t, answering(shape), n)
+			counted, kept := fillCache(t, parsing(shape), n)
 			t.Logf("%d tokens: %d bytes of heap each, %d counted, ratio %.2f", n, kept/int64(n), counted/int64(n), float64(kept)/float64(counted))
 			assert.InDelta(t, 1, float64(kept)/float64(counted), 0.2)
 		})
@@ -84,34 +84,34 @@ func TestMaxBytesCountsWhatIsKept(t *testing.T) {
 // either. Not parallel, as above.
 func TestFullCacheTakesMaxBytes(t *testing.T) {
 	const most = 2 << 20
-	c := newCache(t, answering(shapes["opaque"]), cache.Config{MaxBytes: most})
-	before := heap()
+	c := newCache(t, parsing(shapes["opaque"]), cache.Config{MaxBytes: most})
+	before := heapInUse()
 	for i := range 6000 {
 		_, err := c.Introspect(t.Context(), fmt.Sprint("token-", i))
 		require.NoError(t, err)
 	}
-	kept := heap() - before
+	kept := heapInUse() - before
 	t.Logf("%d tokens, ratio %.2f", c.Stats().Tokens, float64(kept)/most)
 	assert.Greater(t, c.Stats().Tokens, 1000)
 	assert.LessOrEqual(t, float64(kept)/most, 1.2)
 }
 
 // fill returns how many bytes a cache counts for n tokens, and how many they take.
-func fill(t *testing.T, next oauthz.Introspector, n int) (counted, kept int64) {
+func fillCache(t *testing.T, next oauthz.Introspector, n int) (counted, kept int64) {
 	t.Helper()
 	c := newCache(t, next, cache.Config{MaxTokens: 1 << 30, MaxBytes: 1 << 30})
-	before := heap()
+	before := heapInUse()
 	for i := range n {
 		_, err := c.Introspect(t.Context(), fmt.Sprint("token-", i))
 		require.NoError(t, err)
 	}
-	kept = heap() - before
+	kept = heapInUse() - before
 	require.Equal(t, n, c.Stats().Tokens)
 	return c.Stats().Bytes, kept
 }
 
 // heap returns how many bytes are in use.
-func heap() int64 {
+func heapInUse() int64 {
 	var stats runtime.MemStats
 	runtime.GC()
 	runtime.GC() // what finalizers and pools kept through the first

@@ -25,35 +25,35 @@ import (
 func TestCA15StaleIfError(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		next := says(oauthztest.Claims{"exp": time.Now().Add(time.Hour)})
+		next := answers(oauthztest.Claims{"exp": time.Now().Add(time.Hour)})
 		good := next.answer
 		c := newCache(t, next, cache.Config{StaleIfError: 10 * time.Minute})
-		require.Equal(t, fresh, ask(t, c, "token"))
-		next.answer = fails(errors.New("reset")).answer
-		pass(2 * time.Minute)
-		assert.Equal(t, stale, ask(t, c, "token"))
-		pass(8*time.Minute + 59*time.Second)
-		assert.Equal(t, stale, ask(t, c, "token"))
+		require.Equal(t, fresh, request(t, c, "token"))
+		next.answer = failsWith(errors.New("reset")).answer
+		advance(2 * time.Minute)
+		assert.Equal(t, stale, request(t, c, "token"))
+		advance(8*time.Minute + 59*time.Second)
+		assert.Equal(t, stale, request(t, c, "token"))
 		next.answer = good
-		assert.Equal(t, fresh, ask(t, c, "token"), "asked each time")
-		next.answer = fails(errors.New("reset")).answer
-		pass(11 * time.Minute)
-		assert.Equal(t, 503, ask(t, c, "token").status, "beyond the bound")
-		assert.Equal(t, 503, ask(t, c, "another").status, "nothing is known of it")
+		assert.Equal(t, fresh, request(t, c, "token"), "asked each time")
+		next.answer = failsWith(errors.New("reset")).answer
+		advance(11 * time.Minute)
+		assert.Equal(t, 503, request(t, c, "token").status, "beyond the bound")
+		assert.Equal(t, 503, request(t, c, "another").status, "nothing is known of it")
 	})
 }
 
 func TestStaleIfErrorEndsWithTheToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		next := says(oauthztest.Claims{"exp": time.Now().Add(2 * time.Minute)})
+		next := answers(oauthztest.Claims{"exp": time.Now().Add(2 * time.Minute)})
 		c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
-		require.Equal(t, fresh, ask(t, c, "token"))
-		next.answer = fails(errors.New("reset")).answer
-		pass(119 * time.Second)
-		assert.Equal(t, stale, ask(t, c, "token"))
-		pass(time.Second)
-		assert.Equal(t, 503, ask(t, c, "token").status)
+		require.Equal(t, fresh, request(t, c, "token"))
+		next.answer = failsWith(errors.New("reset")).answer
+		advance(119 * time.Second)
+		assert.Equal(t, stale, request(t, c, "token"))
+		advance(time.Second)
+		assert.Equal(t, 503, request(t, c, "token").status)
 	})
 }
 
@@ -61,15 +61,15 @@ func TestStaleIfErrorEndsWithTheToken(t *testing.T) {
 func TestStaleIfErrorAfterASlowFault(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		next := says(oauthztest.Claims{"exp": time.Now().Add(2 * time.Minute)})
+		next := answers(oauthztest.Claims{"exp": time.Now().Add(2 * time.Minute)})
 		c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
-		require.Equal(t, fresh, ask(t, c, "token"))
+		require.Equal(t, fresh, request(t, c, "token"))
 		next.answer = func(context.Context, string) (*oauthz.Token, error) {
 			<-time.After(5 * time.Second)
 			return nil, errors.New("timeout")
 		}
-		pass(117 * time.Second)
-		assert.Equal(t, 503, ask(t, c, "token").status)
+		advance(117 * time.Second)
+		assert.Equal(t, 503, request(t, c, "token").status)
 	})
 }
 
@@ -77,12 +77,12 @@ func TestRefusalIsNeverOverruled(t *testing.T) {
 	t.Parallel()
 	for _, refusal := range []error{oauthz.ErrInactive, oauthz.ErrInvalidToken, temporary{oauthz.ErrInvalidToken}, oauthz.ErrUnrecognized} {
 		synctest.Test(t, func(t *testing.T) {
-			next := says(nil)
+			next := answers(nil)
 			c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
-			require.Equal(t, fresh, ask(t, c, "token"))
-			next.answer = fails(refusal).answer
-			pass(2 * time.Minute)
-			assert.Equal(t, 401, ask(t, c, "token").status)
+			require.Equal(t, fresh, request(t, c, "token"))
+			next.answer = failsWith(refusal).answer
+			advance(2 * time.Minute)
+			assert.Equal(t, 401, request(t, c, "token").status)
 		})
 	}
 }
@@ -90,29 +90,29 @@ func TestRefusalIsNeverOverruled(t *testing.T) {
 func TestStaleIfErrorIsOffByDefault(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		next := says(nil)
+		next := answers(nil)
 		c := newCache(t, next, cache.Config{})
-		require.Equal(t, fresh, ask(t, c, "token"))
-		next.answer = fails(errors.New("reset")).answer
-		pass(time.Minute)
-		assert.Equal(t, 503, ask(t, c, "token").status)
+		require.Equal(t, fresh, request(t, c, "token"))
+		next.answer = failsWith(errors.New("reset")).answer
+		advance(time.Minute)
+		assert.Equal(t, 503, request(t, c, "token").status)
 	})
 }
 
 // CA-17: who may use a token that is bound to a key is asked each time.
 func TestCA17BindingIsCheckedEachTime(t *testing.T) {
 	t.Parallel()
-	c := newCache(t, says(oauthztest.Claims{"cnf": map[string]string{"jkt": "x"}}), cache.Config{})
+	c := newCache(t, answers(oauthztest.Claims{"cnf": map[string]string{"jkt": "x"}}), cache.Config{})
 	for range 2 {
-		assert.Equal(t, 401, ask(t, c, "token").status)
+		assert.Equal(t, 401, request(t, c, "token").status)
 	}
 }
 
 // CA-18: no token in what a cache prints.
 func TestCA18OnlyHashes(t *testing.T) {
 	t.Parallel()
-	c := newCache(t, says(nil), cache.Config{})
-	require.Equal(t, fresh, ask(t, c, "c4n4ry"))
+	c := newCache(t, answers(nil), cache.Config{})
+	require.Equal(t, fresh, request(t, c, "c4n4ry"))
 	assert.NotContains(t, fmt.Sprintf("%v %+v %#v %+v", c, c, c, c.Stats()), "c4n4ry")
 }
 
@@ -120,18 +120,18 @@ func TestCA18OnlyHashes(t *testing.T) {
 // revocation names claims, so that neither spelling comes back.
 func TestCA19Twins(t *testing.T) {
 	t.Parallel()
-	next := says(oauthztest.Claims{"jti": "j"})
+	next := answers(oauthztest.Claims{"jti": "j"})
 	c := newCache(t, next, cache.Config{})
 	var revocations oauthz.Revocations
 	checked, err := oauthz.CheckRevoked(c, &revocations)
 	require.NoError(t, err)
 	for _, twin := range []string{"low-s", "high-s"} {
-		require.Equal(t, 204, ask(t, checked, twin).status)
+		require.Equal(t, 204, request(t, checked, twin).status)
 	}
 	assert.Equal(t, int64(2), next.calls.Load())
 	require.NoError(t, revocations.Revoke(t.Context(), oauthz.Revocation{Match: map[string]any{"iss": "https://issuer.example", "jti": "j"}}))
 	for _, twin := range []string{"low-s", "high-s"} {
-		assert.Equal(t, 401, ask(t, checked, twin).status)
+		assert.Equal(t, 401, request(t, checked, twin).status)
 	}
 }
 
@@ -146,37 +146,37 @@ func TestCA20WithdrawnKey(t *testing.T) {
 	require.NoError(t, err)
 	c := newCache(t, in, cache.Config{TTL: time.Hour, StaleIfError: time.Hour})
 	token := as.Mint(oauthztest.Claims{"iat": time.Now().Add(-time.Minute), "exp": time.Now().Add(time.Hour)})
-	require.Equal(t, fresh, ask(t, c, token))
-	require.Equal(t, remembered, ask(t, c, token))
+	require.Equal(t, fresh, request(t, c, token))
+	require.Equal(t, remembered, request(t, c, token))
 	old := as.Keys()[0]
 	as.Rotate()
 	as.Withdraw(old)
-	require.Equal(t, 204, ask(t, c, as.Mint(nil)).status) // fetches the new set
-	assert.Equal(t, 401, ask(t, c, token).status)
+	require.Equal(t, 204, request(t, c, as.Mint(nil)).status) // fetches the new set
+	assert.Equal(t, 401, request(t, c, token).status)
 }
 
 // RefreshAhead: a busy token is asked for again in the background.
 func TestRefreshAhead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		next := says(nil)
+		next := answers(nil)
 		c := newCache(t, next, cache.Config{TTL: time.Minute, RefreshAhead: 10 * time.Second})
-		require.Equal(t, fresh, ask(t, c, "token"))
-		pass(49 * time.Second)
-		require.Equal(t, remembered, ask(t, c, "token"))
+		require.Equal(t, fresh, request(t, c, "token"))
+		advance(49 * time.Second)
+		require.Equal(t, remembered, request(t, c, "token"))
 		synctest.Wait()
 		require.Equal(t, int64(1), next.calls.Load())
-		pass(2 * time.Second)
-		require.Equal(t, remembered, ask(t, c, "token"))
+		advance(2 * time.Second)
+		require.Equal(t, remembered, request(t, c, "token"))
 		synctest.Wait()
 		require.Equal(t, int64(2), next.calls.Load())
-		pass(30 * time.Second)
-		assert.Equal(t, remembered, ask(t, c, "token"), "never waited")
-		next.answer = fails(oauthz.ErrInactive).answer
-		pass(25 * time.Second)
-		require.Equal(t, remembered, ask(t, c, "token"))
+		advance(30 * time.Second)
+		assert.Equal(t, remembered, request(t, c, "token"), "never waited")
+		next.answer = failsWith(oauthz.ErrInactive).answer
+		advance(25 * time.Second)
+		require.Equal(t, remembered, request(t, c, "token"))
 		synctest.Wait()
-		assert.Equal(t, 401, ask(t, c, "token").status, "a refresh that brings a refusal ends it at once")
+		assert.Equal(t, 401, request(t, c, "token").status, "a refresh that brings a refusal ends it at once")
 	})
 }
 
@@ -184,9 +184,9 @@ func TestConfigIsChecked(t *testing.T) {
 	t.Parallel()
 	var none *upstream
 	var list oauthz.Revocations
-	checked, err := oauthz.CheckRevoked(says(nil), &list)
+	checked, err := oauthz.CheckRevoked(answers(nil), &list)
 	require.NoError(t, err)
-	chain, err := oauthz.FirstOf(says(nil), checked)
+	chain, err := oauthz.FirstOf(answers(nil), checked)
 	require.NoError(t, err)
 	const uncacheable = "cache: config: what CheckRevoked lets through must be asked for each time: put CheckRevoked around the cache"
 	tests := []struct {
@@ -200,8 +200,8 @@ func TestConfigIsChecked(t *testing.T) {
 		{"nil function", oauthz.IntrospectorFunc(nil), cache.Config{}, "cache: config: the introspector is nil"},
 		{"CheckRevoked", checked, cache.Config{}, uncacheable},
 		{"CheckRevoked in a chain", chain, cache.Config{}, uncacheable},
-		{"negative", says(nil), cache.Config{MaxTokens: -1, TTL: -1}, "cache: config: MaxTokens or MaxBytes is negative\ncache: config: TTL is negative: without one, do without the cache"},
-		{"refresh", says(nil), cache.Config{RefreshAhead: time.Minute}, "cache: config: RefreshAhead: 1m0s is not less than TTL 1m0s"},
+		{"negative", answers(nil), cache.Config{MaxTokens: -1, TTL: -1}, "cache: config: MaxTokens or MaxBytes is negative\ncache: config: TTL is negative: without one, do without the cache"},
+		{"refresh", answers(nil), cache.Config{RefreshAhead: time.Minute}, "cache: config: RefreshAhead: 1m0s is not less than TTL 1m0s"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestPanic(t *testing.T) {
 	c := newCache(t, &upstream{answer: func(context.Context, string) (*oauthz.Token, error) { panic("c4n4ry") }}, cache.Config{})
 	_, err := c.Introspect(t.Context(), "token")
 	require.EqualError(t, err, "oauthz: server_error: cache: panic in the introspector: string")
-	assert.Equal(t, 500, ask(t, c, "token").status, "as without a cache")
+	assert.Equal(t, 500, request(t, c, "token").status, "as without a cache")
 }
 
 // Close ends what is under way, and leaves no goroutine.

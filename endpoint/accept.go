@@ -14,7 +14,7 @@ import (
 // Where both are named and liked alike it is ours to choose, and signed is the
 // answer that nobody on the way could have changed. (oidc-provider signs only
 // when the type stands alone; clients that want signed answers send it so.)
-func wantsSigned(h http.Header) bool {
+func prefersSigned(h http.Header) bool {
 	size := 0
 	for _, field := range h["Accept"] {
 		size += len(field)

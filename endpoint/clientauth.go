@@ -20,7 +20,7 @@ var ErrInvalidClient = errors.New("endpoint: invalid client")
 // §2.1). [ClientSecret] and [Bearer] are ready-made; implement it for mutual TLS
 // (RFC 8705 §2: the certificate is in r.TLS) or for private_key_jwt (RFC 7523
 // §2.2: client_assertion is in the form). It must be safe for concurrent use.
-type ClientAuth interface {
+type ClientAuthenticator interface {
 	// Authenticate returns the id of the client that sent r, whose body has been
 	// read into form, without the parameters that have no value. Errors mean:
 	//
@@ -35,15 +35,15 @@ type ClientAuth interface {
 }
 
 // ClientAuthFunc is a function that is a [ClientAuth].
-type ClientAuthFunc func(ctx context.Context, r *http.Request, form url.Values) (clientID string, err error)
+type ClientAuthenticatorFunc func(ctx context.Context, r *http.Request, form url.Values) (clientID string, err error)
 
 // Authenticate calls f.
-func (f ClientAuthFunc) Authenticate(ctx context.Context, r *http.Request, form url.Values) (string, error) {
+func (f ClientAuthenticatorFunc) Authenticate(ctx context.Context, r *http.Request, form url.Values) (string, error) {
 	return f(ctx, r, form)
 }
 
 // clientAuth is a ClientAuth of this package, which can be checked beforehand.
-type clientAuth struct {
+type builtinAuthenticator struct {
 	identify func(ctx context.Context, r *http.Request, form url.Values) (caller, error)
 	check    func() error
 }
@@ -55,13 +55,13 @@ type caller struct {
 	issuer string // "" if nobody said
 }
 
-func (a *clientAuth) Authenticate(ctx context.Context, r *http.Request, form url.Values) (string, error) {
+func (a *builtinAuthenticator) Authenticate(ctx context.Context, r *http.Request, form url.Values) (string, error) {
 	c, err := a.identify(ctx, r, form)
 	return c.id, err
 }
 
-func identify(ctx context.Context, auth ClientAuth, r *http.Request, form url.Values) (c caller, err error) {
-	if own, ok := auth.(*clientAuth); ok {
+func identify(ctx context.Context, auth ClientAuthenticator, r *http.Request, form url.Values) (c caller, err error) {
+	if own, ok := auth.(*builtinAuthenticator); ok {
 		return own.identify(ctx, r, form)
 	}
 	c.id, err = auth.Authenticate(ctx, r, form)
@@ -73,10 +73,10 @@ func identify(ctx context.Context, auth ClientAuth, r *http.Request, form url.Va
 // errors mean what those of [ClientAuth] do: ErrInvalidClient for a client that
 // is not known just as for a secret that is wrong, and in the same time: compare
 // with [crypto/subtle.ConstantTimeCompare]. Neither id nor secret is ever empty.
-func ClientSecret(check func(ctx context.Context, clientID string, secret oauthz.Secret) error) ClientAuth {
-	return &clientAuth{
+func ClientSecret(check func(ctx context.Context, clientID string, secret oauthz.Secret) error) ClientAuthenticator {
+	return &builtinAuthenticator{
 		identify: func(ctx context.Context, r *http.Request, form url.Values) (caller, error) {
-			id, secret, err := secretOf(r, form)
+			id, secret, err := clientCredentials(r, form)
 			if err != nil {
 				return caller{}, err
 			}
@@ -94,14 +94,14 @@ func ClientSecret(check func(ctx context.Context, clientID string, secret oauthz
 // secretOf finds the one secret of a request. That there is another kind of
 // credentials beside it is an error, whichever of them is good: a client MUST
 // NOT use more than one method (RFC 6749 §2.3).
-func secretOf(r *http.Request, form url.Values) (id string, secret oauthz.Secret, err error) {
+func clientCredentials(r *http.Request, form url.Values) (id string, secret oauthz.Secret, err error) {
 	fields := r.Header["Authorization"]
 	basic, post, assertion := len(fields) > 0, form.Has("client_secret"), form.Has("client_assertion")
 	switch {
 	case len(fields) > 1, basic && post, assertion && (basic || post):
 		return "", "", fmt.Errorf("%w: more than one method of authentication", oauthz.ErrInvalidRequest)
 	case basic:
-		id, secret, err = basicOf(r)
+		id, secret, err = basicCredentials(r)
 	case post:
 		id, secret = form.Get("client_id"), oauthz.Secret(form.Get("client_secret"))
 	}
@@ -117,7 +117,7 @@ func secretOf(r *http.Request, form url.Values) (id string, secret oauthz.Secret
 // basicOf reads credentials whose two halves are form-urlencoded (RFC 6749
 // §2.3.1). What is not so is said to be malformed: taken as it stands, it would
 // be another secret.
-func basicOf(r *http.Request) (id string, secret oauthz.Secret, err error) {
+func basicCredentials(r *http.Request) (id string, secret oauthz.Secret, err error) {
 	user, password, ok := r.BasicAuth()
 	if !ok {
 		return "", "", fmt.Errorf("%w: not Basic credentials", ErrInvalidClient)
@@ -137,8 +137,8 @@ func basicOf(r *http.Request) (id string, secret oauthz.Secret, err error) {
 //
 // A req that every valid token meets is a mistake: each user of the API could
 // try tokens of others (RFC 7662 §4).
-func Bearer(guard *oauthz.Guard, req oauthz.Requirement) ClientAuth {
-	return &clientAuth{
+func AccessToken(guard *oauthz.Guard, req oauthz.Requirement) ClientAuthenticator {
+	return &builtinAuthenticator{
 		identify: func(_ context.Context, r *http.Request, form url.Values) (caller, error) {
 			if form.Has("client_secret") || form.Has("client_assertion") {
 				return caller{}, fmt.Errorf("%w: more than one method of authentication", oauthz.ErrInvalidRequest)
@@ -184,7 +184,7 @@ func checkProtection(guard *oauthz.Guard, req oauthz.Requirement) error {
 }
 
 // authenticate returns the client that sent r, or how it is refused.
-func authenticate(auth ClientAuth, r *http.Request, form url.Values) (caller, error) {
+func authenticate(auth ClientAuthenticator, r *http.Request, form url.Values) (caller, error) {
 	c, err := identify(r.Context(), auth, r, form)
 	var refused *guardRefusal
 	switch {

@@ -29,7 +29,7 @@ func credentialed(form string, authorization ...string) func() *http.Request {
 }
 
 var (
-	goodBasic = basic(url.QueryEscape(client), url.QueryEscape(secret))
+	goodBasic = basicHeader(url.QueryEscape(client), url.QueryEscape(secret))
 	goodPost  = "&client_id=" + url.QueryEscape(client) + "&client_secret=" + url.QueryEscape(secret)
 	assertion = "&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=a.b.c"
 )
@@ -42,20 +42,20 @@ func TestClientSecret(t *testing.T) {
 		request func() *http.Request
 		want    answer
 	}{
-		{"basic", credentialed("", goodBasic), good},
-		{"basic, scheme in lower case", credentialed("", "basic"+goodBasic[5:]), good},
-		{"basic, percent-encoded space", credentialed("", basic(strings.ReplaceAll(url.QueryEscape(client), "+", "%20"), url.QueryEscape(secret))), good},
-		{"basic, and who it is again", credentialed("&client_id="+url.QueryEscape(client), goodBasic), good},
-		{"basic, and parameters without a value", credentialed("&client_secret=&client_id=", goodBasic), good},
-		{"post", credentialed(goodPost), good},
+		{"basic", credentialed("", goodBasic), accepted},
+		{"basic, scheme in lower case", credentialed("", "basic"+goodBasic[5:]), accepted},
+		{"basic, percent-encoded space", credentialed("", basicHeader(strings.ReplaceAll(url.QueryEscape(client), "+", "%20"), url.QueryEscape(secret))), accepted},
+		{"basic, and who it is again", credentialed("&client_id="+url.QueryEscape(client), goodBasic), accepted},
+		{"basic, and parameters without a value", credentialed("&client_secret=&client_id=", goodBasic), accepted},
+		{"post", credentialed(goodPost), accepted},
 
 		{"none", credentialed(""), invalidClient},
 		{"none, and no token either", func() *http.Request { return postRaw("") }, invalidClient},
 		{"client id alone", credentialed("&client_id=" + url.QueryEscape(client)), invalidClient},
-		{"basic, wrong secret", credentialed("", basic(url.QueryEscape(client), "wrong")), invalidClient},
-		{"basic, unknown client", credentialed("", basic("nobody", url.QueryEscape(secret))), invalidClient},
-		{"basic, no secret", credentialed("", basic(url.QueryEscape(client), "")), invalidClient},
-		{"basic, no id", credentialed("", basic("", url.QueryEscape(secret))), invalidClient},
+		{"basic, wrong secret", credentialed("", basicHeader(url.QueryEscape(client), "wrong")), invalidClient},
+		{"basic, unknown client", credentialed("", basicHeader("nobody", url.QueryEscape(secret))), invalidClient},
+		{"basic, no secret", credentialed("", basicHeader(url.QueryEscape(client), "")), invalidClient},
+		{"basic, no id", credentialed("", basicHeader("", url.QueryEscape(secret))), invalidClient},
 		{"basic, no colon", credentialed("", "Basic YWJj"), invalidClient},
 		{"basic, not base64", credentialed("", "Basic !"), invalidClient},
 		{"empty field", credentialed("", ""), invalidClient},
@@ -70,9 +70,9 @@ func TestClientSecret(t *testing.T) {
 		}, invalidClient},
 		{"assertion", credentialed(assertion), invalidClient},
 
-		{"basic as it stands", credentialed("", basic("orders api", secret)), badCredentials},
-		{"basic, an id as it stands", credentialed("", basic("100%", url.QueryEscape(secret))), badCredentials},
-		{"basic, not UTF-8", credentialed("", basic("%ff", "x")), badCredentials},
+		{"basic as it stands", credentialed("", basicHeader("orders api", secret)), badCredentials},
+		{"basic, an id as it stands", credentialed("", basicHeader("100%", url.QueryEscape(secret))), badCredentials},
+		{"basic, not UTF-8", credentialed("", basicHeader("%ff", "x")), badCredentials},
 		{"basic and post", credentialed(goodPost, goodBasic), badCredentials},
 		{"basic and a secret", credentialed("&client_secret=wrong", goodBasic), badCredentials},
 		{"two fields", credentialed("", goodBasic, goodBasic), badCredentials},
@@ -84,13 +84,13 @@ func TestClientSecret(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			in := &asked{next: says(nil, oauthz.ErrInvalidToken)}
+			in := &introspectorSpy{next: answers(nil, oauthz.ErrInvalidToken)}
 			want := tt.want
-			if want == good {
+			if want == accepted {
 				want = inactive
 			}
-			assert.Equal(t, want, serve(t, introspection(t, endpoint.IntrospectionConfig{Introspector: in}), tt.request()))
-			assert.Equal(t, tt.want == good, len(in.tokens) == 1, "the introspector is asked for clients only")
+			assert.Equal(t, want, serve(t, introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: in}), tt.request()))
+			assert.Equal(t, tt.want == accepted, len(in.tokens) == 1, "the introspector is asked for clients only")
 		})
 	}
 }
@@ -99,9 +99,9 @@ func TestClientSecret(t *testing.T) {
 func TestClientSecretIsNeverEmpty(t *testing.T) {
 	t.Parallel()
 	for name, request := range map[string]func() *http.Request{
-		"basic, no secret": credentialed("", basic("c", "")),
-		"basic, no id":     credentialed("", basic("", "s")),
-		"basic, neither":   credentialed("", basic("", "")),
+		"basic, no secret": credentialed("", basicHeader("c", "")),
+		"basic, no id":     credentialed("", basicHeader("", "s")),
+		"basic, neither":   credentialed("", basicHeader("", "")),
 		"post, no secret":  credentialed("&client_id=c&client_secret="),
 		"post, no id":      credentialed("&client_id=&client_secret=s"),
 	} {
@@ -109,7 +109,7 @@ func TestClientSecretIsNeverEmpty(t *testing.T) {
 			t.Error("the check is asked")
 			return nil
 		})
-		assert.Equal(t, invalidClient, serve(t, introspection(t, endpoint.IntrospectionConfig{Auth: auth}), request()), name)
+		assert.Equal(t, invalidClient, serve(t, introspectionHandler(t, endpoint.IntrospectionConfig{Auth: auth}), request()), name)
 	}
 }
 
@@ -128,20 +128,20 @@ func TestClientAuthErrors(t *testing.T) {
 		{"malformed", "", fmt.Errorf("canary: %w", oauthz.ErrInvalidRequest), badCredentials},
 		{"fault", "", errors.New("canary"), unavailable},
 		{"fault, whatever the id", "c", errors.New("canary"), unavailable},
-		{"fault that names a time", "", wait(503, 9e9), retryIn("9")},
+		{"fault that names a time", "", retryableError(503, 9e9), retryIn("9")},
 		{"a refusal of a token is none of a client", "", oauthz.ErrInvalidToken, unavailable},
-		{"neither", "", nil, ourMistake},
+		{"neither", "", nil, serverError},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			auth := endpoint.ClientAuthFunc(func(context.Context, *http.Request, url.Values) (string, error) { return tt.id, tt.err })
-			in := &asked{next: says(nil, oauthz.ErrInvalidToken)}
-			assert.Equal(t, tt.want, serve(t, introspection(t, endpoint.IntrospectionConfig{Introspector: in, Auth: auth}), postToken()))
+			auth := endpoint.ClientAuthenticatorFunc(func(context.Context, *http.Request, url.Values) (string, error) { return tt.id, tt.err })
+			in := &introspectorSpy{next: answers(nil, oauthz.ErrInvalidToken)}
+			assert.Equal(t, tt.want, serve(t, introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: in, Auth: auth}), postToken()))
 			assert.Equal(t, tt.want == inactive, len(in.tokens) == 1)
 
 			check := endpoint.ClientSecret(func(context.Context, string, oauthz.Secret) error { return tt.err })
 			if tt.err != nil {
-				assert.Equal(t, tt.want, serve(t, introspection(t, endpoint.IntrospectionConfig{Introspector: in, Auth: check}), postToken()))
+				assert.Equal(t, tt.want, serve(t, introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: in, Auth: check}), postToken()))
 			}
 		})
 	}
@@ -150,17 +150,17 @@ func TestClientAuthErrors(t *testing.T) {
 // A ClientAuth sees the whole request and its form, as private_key_jwt and mutual TLS need it.
 func TestClientAuthSees(t *testing.T) {
 	t.Parallel()
-	auth := endpoint.ClientAuthFunc(func(ctx context.Context, r *http.Request, form url.Values) (string, error) {
+	auth := endpoint.ClientAuthenticatorFunc(func(ctx context.Context, r *http.Request, form url.Values) (string, error) {
 		assert.Equal(t, r.Context(), ctx)
 		assert.Equal(t, "v", r.Header.Get("X"))
 		assert.Equal(t, url.Values{"token": {"opaque"}, "client_assertion": {"a.b.c"}}, form)
 		form.Set("token", "other") // which is too late
 		return "c", nil
 	})
-	in := &asked{next: says(nil, oauthz.ErrInvalidToken)}
+	in := &introspectorSpy{next: answers(nil, oauthz.ErrInvalidToken)}
 	r := postRaw("token=opaque&client_assertion=a.b.c&empty=")
 	r.Header.Set("X", "v")
-	assert.Equal(t, inactive, serve(t, introspection(t, endpoint.IntrospectionConfig{Introspector: in, Auth: auth}), r))
+	assert.Equal(t, inactive, serve(t, introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: in, Auth: auth}), r))
 	assert.Equal(t, []string{"opaque"}, in.tokens)
 }
 
@@ -170,11 +170,11 @@ func TestBearer(t *testing.T) {
 	callers := oauthz.IntrospectorFunc(func(_ context.Context, token string) (*oauthz.Token, error) {
 		switch token {
 		case "good":
-			return parse(t, `{"client_id":"api","scope":"introspect"}`), nil
+			return parseToken(t, `{"client_id":"api","scope":"introspect"}`), nil
 		case "nameless":
-			return parse(t, `{"scope":"introspect"}`), nil
+			return parseToken(t, `{"scope":"introspect"}`), nil
 		case "weak":
-			return parse(t, `{"client_id":"api"}`), nil
+			return parseToken(t, `{"client_id":"api"}`), nil
 		case "down":
 			return nil, errors.New("canary")
 		}
@@ -207,9 +207,9 @@ func TestBearer(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			in, heard := &asked{next: says(nil, oauthz.ErrInvalidToken)}, &reports{}
-			h := introspection(t, endpoint.IntrospectionConfig{
-				Introspector: in, Auth: endpoint.Bearer(guard, oauthz.Require("introspect")), Report: heard.add,
+			in, heard := &introspectorSpy{next: answers(nil, oauthz.ErrInvalidToken)}, &reports{}
+			h := introspectionHandler(t, endpoint.IntrospectionConfig{
+				Introspector: in, Auth: endpoint.AccessToken(guard, oauthz.Require("introspect")), Report: heard.add,
 			})
 			assert.Equal(t, tt.want, serve(t, h, tt.request()))
 			assert.Equal(t, tt.want == inactive, len(in.tokens) == 1)
@@ -224,13 +224,13 @@ func TestBearer(t *testing.T) {
 // The certificate of mutual TLS is what a ClientAuth makes of it (RFC 8705 §2).
 func TestClientAuthByCertificate(t *testing.T) {
 	t.Parallel()
-	auth := endpoint.ClientAuthFunc(func(_ context.Context, r *http.Request, form url.Values) (string, error) {
+	auth := endpoint.ClientAuthenticatorFunc(func(_ context.Context, r *http.Request, form url.Values) (string, error) {
 		if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 			return "", endpoint.ErrInvalidClient
 		}
 		return form.Get("client_id"), nil
 	})
-	server := httptest.NewTLSServer(introspection(t, endpoint.IntrospectionConfig{Auth: auth}))
+	server := httptest.NewTLSServer(introspectionHandler(t, endpoint.IntrospectionConfig{Auth: auth}))
 	t.Cleanup(server.Close)
 	got, err := server.Client().PostForm(server.URL, url.Values{"token": {"opaque"}, "client_id": {"c"}})
 	require.NoError(t, err)

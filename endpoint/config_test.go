@@ -32,12 +32,12 @@ func TestConfigurations(t *testing.T) {
 	t.Parallel()
 	var nilFunc oauthz.IntrospectorFunc
 	var nilList *oauthz.Revocations
-	var nilAuth endpoint.ClientAuthFunc
+	var nilAuth endpoint.ClientAuthenticatorFunc
 	guard, err := oauthz.New(oauthz.Config{Introspector: claims(t, `{}`)})
 	require.NoError(t, err)
 	introspection := func(cfg endpoint.IntrospectionConfig) error { _, err := endpoint.Introspection(cfg); return err }
 	revocation := func(cfg endpoint.RevocationConfig) error { _, err := endpoint.Revocation(cfg); return err }
-	auth := func(a endpoint.ClientAuth) error {
+	auth := func(a endpoint.ClientAuthenticator) error {
 		return introspection(endpoint.IntrospectionConfig{Introspector: claims(t, `{}`), Auth: a})
 	}
 	const anybody = "endpoint: introspection: config: Auth: the Requirement is met by any valid token: require a scope or a claim"
@@ -51,11 +51,11 @@ func TestConfigurations(t *testing.T) {
 			"endpoint: introspection: config: Introspector is required", "endpoint: introspection: config: Auth is required",
 		}},
 		{"introspection, nil inside", introspection(endpoint.IntrospectionConfig{
-			Introspector: nilFunc, Revocations: []oauthz.RevocationList{&oauthz.Revocations{}, nil, nilList}, Auth: nilAuth, Signing: &endpoint.Signing{},
+			Introspector: nilFunc, RevocationLists: []oauthz.RevocationList{&oauthz.Revocations{}, nil, nilList}, Auth: nilAuth, Signing: &endpoint.Signing{},
 		}), []string{
 			"endpoint: introspection: config: Introspector is required",
-			"endpoint: introspection: config: Revocations[1] is nil",
-			"endpoint: introspection: config: Revocations[2] is nil",
+			"endpoint: introspection: config: RevocationLists[1] is nil",
+			"endpoint: introspection: config: RevocationLists[2] is nil",
 			"endpoint: introspection: config: Auth is required",
 			"endpoint: introspection: config: Signing: Issuer: want an https URL without a query",
 			"endpoint: introspection: config: Signing: the Key is missing, or does not sign with the Algorithm",
@@ -68,14 +68,14 @@ func TestConfigurations(t *testing.T) {
 			"endpoint: revocation: config: Introspector is required", "endpoint: revocation: config: Revoker is required",
 		}},
 		{"no check of secrets", auth(endpoint.ClientSecret(nil)), []string{"endpoint: introspection: config: Auth: the check of ClientSecret is nil"}},
-		{"no guard", auth(endpoint.Bearer(nil, oauthz.Require("x"))), []string{"endpoint: introspection: config: Auth: the Guard is nil"}},
-		{"public", auth(endpoint.Bearer(guard, oauthz.Public())), []string{nobody}},
-		{"anonymous", auth(endpoint.Bearer(guard, oauthz.Require("x").OrAnonymous())), []string{nobody}},
-		{"anonymous within", auth(endpoint.Bearer(guard, oauthz.Any(oauthz.Require("x"), oauthz.Public()))), []string{nobody}},
-		{"zero requirement", auth(endpoint.Bearer(guard, oauthz.Requirement{})), []string{anybody}},
-		{"any valid token", auth(endpoint.Bearer(guard, oauthz.Any(oauthz.Require("x"), oauthz.Require()))), []string{anybody}},
-		{"scope", auth(endpoint.Bearer(guard, oauthz.Require("x"))), nil},
-		{"claim", auth(endpoint.Bearer(guard, oauthz.RequireClaim("x", "y"))), nil},
+		{"no guard", auth(endpoint.AccessToken(nil, oauthz.Require("x"))), []string{"endpoint: introspection: config: Auth: the Guard is nil"}},
+		{"public", auth(endpoint.AccessToken(guard, oauthz.Public())), []string{nobody}},
+		{"anonymous", auth(endpoint.AccessToken(guard, oauthz.Require("x").OrAnonymous())), []string{nobody}},
+		{"anonymous within", auth(endpoint.AccessToken(guard, oauthz.Any(oauthz.Require("x"), oauthz.Public()))), []string{nobody}},
+		{"zero requirement", auth(endpoint.AccessToken(guard, oauthz.Requirement{})), []string{anybody}},
+		{"any valid token", auth(endpoint.AccessToken(guard, oauthz.Any(oauthz.Require("x"), oauthz.Require()))), []string{anybody}},
+		{"scope", auth(endpoint.AccessToken(guard, oauthz.Require("x"))), nil},
+		{"claim", auth(endpoint.AccessToken(guard, oauthz.RequireClaim("x", "y"))), nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -115,7 +115,7 @@ func TestSigningConfigurations(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			_, err := endpoint.Introspection(endpoint.IntrospectionConfig{
-				Introspector: known(), Auth: clients(), Signing: &endpoint.Signing{Issuer: tt.issuer, Key: tt.key, Algorithm: tt.alg},
+				Introspector: knownTokens(), Auth: clients(), Signing: &endpoint.Signing{Issuer: tt.issuer, Key: tt.key, Algorithm: tt.alg},
 			})
 			if tt.want == "" {
 				assert.NoError(t, err)
@@ -129,29 +129,29 @@ func TestSigningConfigurations(t *testing.T) {
 func TestRevocationsConfigurations(t *testing.T) {
 	t.Parallel()
 	var nilList *oauthz.Revocations
-	good := endpoint.RevocationsConfig{Guard: administrators(t), Requirement: oauthz.Require("x"), Revoker: &recorder{}, Lister: &lister{}}
+	good := endpoint.AdminConfig{Guard: administrators(t), Requirement: oauthz.Require("x"), Revoker: &recorder{}, Lister: &lister{}}
 	for _, tt := range []struct {
 		name   string
-		change func(*endpoint.RevocationsConfig)
+		change func(*endpoint.AdminConfig)
 		want   []string
 	}{
-		{"good", func(*endpoint.RevocationsConfig) {}, nil},
-		{"zero", func(c *endpoint.RevocationsConfig) { *c = endpoint.RevocationsConfig{} }, []string{"the Guard is nil", "Revoker is required", "Lister is required"}},
-		{"nil inside", func(c *endpoint.RevocationsConfig) { c.Revoker, c.Lister = nilList, nilList }, []string{"Revoker is required", "Lister is required"}},
-		{"public", func(c *endpoint.RevocationsConfig) { c.Requirement = oauthz.Public() }, []string{"the Requirement lets callers without a token through"}},
-		{"anonymous", func(c *endpoint.RevocationsConfig) { c.Requirement = c.Requirement.OrAnonymous() }, []string{"the Requirement lets callers without a token through"}},
-		{"anybody", func(c *endpoint.RevocationsConfig) { c.Requirement = oauthz.All() }, []string{"the Requirement is met by any valid token: require a scope or a claim"}},
+		{"good", func(*endpoint.AdminConfig) {}, nil},
+		{"zero", func(c *endpoint.AdminConfig) { *c = endpoint.AdminConfig{} }, []string{"the Guard is nil", "Revoker is required", "Lister is required"}},
+		{"nil inside", func(c *endpoint.AdminConfig) { c.Revoker, c.Lister = nilList, nilList }, []string{"Revoker is required", "Lister is required"}},
+		{"public", func(c *endpoint.AdminConfig) { c.Requirement = oauthz.Public() }, []string{"the Requirement lets callers without a token through"}},
+		{"anonymous", func(c *endpoint.AdminConfig) { c.Requirement = c.Requirement.OrAnonymous() }, []string{"the Requirement lets callers without a token through"}},
+		{"anybody", func(c *endpoint.AdminConfig) { c.Requirement = oauthz.All() }, []string{"the Requirement is met by any valid token: require a scope or a claim"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			cfg := good
 			tt.change(&cfg)
-			_, err := endpoint.Revocations(cfg)
+			_, err := endpoint.Admin(cfg)
 			for i := range tt.want {
-				tt.want[i] = "endpoint: revocations: config: " + tt.want[i]
+				tt.want[i] = "endpoint: admin: config: " + tt.want[i]
 			}
 			assert.Equal(t, tt.want, lines(err))
-			assert.Equal(t, "endpoint.RevocationsConfig", fmt.Sprintf("%+v", cfg))
+			assert.Equal(t, "endpoint.AdminConfig", fmt.Sprintf("%+v", cfg))
 		})
 	}
 }
@@ -159,12 +159,12 @@ func TestRevocationsConfigurations(t *testing.T) {
 // What is configured is copied: the caller's slice and struct are its own again.
 func TestConfigurationIsCopied(t *testing.T) {
 	t.Parallel()
-	lists := []oauthz.RevocationList{listSays{}}
-	cfg := endpoint.IntrospectionConfig{Introspector: known(), Revocations: lists, Signing: signedConfig(edKey(t)).Signing}
-	h := introspection(t, cfg)
+	lists := []oauthz.RevocationList{fixedList{}}
+	cfg := endpoint.IntrospectionConfig{Introspector: knownTokens(), RevocationLists: lists, Signing: signedConfig(edKey(t)).Signing}
+	h := introspectionHandler(t, cfg)
 	lists[0] = nil
 	*cfg.Signing = endpoint.Signing{}
-	assert.Equal(t, "Content-Type: "+signedType, serve(t, h, asksSigned("active", signedType)).header)
+	assert.Equal(t, "Content-Type: "+signedType, serve(t, h, signedRequest("active", signedType)).header)
 }
 
 // A fault is logged where nobody asks to be told, and what is the client's doing is not.
@@ -173,17 +173,17 @@ func TestFaultsAreLogged(t *testing.T) { // not parallel: the logger is the proc
 	before := slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, nil)))
 	defer slog.SetDefault(before)
-	h, err := endpoint.Introspection(endpoint.IntrospectionConfig{Introspector: known(), Auth: clients()})
+	h, err := endpoint.Introspection(endpoint.IntrospectionConfig{Introspector: knownTokens(), Auth: clients()})
 	require.NoError(t, err)
 	serve(t, h, postRaw(""))
-	serve(t, h, asksSigned("", ""))
+	serve(t, h, signedRequest("", ""))
 	guarded, err := endpoint.Introspection(endpoint.IntrospectionConfig{
-		Introspector: known(), Auth: endpoint.Bearer(administrators(t), oauthz.Require("x")),
+		Introspector: knownTokens(), Auth: endpoint.AccessToken(administrators(t), oauthz.Require("x")),
 	})
 	require.NoError(t, err)
 	serve(t, guarded, postRaw("token=active"))
 	assert.Empty(t, logged.String())
-	serve(t, h, asksSigned("fault", ""))
+	serve(t, h, signedRequest("fault", ""))
 	assert.Contains(t, logged.String(), `level=WARN msg="oauthz: an endpoint failed" error="endpoint: status 503:`)
 }
 
@@ -191,33 +191,33 @@ func TestFaultsAreLogged(t *testing.T) { // not parallel: the logger is the proc
 func TestReport(t *testing.T) {
 	t.Parallel()
 	heard := &reports{}
-	h := introspection(t, endpoint.IntrospectionConfig{Introspector: known(), Report: heard.add})
-	serve(t, h, asksSigned("active", ""))
-	serve(t, h, asksSigned("unknown", ""))
+	h := introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: knownTokens(), Report: heard.add})
+	serve(t, h, signedRequest("active", ""))
+	serve(t, h, signedRequest("unknown", ""))
 	assert.Empty(t, heard.errs)
 	serve(t, h, postRaw("token=active"))
 	require.Len(t, heard.errs, 1)
 	assert.ErrorIs(t, heard.errs[0], endpoint.ErrInvalidClient)
-	serve(t, h, asksSigned("panic", ""))
+	serve(t, h, signedRequest("panic", ""))
 	require.Len(t, heard.errs, 2)
 	assert.Regexp(t, `^endpoint: status 500: panic: string at .*endpoint_test\.\S*known\S*:\d+$`, heard.errs[1].Error())
 
-	h = introspection(t, endpoint.IntrospectionConfig{Introspector: says(nil, (*oauthz.Error)(nil)), Report: heard.add})
+	h = introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: answers(nil, (*oauthz.Error)(nil)), Report: heard.add})
 	serve(t, h, postToken())
 	require.Len(t, heard.errs, 3)
 	assert.EqualError(t, heard.errs[2], "endpoint: status 500: the introspector returned a nil *Error")
 
-	h = introspection(t, endpoint.IntrospectionConfig{Introspector: known(), Report: func(context.Context, error) { panic("canary") }})
-	assert.Equal(t, ourMistake, serve(t, h, asksSigned("fault", "")))
+	h = introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: knownTokens(), Report: func(context.Context, error) { panic("canary") }})
+	assert.Equal(t, serverError, serve(t, h, signedRequest("fault", "")))
 }
 
 // Package fmt prints no secret that a configuration holds.
 func TestConfigurationsDoNotPrint(t *testing.T) {
 	t.Parallel()
 	signing := endpoint.Signing{Key: edKey(t), KeyID: canary}
-	introspection := endpoint.IntrospectionConfig{Introspector: holder{canary}, Signing: &signing}
-	revocation := endpoint.RevocationConfig{Introspector: holder{canary}}
-	h, err := endpoint.Revocation(endpoint.RevocationConfig{Introspector: holder{canary}, Revoker: &recorder{}, Auth: clients()})
+	introspection := endpoint.IntrospectionConfig{Introspector: secretHolder{canary}, Signing: &signing}
+	revocation := endpoint.RevocationConfig{Introspector: secretHolder{canary}}
+	h, err := endpoint.Revocation(endpoint.RevocationConfig{Introspector: secretHolder{canary}, Revoker: &recorder{}, Auth: clients()})
 	require.NoError(t, err)
 	for _, v := range []any{signing, &signing, introspection, &introspection, revocation, &revocation, h, []any{introspection, h}} {
 		printed := fmt.Sprintf("%v %+v %#v %s %d %x", v, v, v, v, v, v)
@@ -228,6 +228,6 @@ func TestConfigurationsDoNotPrint(t *testing.T) {
 }
 
 // holder is an introspector that holds a secret.
-type holder struct{ secret string }
+type secretHolder struct{ secret string }
 
-func (holder) Introspect(context.Context, string) (*oauthz.Token, error) { return nil, nil }
+func (secretHolder) Introspect(context.Context, string) (*oauthz.Token, error) { return nil, nil }

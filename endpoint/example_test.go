@@ -41,9 +41,9 @@ func Example() {
 
 	// Next, what they may ask.
 	introspection, err := endpoint.Introspection(endpoint.IntrospectionConfig{
-		Introspector: verifier,
-		Revocations:  []oauthz.RevocationList{revoked},
-		Auth:         clients,
+		Introspector:    verifier,
+		RevocationLists: []oauthz.RevocationList{revoked},
+		Auth:            clients,
 		Entitled: func(_ context.Context, _ string, _ *oauthz.Token, members map[string]any) (bool, error) {
 			for name := range members { // what nobody needs is told to nobody
 				switch name {

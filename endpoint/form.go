@@ -62,7 +62,7 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 
 // isToken says whether a string may be an access token at all (RFC 6749 appendix
 // A.12, but for the space, which no header could carry).
-func isToken(s string) bool {
+func isTokenSyntax(s string) bool {
 	if len(s) > oauthz.MaxTokenBytes {
 		return false
 	}

@@ -57,7 +57,7 @@ func FuzzRequest(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, w.Code == 200, string(answer) == `{"active":false}`)
 
-		said, wellFormed := pairs(body)
+		said, wellFormed := parseForm(body)
 		if id != "" || token != "" {
 			require.True(t, wellFormed, "%q", body)
 			require.NotEmpty(t, secret)
@@ -79,7 +79,7 @@ const visible = "!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]
 
 // pairs reads a form as RFC 6749 appendix B has it, in the plainest way; false
 // if it cannot be read, or if it says something twice.
-func pairs(body string) (map[string]string, bool) {
+func parseForm(body string) (map[string]string, bool) {
 	out := map[string]string{}
 	for _, pair := range strings.Split(body, "&") {
 		if pair == "" {
@@ -106,10 +106,10 @@ func FuzzAccept(f *testing.F) {
 	for _, seed := range []string{"", "*/*", signedType, signedType + ";q=0", "application/json;q=0.5," + signedType + ";q=0.7", `a/b;c="d,e", ` + signedType} {
 		f.Add(seed)
 	}
-	h := introspection(f, signedConfig(edKey(f)))
+	h := introspectionHandler(f, signedConfig(edKey(f)))
 	f.Fuzz(func(t *testing.T, accept string) {
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, asksSigned("active", accept))
+		h.ServeHTTP(w, signedRequest("active", accept))
 		require.Equal(t, 200, w.Code)
 		if w.Header().Get("Content-Type") == signedType {
 			require.Contains(t, strings.ToLower(accept), signedType)
@@ -128,10 +128,10 @@ func FuzzRevocations(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body string) {
 		revoker := &recorder{}
-		h := administration(t, revoker, &lister{})
+		h := adminHandler(t, revoker, &lister{})
 		send := func(body string) int {
 			w := httptest.NewRecorder()
-			r := asAdmin(http.MethodPost, "", body+" ")
+			r := adminRequest(http.MethodPost, "", body+" ")
 			h.ServeHTTP(w, r)
 			_, _ = io.Copy(io.Discard, w.Result().Body)
 			return w.Code
@@ -163,15 +163,15 @@ func TestConcurrently(t *testing.T) {
 	in := oauthz.IntrospectorFunc(func(_ context.Context, token string) (*oauthz.Token, error) {
 		return oauthz.ParseToken([]byte(`{"iss":"i","jti":"` + token + `","client_id":"` + client + `"}`))
 	})
-	introspect := introspection(t, endpoint.IntrospectionConfig{Introspector: in, Revocations: []oauthz.RevocationList{revoked}})
-	revoke := revocation(t, endpoint.RevocationConfig{Introspector: in, Revoker: revoked})
+	introspect := introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: in, RevocationLists: []oauthz.RevocationList{revoked}})
+	revoke := revocationHandler(t, endpoint.RevocationConfig{Introspector: in, Revoker: revoked})
 	var all sync.WaitGroup
 	for i := range 32 {
 		all.Go(func() {
 			id := string(rune('a'+i%26)) + strings.Repeat("x", i)
 			form := url.Values{"token": {id}}
-			assert.Equal(t, active(`{"active":true,"client_id":"`+client+`","iss":"i","jti":"`+id+`","token_type":"Bearer"}`), serve(t, introspect, post(form)))
-			assert.Equal(t, done, serve(t, revoke, post(form)))
+			assert.Equal(t, activeAnswer(`{"active":true,"client_id":"`+client+`","iss":"i","jti":"`+id+`","token_type":"Bearer"}`), serve(t, introspect, post(form)))
+			assert.Equal(t, revokedAnswer, serve(t, revoke, post(form)))
 			assert.Equal(t, inactive, serve(t, introspect, post(form)))
 		})
 	}

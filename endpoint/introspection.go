@@ -21,9 +21,9 @@ type IntrospectionConfig struct {
 	// Revocations are asked about every token, after the introspector and
 	// whatever a cache remembers. A list that cannot tell, or not within a second
 	// (see [oauthz.CheckRevoked]), is a 503. Default: none.
-	Revocations []oauthz.RevocationList
+	RevocationLists []oauthz.RevocationList
 	// Auth authenticates whoever asks. Required.
-	Auth ClientAuth
+	Auth ClientAuthenticator
 	// Entitled says what the client may see of t, which is active: members holds
 	// what it will be told (RFC 7662 §2.2), each value JSON-encodable, and may be
 	// changed, to leave out what is none of its concern (§5) or to narrow scope.
@@ -54,9 +54,9 @@ func (IntrospectionConfig) Format(f fmt.State, _ rune) {
 func (cfg *IntrospectionConfig) check() error {
 	m := mistakes{in: "introspection"}
 	m.require("Introspector", cfg.Introspector)
-	for i, l := range cfg.Revocations {
+	for i, l := range cfg.RevocationLists {
 		if isNil(l) {
-			m.add("Revocations[%d] is nil", i)
+			m.add("RevocationLists[%d] is nil", i)
 		}
 	}
 	m.requireAuth(cfg.Auth)
@@ -77,54 +77,54 @@ func Introspection(cfg IntrospectionConfig) (http.Handler, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	judge, err := newJudge(cfg.Introspector, cfg.Revocations, cfg.Now)
+	judge, err := newTokenValidator(cfg.Introspector, cfg.RevocationLists, cfg.Now)
 	if err != nil {
 		return nil, err
 	}
-	i := &introspection{judge: judge, auth: cfg.Auth, entitled: cfg.Entitled}
+	i := &introspectionHandler{validator: judge, auth: cfg.Auth, entitled: cfg.Entitled}
 	if cfg.Signing != nil {
 		if i.sign, err = cfg.Signing.signer(); err != nil {
 			return nil, err
 		}
 	}
-	h := &handler{methods: []string{http.MethodPost}, decide: i.decide, report: reporter(cfg.Report)}
+	h := &handler{methods: []string{http.MethodPost}, decide: i.decide, report: reportOrLog(cfg.Report)}
 	return http.HandlerFunc(h.serve), nil // a function: package fmt prints nothing of what it holds
 }
 
-type introspection struct {
-	judge    judge
-	auth     ClientAuth
-	entitled func(ctx context.Context, clientID string, t *oauthz.Token, members map[string]any) (bool, error)
-	sign     signer // nil: no signed answers
+type introspectionHandler struct {
+	validator tokenValidator
+	auth      ClientAuthenticator
+	entitled  func(ctx context.Context, clientID string, t *oauthz.Token, members map[string]any) (bool, error)
+	sign      signer // nil: no signed answers
 }
 
-func (i *introspection) decide(w http.ResponseWriter, r *http.Request) (reply, error) {
-	q, err := ask(i.auth, w, r)
+func (i *introspectionHandler) decide(w http.ResponseWriter, r *http.Request) (reply, error) {
+	q, err := readTokenRequest(i.auth, w, r)
 	if err != nil {
 		return reply{}, err
 	}
-	members, err := i.members(r.Context(), q)
+	members, err := i.answer(r.Context(), q)
 	if err != nil {
 		return reply{}, err
 	}
-	if i.sign != nil && wantsSigned(r.Header) {
-		return i.sign(q.client.id, members, i.judge.now())
+	if i.sign != nil && prefersSigned(r.Header) {
+		return i.sign(q.client.id, members, i.validator.now())
 	}
 	return jsonReply(members)
 }
 
 // members are those of RFC 7662 §2.2.
-func (i *introspection) members(ctx context.Context, q question) (map[string]any, error) {
+func (i *introspectionHandler) answer(ctx context.Context, q tokenRequest) (map[string]any, error) {
 	inactive := map[string]any{"active": false}
-	t, err := i.judge.judge(ctx, q.token)
+	t, err := i.validator.active(ctx, q.token)
 	if err != nil {
 		return nil, err
 	}
-	latest := i.judge.now().Add(oauthz.MaxLeeway)
-	if t == nil || isRefresh(t) || t.NotBefore.After(latest) || t.IssuedAt.After(latest) {
+	latest := i.validator.now().Add(oauthz.MaxLeeway)
+	if t == nil || isRefreshToken(t) || t.NotBefore.After(latest) || t.IssuedAt.After(latest) {
 		return inactive, nil
 	}
-	members, err := claimsOf(t)
+	members, err := claimMembers(t)
 	if err != nil {
 		return nil, serverError(err)
 	}
@@ -150,7 +150,7 @@ func (i *introspection) members(ctx context.Context, q question) (map[string]any
 
 // claimsOf are all claims of t: the standard ones as its fields have them, the
 // rest as they came.
-func claimsOf(t *oauthz.Token) (map[string]any, error) {
+func claimMembers(t *oauthz.Token) (map[string]any, error) {
 	claims, err := oauthz.ClaimsAs[map[string]json.RawMessage](t)
 	members := make(map[string]any, len(claims)+2)
 	for name, value := range claims {

@@ -24,34 +24,34 @@ func canaryRequests() map[string]*http.Request {
 	form := func(body string, authorization ...string) *http.Request {
 		return credentialed(body, authorization...)()
 	}
-	query := form("&x="+canary, basic(canary, canary))
+	query := form("&x="+canary, basicHeader(canary, canary))
 	query.URL.RawQuery = "token=" + canary + "&" + canary
-	odd := form("&x=1", basic(canary, canary))
+	odd := form("&x=1", basicHeader(canary, canary))
 	odd.Header.Set("Content-Type", "application/"+canary)
-	method := form("", basic(canary, canary))
+	method := form("", basicHeader(canary, canary))
 	method.Method = canary
-	accept := form("", basic(canary, canary))
+	accept := form("", basicHeader(canary, canary))
 	accept.Header.Set("Accept", signedType+";q="+canary)
 	token := postRaw("token=" + canary)
-	token.Header.Set("Authorization", basic(canary, canary))
+	token.Header.Set("Authorization", basicHeader(canary, canary))
 	return map[string]*http.Request{
 		"token":            token,
-		"basic":            form("&x="+canary, basic(canary, canary)),
+		"basic":            form("&x="+canary, basicHeader(canary, canary)),
 		"post":             form("&client_id=" + canary + "&client_secret=" + canary),
-		"both":             form("&client_id="+canary+"&client_secret="+canary, basic(canary, canary)),
+		"both":             form("&client_id="+canary+"&client_secret="+canary, basicHeader(canary, canary)),
 		"bearer":           form("", "Bearer "+canary),
 		"no scheme":        form("", canary),
-		"not encoded":      form("", basic(canary, canary+"%zz")),
-		"malformed":        form("&%zz"+canary+"="+canary, basic(canary, canary)),
-		"repeated":         form("&"+canary+"=1&"+canary+"="+canary, basic(canary, canary)),
-		"too large":        form("&x="+strings.Repeat(canary, 10000), basic(canary, canary)),
+		"not encoded":      form("", basicHeader(canary, canary+"%zz")),
+		"malformed":        form("&%zz"+canary+"="+canary, basicHeader(canary, canary)),
+		"repeated":         form("&"+canary+"=1&"+canary+"="+canary, basicHeader(canary, canary)),
+		"too large":        form("&x="+strings.Repeat(canary, 10000), basicHeader(canary, canary)),
 		"query":            query,
 		"content type":     odd,
 		"method":           method,
 		"accept":           accept,
-		"another client":   form("&client_id="+canary+"2", basic(canary, canary)),
+		"another client":   form("&client_id="+canary+"2", basicHeader(canary, canary)),
 		"no token":         postRaw("x=" + canary),
-		"token type hints": form("&token_type_hint="+canary, basic(canary, canary)),
+		"token type hints": form("&token_type_hint="+canary, basicHeader(canary, canary)),
 	}
 }
 
@@ -73,11 +73,11 @@ func TestNothingLeaks(t *testing.T) {
 			panic(fmt.Errorf("token %s", canary))
 		},
 	} {
-		for where, cfg := range failing(t, fail) {
+		for where, cfg := range failingConfigs(t, fail) {
 			for what, r := range canaryRequests() {
 				heard := &reports{}
 				cfg.Report = heard.add
-				got := serve(t, introspection(t, cfg), r)
+				got := serve(t, introspectionHandler(t, cfg), r)
 				assert.NotContains(t, fmt.Sprint(got), canary, "%s, %s, %s", name, where, what)
 				for _, err := range heard.errs {
 					if !errors.Is(err, canaryError) { // a cause is told as it is
@@ -87,7 +87,7 @@ func TestNothingLeaks(t *testing.T) {
 			}
 			for what, r := range canaryRequests() {
 				revoke := endpoint.RevocationConfig{Introspector: cfg.Introspector, Auth: cfg.Auth, Revoker: failingRevoker(fail)}
-				got := serve(t, revocation(t, revoke), r)
+				got := serve(t, revocationHandler(t, revoke), r)
 				assert.NotContains(t, fmt.Sprint(got), canary, "%s, %s, %s", name, where, what)
 			}
 		}
@@ -95,21 +95,21 @@ func TestNothingLeaks(t *testing.T) {
 }
 
 // failing is configurations in each of which one hook fails.
-func failing(t *testing.T, fail func() error) map[string]endpoint.IntrospectionConfig {
-	takesAll := endpoint.ClientAuthFunc(func(context.Context, *http.Request, url.Values) (string, error) { return "c", nil })
+func failingConfigs(t *testing.T, fail func() error) map[string]endpoint.IntrospectionConfig {
+	takesAll := endpoint.ClientAuthenticatorFunc(func(context.Context, *http.Request, url.Values) (string, error) { return "c", nil })
 	good := claims(t, `{"iss":"i","client_id":"c","jti":"7"}`)
 	return map[string]endpoint.IntrospectionConfig{
 		"introspector": {Auth: takesAll, Introspector: oauthz.IntrospectorFunc(func(context.Context, string) (*oauthz.Token, error) {
-			return parse(t, `{}`), fail()
+			return parseToken(t, `{}`), fail()
 		})},
 		"check": {Introspector: good, Auth: endpoint.ClientSecret(func(context.Context, string, oauthz.Secret) error { return fail() })},
-		"auth": {Introspector: good, Auth: endpoint.ClientAuthFunc(func(context.Context, *http.Request, url.Values) (string, error) {
+		"auth": {Introspector: good, Auth: endpoint.ClientAuthenticatorFunc(func(context.Context, *http.Request, url.Values) (string, error) {
 			return "c", fail()
 		})},
 		"entitled": {Introspector: good, Auth: takesAll, Entitled: func(context.Context, string, *oauthz.Token, map[string]any) (bool, error) {
 			return true, fail()
 		}},
-		"list": {Introspector: good, Auth: takesAll, Revocations: []oauthz.RevocationList{failingList(fail)}},
+		"list": {Introspector: good, Auth: takesAll, RevocationLists: []oauthz.RevocationList{failingList(fail)}},
 	}
 }
 
@@ -124,16 +124,16 @@ func (f failingRevoker) Revoke(context.Context, ...oauthz.Revocation) error { re
 // A hook that panics is our mistake, whichever it is.
 func TestPanics(t *testing.T) {
 	t.Parallel()
-	for where, cfg := range failing(t, func() error { panic(canary) }) {
+	for where, cfg := range failingConfigs(t, func() error { panic(canary) }) {
 		t.Run(where, func(t *testing.T) {
 			t.Parallel()
-			assert.Equal(t, ourMistake, serve(t, introspection(t, cfg), postToken()))
+			assert.Equal(t, serverError, serve(t, introspectionHandler(t, cfg), postToken()))
 		})
 	}
-	h := revocation(t, endpoint.RevocationConfig{
+	h := revocationHandler(t, endpoint.RevocationConfig{
 		Introspector: claims(t, `{"iss":"i","jti":"7","client_id":"`+client+`"}`), Revoker: failingRevoker(func() error { panic(canary) }),
 	})
-	assert.Equal(t, ourMistake, serve(t, h, postToken()))
+	assert.Equal(t, serverError, serve(t, h, postToken()))
 }
 
 type panickingLister struct{}

@@ -23,9 +23,9 @@ func (m *mistakes) require(field string, value any) {
 }
 
 // requireAuth also checks what this package made itself.
-func (m *mistakes) requireAuth(auth ClientAuth) {
+func (m *mistakes) requireAuth(auth ClientAuthenticator) {
 	m.require("Auth", auth)
-	if own, ok := auth.(*clientAuth); ok {
+	if own, ok := auth.(*builtinAuthenticator); ok {
 		if err := own.check(); err != nil {
 			m.add("Auth: %w", err)
 		}

@@ -30,10 +30,10 @@ import (
 const audience = "https://api.example"
 
 // known is an introspector of the tokens that tests ask about.
-func known() oauthz.Introspector {
+func knownTokens() oauthz.Introspector {
 	return oauthz.IntrospectorFunc(func(_ context.Context, token string) (*oauthz.Token, error) {
 		said := map[string]string{
-			"active":  fmt.Sprintf(`{"iss":"https://as.example","aud":%q,"sub":"alice","client_id":"c","scope":"read write","exp":%d,"jti":"7","roles":["a"]}`, audience, at(time.Hour)),
+			"active":  fmt.Sprintf(`{"iss":"https://as.example","aud":%q,"sub":"alice","client_id":"c","scope":"read write","exp":%d,"jti":"7","roles":["a"]}`, audience, unixAt(time.Hour)),
 			"bound":   fmt.Sprintf(`{"aud":%q,"sub":"alice","cnf":{"jkt":"k"}}`, audience),
 			"over":    fmt.Sprintf(`{"aud":%q,"sub":"alice","exp":1}`, audience),
 			"refresh": fmt.Sprintf(`{"aud":%q,"sub":"alice","token_use":"refresh"}`, audience),
@@ -43,7 +43,7 @@ func known() oauthz.Introspector {
 		case ok:
 			return oauthz.ParseToken([]byte(claims))
 		case token == "fault":
-			return nil, wait(503, 42*time.Second)
+			return nil, retryableError(503, 42*time.Second)
 		case token == "panic":
 			panic("canary")
 		}
@@ -52,18 +52,18 @@ func known() oauthz.Introspector {
 }
 
 // server serves an introspection endpoint, and the keys of its signed answers.
-func server(t *testing.T, key crypto.Signer, alg string) *httptest.Server {
+func introspectionServer(t *testing.T, key crypto.Signer, alg string) *httptest.Server {
 	t.Helper()
 	mux := http.NewServeMux()
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
-	cfg := endpoint.IntrospectionConfig{Introspector: known()}
+	cfg := endpoint.IntrospectionConfig{Introspector: knownTokens()}
 	if key != nil {
 		cfg.Signing = &endpoint.Signing{Issuer: s.URL, Key: key, Algorithm: alg, KeyID: "k1"}
 		jwks := fmt.Sprintf(`{"keys":[%s]}`, publicJWK(t, key.Public()))
 		mux.HandleFunc("/jwks", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, jwks) })
 	}
-	mux.Handle("/introspect", introspection(t, cfg))
+	mux.Handle("/introspect", introspectionHandler(t, cfg))
 	return s
 }
 
@@ -123,7 +123,7 @@ func TestRemote(t *testing.T) {
 	} {
 		t.Run(e.name, func(t *testing.T) {
 			t.Parallel()
-			s := server(t, e.key, e.alg)
+			s := introspectionServer(t, e.key, e.alg)
 			cfg := remote.Config{Endpoint: s.URL + "/introspect", Auth: remote.Basic(client, secret), Audience: []string{audience}, Now: atNoon}
 			if e.key != nil {
 				cfg.Signed, cfg.Issuer = &remote.Signed{Audience: client, JWKSURL: s.URL + "/jwks"}, s.URL
@@ -156,7 +156,7 @@ func checkRemote(t *testing.T, cfg remote.Config) {
 	token, err := in.Introspect(t.Context(), "bound")
 	require.NoError(t, err)
 	assert.Equal(t, &oauthz.Confirmation{JWKThumbprint: "k"}, token.Confirmation)
-	assert.Equal(t, 401, statusBehind(guardOf(t, in), "bound"), "IN-24: nobody confirms it")
+	assert.Equal(t, 401, guardedStatus(guardOf(t, in), "bound"), "IN-24: nobody confirms it")
 	for token, want := range map[string]error{"over": oauthz.ErrInactive, "refresh": oauthz.ErrInactive, "unknown": oauthz.ErrInactive, "others": oauthz.ErrInvalidToken} {
 		_, err := in.Introspect(t.Context(), token)
 		assert.ErrorIs(t, err, want, token)
@@ -182,34 +182,34 @@ func guardOf(t *testing.T, in oauthz.Introspector) *oauthz.Guard {
 // Whoever cannot authenticate learns nothing, and does not refuse good tokens for it.
 func TestRemoteWithWrongCredentials(t *testing.T) {
 	t.Parallel()
-	s := server(t, nil, "")
+	s := introspectionServer(t, nil, "")
 	in, err := remote.New(t.Context(), remote.Config{
 		Endpoint: s.URL + "/introspect", Auth: remote.Basic(client, "wrong"), Audience: []string{audience}, Now: atNoon,
 	})
 	require.NoError(t, err)
-	assert.Equal(t, 503, statusBehind(guardOf(t, in), "active"))
+	assert.Equal(t, 503, guardedStatus(guardOf(t, in), "active"))
 }
 
 // A client that takes signed answers only does not take the plain ones of an endpoint that cannot sign: IJ-10.
 func TestRemoteWithoutSigning(t *testing.T) {
 	t.Parallel()
-	s := server(t, nil, "")
+	s := introspectionServer(t, nil, "")
 	in, err := remote.New(t.Context(), remote.Config{
 		Endpoint: s.URL + "/introspect", Auth: remote.Basic(client, secret), Audience: []string{audience}, Now: atNoon,
 		Issuer: s.URL, Signed: &remote.Signed{Audience: client, JWKSURL: s.URL + "/jwks"},
 	})
 	require.NoError(t, err)
-	assert.Equal(t, 503, statusBehind(guardOf(t, in), "active"))
+	assert.Equal(t, 503, guardedStatus(guardOf(t, in), "active"))
 }
 
 // signedConfig signs with a key whose signatures can be checked by hand.
 func signedConfig(key ed25519.PrivateKey) endpoint.IntrospectionConfig {
 	return endpoint.IntrospectionConfig{
-		Introspector: known(), Signing: &endpoint.Signing{Issuer: "https://as.example", Key: key, Algorithm: "EdDSA", KeyID: "k1"},
+		Introspector: knownTokens(), Signing: &endpoint.Signing{Issuer: "https://as.example", Key: key, Algorithm: "EdDSA", KeyID: "k1"},
 	}
 }
 
-func asksSigned(token, accept string) *http.Request {
+func signedRequest(token, accept string) *http.Request {
 	r := postRaw("token=" + token)
 	r.Header.Set("Authorization", goodBasic)
 	r.Header.Set("Accept", accept)
@@ -228,7 +228,7 @@ func TestSignedAnswer(t *testing.T) {
 	} {
 		t.Run(token, func(t *testing.T) {
 			t.Parallel()
-			got := serve(t, introspection(t, signedConfig(key)), asksSigned(token, signedType))
+			got := serve(t, introspectionHandler(t, signedConfig(key)), signedRequest(token, signedType))
 			assert.Equal(t, 200, got.status)
 			assert.Equal(t, "Content-Type: "+signedType, got.header)
 			part := strings.Split(got.body, ".")
@@ -249,11 +249,11 @@ func TestSignedAnswer(t *testing.T) {
 // RFC 9701 §4: what is no answer about the token is not signed.
 func TestErrorsAreNotSigned(t *testing.T) {
 	t.Parallel()
-	h := introspection(t, signedConfig(edKey(t)))
-	assert.Equal(t, retryIn("42"), serve(t, h, asksSigned("fault", signedType)))
-	assert.Equal(t, ourMistake, serve(t, h, asksSigned("panic", signedType)))
-	assert.Equal(t, noToken, serve(t, h, asksSigned("", signedType)))
-	stranger := asksSigned("active", signedType)
+	h := introspectionHandler(t, signedConfig(edKey(t)))
+	assert.Equal(t, retryIn("42"), serve(t, h, signedRequest("fault", signedType)))
+	assert.Equal(t, serverError, serve(t, h, signedRequest("panic", signedType)))
+	assert.Equal(t, noToken, serve(t, h, signedRequest("", signedType)))
+	stranger := signedRequest("active", signedType)
 	stranger.Header.Del("Authorization")
 	assert.Equal(t, invalidClient, serve(t, h, stranger))
 }
@@ -269,19 +269,19 @@ func TestAnswerThatCannotBeSigned(t *testing.T) {
 	t.Parallel()
 	cfg := signedConfig(edKey(t))
 	cfg.Signing.Key = badSigner{cfg.Signing.Key}
-	assert.Equal(t, unavailable, serve(t, introspection(t, cfg), asksSigned("active", signedType)))
+	assert.Equal(t, unavailable, serve(t, introspectionHandler(t, cfg), signedRequest("active", signedType)))
 	cfg = signedConfig(edKey(t))
 	cfg.Entitled = func(_ context.Context, _ string, _ *oauthz.Token, members map[string]any) (bool, error) {
 		members["x"] = json.RawMessage("{")
 		return true, nil
 	}
-	assert.Equal(t, ourMistake, serve(t, introspection(t, cfg), asksSigned("active", signedType)))
+	assert.Equal(t, serverError, serve(t, introspectionHandler(t, cfg), signedRequest("active", signedType)))
 }
 
 // RFC 9701 §4 and RFC 9110 §12.5.1.
 func TestAccept(t *testing.T) {
 	t.Parallel()
-	h := introspection(t, signedConfig(edKey(t)))
+	h := introspectionHandler(t, signedConfig(edKey(t)))
 	for _, tt := range []struct {
 		accept []string
 		signed bool
@@ -322,7 +322,7 @@ func TestAccept(t *testing.T) {
 	} {
 		t.Run(strings.TrimRight(strings.Join(tt.accept, "|"), ","), func(t *testing.T) {
 			t.Parallel()
-			r := asksSigned("active", "")
+			r := signedRequest("active", "")
 			r.Header["Accept"] = tt.accept
 			got := serve(t, h, r)
 			assert.Equal(t, 200, got.status)
@@ -338,6 +338,6 @@ func TestAccept(t *testing.T) {
 // Without a key there is one kind of answer, whatever is asked for.
 func TestNothingIsSignedWithoutAKey(t *testing.T) {
 	t.Parallel()
-	h := introspection(t, endpoint.IntrospectionConfig{})
-	assert.Equal(t, active(`{"active":true,"sub":"alice","token_type":"Bearer"}`), serve(t, h, asksSigned("active", signedType)))
+	h := introspectionHandler(t, endpoint.IntrospectionConfig{})
+	assert.Equal(t, activeAnswer(`{"active":true,"sub":"alice","token_type":"Bearer"}`), serve(t, h, signedRequest("active", signedType)))
 }

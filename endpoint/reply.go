@@ -43,9 +43,9 @@ type handler struct {
 
 // serve is the only place that writes a response, but for what a Guard refuses.
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
-	out, err := h.attempt(w, r)
+	out, err := h.decideSafely(w, r)
 	if err != nil {
-		err = h.reported(r.Context(), err)
+		err = h.callReport(r.Context(), err)
 		var refused *guardRefusal
 		if errors.As(err, &refused) {
 			refused.guard.WriteError(w, r, refused.err)
@@ -65,10 +65,10 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // attempt is decide for the methods that there are, without its panics.
-func (h *handler) attempt(w http.ResponseWriter, r *http.Request) (out reply, err error) {
+func (h *handler) decideSafely(w http.ResponseWriter, r *http.Request) (out reply, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			out, err = reply{}, panicked(v)
+			out, err = reply{}, panicFailure(v)
 		}
 	}()
 	if !slices.Contains(h.methods, r.Method) {
@@ -81,10 +81,10 @@ func (h *handler) attempt(w http.ResponseWriter, r *http.Request) (out reply, er
 }
 
 // reported returns err, or what became of it when the hook panicked.
-func (h *handler) reported(ctx context.Context, err error) (out error) {
+func (h *handler) callReport(ctx context.Context, err error) (out error) {
 	defer func() {
 		if v := recover(); v != nil {
-			out = panicked(v)
+			out = panicFailure(v)
 		}
 	}()
 	h.report(ctx, err)
@@ -93,7 +93,7 @@ func (h *handler) reported(ctx context.Context, err error) (out error) {
 
 // reporter is report, or what there is without one: a fault must not vanish,
 // since the client is not told what it is.
-func reporter(report func(context.Context, error)) func(context.Context, error) {
+func reportOrLog(report func(context.Context, error)) func(context.Context, error) {
 	if report != nil {
 		return report
 	}
@@ -187,7 +187,7 @@ func retryAfter(d time.Duration) string {
 
 // panicked leaves out the value of a panic, unless the runtime made it: it might
 // hold a token or a secret. Where it happened is said instead.
-func panicked(value any) *failure {
+func panicFailure(value any) *failure {
 	what := fmt.Sprintf("%T", value)
 	if err, ok := value.(runtime.Error); ok {
 		what = err.Error()

@@ -17,22 +17,22 @@ import (
 )
 
 // with changes a good request.
-func with(change func(r *http.Request)) *http.Request {
+func changedRequest(change func(r *http.Request)) *http.Request {
 	r := postToken()
 	change(r)
 	return r
 }
 
-func withBody(body string) *http.Request {
-	return with(func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(body)) })
+func requestWithBody(body string) *http.Request {
+	return changedRequest(func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(body)) })
 }
 
-func withType(types ...string) *http.Request {
-	return with(func(r *http.Request) { r.Header["Content-Type"] = types })
+func requestWithType(types ...string) *http.Request {
+	return changedRequest(func(r *http.Request) { r.Header["Content-Type"] = types })
 }
 
 // good stands for the answer to a request that is in order.
-var good = answer{}
+var accepted = answer{}
 
 // requestTests are the rules that both endpoints have for requests.
 var requestTests = []struct {
@@ -41,45 +41,45 @@ var requestTests = []struct {
 	want    answer
 	asked   []string // what the introspector is asked
 }{
-	{"good", postToken, good, []string{"opaque"}},
-	{"charset", func() *http.Request { return withType("Application/X-WWW-Form-URLEncoded; charset=UTF-8") }, good, []string{"opaque"}},
-	{"hint", func() *http.Request { return withBody("token=opaque&token_type_hint=refresh_token") }, good, []string{"opaque"}},
-	{"hint that nobody knows", func() *http.Request { return withBody("token=opaque&token_type_hint=%00") }, good, []string{"opaque"}},
-	{"parameter that nobody knows", func() *http.Request { return withBody("token=opaque&more=x") }, good, []string{"opaque"}},
-	{"IN-25 encoded", func() *http.Request { return post(url.Values{"token": {`a&b=c+d%2"`}}) }, good, []string{`a&b=c+d%2"`}},
-	{"longest token", func() *http.Request { return withBody("token=" + strings.Repeat("a", oauthz.MaxTokenBytes)) }, good, []string{strings.Repeat("a", oauthz.MaxTokenBytes)}},
+	{"good", postToken, accepted, []string{"opaque"}},
+	{"charset", func() *http.Request { return requestWithType("Application/X-WWW-Form-URLEncoded; charset=UTF-8") }, accepted, []string{"opaque"}},
+	{"hint", func() *http.Request { return requestWithBody("token=opaque&token_type_hint=refresh_token") }, accepted, []string{"opaque"}},
+	{"hint that nobody knows", func() *http.Request { return requestWithBody("token=opaque&token_type_hint=%00") }, accepted, []string{"opaque"}},
+	{"parameter that nobody knows", func() *http.Request { return requestWithBody("token=opaque&more=x") }, accepted, []string{"opaque"}},
+	{"IN-25 encoded", func() *http.Request { return post(url.Values{"token": {`a&b=c+d%2"`}}) }, accepted, []string{`a&b=c+d%2"`}},
+	{"longest token", func() *http.Request { return requestWithBody("token=" + strings.Repeat("a", oauthz.MaxTokenBytes)) }, accepted, []string{strings.Repeat("a", oauthz.MaxTokenBytes)}},
 	{"query is not read", func() *http.Request {
-		return with(func(r *http.Request) { r.URL.RawQuery = "token=other&token=again" })
-	}, good, []string{"opaque"}},
+		return changedRequest(func(r *http.Request) { r.URL.RawQuery = "token=other&token=again" })
+	}, accepted, []string{"opaque"}},
 
-	{"GET", func() *http.Request { return with(func(r *http.Request) { r.Method = http.MethodGet }) }, notPost, nil},
-	{"PUT", func() *http.Request { return with(func(r *http.Request) { r.Method = http.MethodPut }) }, notPost, nil},
-	{"OPTIONS", func() *http.Request { return with(func(r *http.Request) { r.Method = http.MethodOptions }) }, notPost, nil},
-	{"lower-case post", func() *http.Request { return with(func(r *http.Request) { r.Method = "post" }) }, notPost, nil},
-	{"no content type", func() *http.Request { return withType() }, notAForm, nil},
-	{"two content types", func() *http.Request { return withType("application/x-www-form-urlencoded", "application/json") }, notAForm, nil},
-	{"JSON", func() *http.Request { return withType("application/json") }, notAForm, nil},
-	{"multipart", func() *http.Request { return withType("multipart/form-data; boundary=x") }, notAForm, nil},
-	{"content type that cannot be read", func() *http.Request { return withType("application/x-www-form-urlencoded; =") }, notAForm, nil},
-	{"bad percent", func() *http.Request { return withBody("token=opaque&x=%zz") }, malformed, nil},
-	{"semicolon", func() *http.Request { return withBody("token=opaque;x=1") }, malformed, nil},
-	{"not UTF-8", func() *http.Request { return withBody("token=opaque&x=%ff") }, malformed, nil},
-	{"name not UTF-8", func() *http.Request { return withBody("token=opaque&%ff=x") }, malformed, nil},
+	{"GET", func() *http.Request { return changedRequest(func(r *http.Request) { r.Method = http.MethodGet }) }, notPost, nil},
+	{"PUT", func() *http.Request { return changedRequest(func(r *http.Request) { r.Method = http.MethodPut }) }, notPost, nil},
+	{"OPTIONS", func() *http.Request { return changedRequest(func(r *http.Request) { r.Method = http.MethodOptions }) }, notPost, nil},
+	{"lower-case post", func() *http.Request { return changedRequest(func(r *http.Request) { r.Method = "post" }) }, notPost, nil},
+	{"no content type", func() *http.Request { return requestWithType() }, notAForm, nil},
+	{"two content types", func() *http.Request { return requestWithType("application/x-www-form-urlencoded", "application/json") }, notAForm, nil},
+	{"JSON", func() *http.Request { return requestWithType("application/json") }, notAForm, nil},
+	{"multipart", func() *http.Request { return requestWithType("multipart/form-data; boundary=x") }, notAForm, nil},
+	{"content type that cannot be read", func() *http.Request { return requestWithType("application/x-www-form-urlencoded; =") }, notAForm, nil},
+	{"bad percent", func() *http.Request { return requestWithBody("token=opaque&x=%zz") }, malformed, nil},
+	{"semicolon", func() *http.Request { return requestWithBody("token=opaque;x=1") }, malformed, nil},
+	{"not UTF-8", func() *http.Request { return requestWithBody("token=opaque&x=%ff") }, malformed, nil},
+	{"name not UTF-8", func() *http.Request { return requestWithBody("token=opaque&%ff=x") }, malformed, nil},
 	{"body breaks off", func() *http.Request {
-		return with(func(r *http.Request) { r.Body = io.NopCloser(iotest.ErrReader(errors.New("canary"))) })
-	}, bad("The body cannot be read"), nil},
-	{"body too large", func() *http.Request { return withBody("token=opaque&x=" + strings.Repeat("a", 64<<10)) }, answer{
+		return changedRequest(func(r *http.Request) { r.Body = io.NopCloser(iotest.ErrReader(errors.New("canary"))) })
+	}, invalidRequest("The body cannot be read"), nil},
+	{"body too large", func() *http.Request { return requestWithBody("token=opaque&x=" + strings.Repeat("a", 64<<10)) }, answer{
 		413, isJSON, `{"error":"invalid_request","error_description":"The body is too large"}`,
 	}, nil},
-	{"token twice", func() *http.Request { return withBody("token=opaque&token=opaque") }, repeated, nil},
-	{"token twice, by another spelling", func() *http.Request { return withBody("token=opaque&%74oken=other") }, repeated, nil},
-	{"another parameter twice", func() *http.Request { return withBody("token=opaque&x=1&x=") }, repeated, nil},
-	{"no token", func() *http.Request { return withBody("") }, noToken, nil},
-	{"empty token", func() *http.Request { return withBody("token=") }, noToken, nil},
+	{"token twice", func() *http.Request { return requestWithBody("token=opaque&token=opaque") }, repeated, nil},
+	{"token twice, by another spelling", func() *http.Request { return requestWithBody("token=opaque&%74oken=other") }, repeated, nil},
+	{"another parameter twice", func() *http.Request { return requestWithBody("token=opaque&x=1&x=") }, repeated, nil},
+	{"no token", func() *http.Request { return requestWithBody("") }, noToken, nil},
+	{"empty token", func() *http.Request { return requestWithBody("token=") }, noToken, nil},
 	{"token in the query", func() *http.Request {
-		return with(func(r *http.Request) { r.Body, r.URL.RawQuery = http.NoBody, "token=opaque" })
+		return changedRequest(func(r *http.Request) { r.Body, r.URL.RawQuery = http.NoBody, "token=opaque" })
 	}, noToken, nil},
-	{"Token", func() *http.Request { return withBody("Token=opaque") }, noToken, nil},
+	{"Token", func() *http.Request { return requestWithBody("Token=opaque") }, noToken, nil},
 }
 
 // RFC 7662 §2.1 and RFC 7009 §2.1.
@@ -90,16 +90,16 @@ func TestRequests(t *testing.T) {
 			t.Parallel()
 			for name, serveWith := range map[string]func(oauthz.Introspector) http.Handler{
 				"introspection": func(in oauthz.Introspector) http.Handler {
-					return introspection(t, endpoint.IntrospectionConfig{Introspector: in})
+					return introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: in})
 				},
 				"revocation": func(in oauthz.Introspector) http.Handler {
-					return revocation(t, endpoint.RevocationConfig{Introspector: in, Revoker: &recorder{}})
+					return revocationHandler(t, endpoint.RevocationConfig{Introspector: in, Revoker: &recorder{}})
 				},
 			} {
-				in := &asked{next: says(nil, oauthz.ErrInvalidToken)}
+				in := &introspectorSpy{next: answers(nil, oauthz.ErrInvalidToken)}
 				want := tt.want
-				if want == good {
-					want = map[string]answer{"introspection": inactive, "revocation": done}[name]
+				if want == accepted {
+					want = map[string]answer{"introspection": inactive, "revocation": revokedAnswer}[name]
 				}
 				assert.Equal(t, want, serve(t, serveWith(in), tt.request()), name)
 				assert.Equal(t, tt.asked, in.tokens, name)
@@ -117,10 +117,10 @@ func TestStringsThatAreNoToken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			in, revoker := &asked{next: claims(t, `{"iss":"i","jti":"1","client_id":"orders api:1"}`)}, &recorder{}
+			in, revoker := &introspectorSpy{next: claims(t, `{"iss":"i","jti":"1","client_id":"orders api:1"}`)}, &recorder{}
 			form := url.Values{"token": {token}}
-			assert.Equal(t, inactive, serve(t, introspection(t, endpoint.IntrospectionConfig{Introspector: in}), post(form)))
-			assert.Equal(t, done, serve(t, revocation(t, endpoint.RevocationConfig{Introspector: in, Revoker: revoker}), post(form)))
+			assert.Equal(t, inactive, serve(t, introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: in}), post(form)))
+			assert.Equal(t, revokedAnswer, serve(t, revocationHandler(t, endpoint.RevocationConfig{Introspector: in, Revoker: revoker}), post(form)))
 			assert.Empty(t, in.tokens)
 			assert.Empty(t, revoker.revs)
 		})
@@ -131,7 +131,7 @@ func TestStringsThatAreNoToken(t *testing.T) {
 // net/http's to refuse, and what it lets through is a form.
 func TestOverHTTP(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(introspection(t, endpoint.IntrospectionConfig{}))
+	server := httptest.NewServer(introspectionHandler(t, endpoint.IntrospectionConfig{}))
 	t.Cleanup(server.Close)
 	r := postToken()
 	r.RequestURI = ""
@@ -153,7 +153,7 @@ func TestRevocationsAreNotTooMany(t *testing.T) {
 	} {
 		revoker := &recorder{}
 		body := "[" + strings.TrimSuffix(strings.Repeat(`{"match":{"iss":"i"}},`, n), ",") + "]"
-		assert.Equal(t, want, serve(t, administration(t, revoker, &lister{}), asAdmin(http.MethodPost, "", body)))
+		assert.Equal(t, want, serve(t, adminHandler(t, revoker, &lister{}), adminRequest(http.MethodPost, "", body)))
 		assert.Equal(t, want.status == http.StatusNoContent, len(revoker.revs) == n)
 	}
 }

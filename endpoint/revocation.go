@@ -28,7 +28,7 @@ type RevocationConfig struct {
 	// client_id is the id: where Introspector takes tokens of several issuers, no
 	// two of them may give one id to different clients, except with [Bearer], which
 	// knows the issuer. Required.
-	Auth ClientAuth
+	Auth ClientAuthenticator
 	// MaxTokenLifetime is how long a token that a server introspects may live from
 	// now on, whatever its exp: for servers that move exp each time that the token
 	// is used. The record of such a token is kept at least that long; with less than
@@ -77,37 +77,37 @@ func Revocation(cfg RevocationConfig) (http.Handler, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	judge, err := newJudge(cfg.Introspector, nil, cfg.Now)
+	judge, err := newTokenValidator(cfg.Introspector, nil, cfg.Now)
 	if err != nil {
 		return nil, err
 	}
-	r := &revocation{judge: judge, auth: cfg.Auth, revoker: cfg.Revoker, lifetime: cfg.MaxTokenLifetime}
-	h := &handler{methods: []string{http.MethodPost}, decide: r.decide, report: reporter(cfg.Report)}
+	r := &revocationHandler{validator: judge, auth: cfg.Auth, revoker: cfg.Revoker, lifetime: cfg.MaxTokenLifetime}
+	h := &handler{methods: []string{http.MethodPost}, decide: r.decide, report: reportOrLog(cfg.Report)}
 	return http.HandlerFunc(h.serve), nil
 }
 
-type revocation struct {
-	judge   judge
-	auth    ClientAuth
-	revoker oauthz.Revoker
+type revocationHandler struct {
+	validator tokenValidator
+	auth      ClientAuthenticator
+	revoker   oauthz.Revoker
 
 	lifetime time.Duration // MaxTokenLifetime
 }
 
-func (v *revocation) decide(w http.ResponseWriter, r *http.Request) (reply, error) {
-	q, err := ask(v.auth, w, r)
+func (v *revocationHandler) decide(w http.ResponseWriter, r *http.Request) (reply, error) {
+	q, err := readTokenRequest(v.auth, w, r)
 	if err != nil {
 		return reply{}, err
 	}
 	done := reply{status: http.StatusOK} // whose body clients ignore (RFC 7009 §2.2)
-	t, err := v.judge.living(r.Context(), q.token)
+	t, err := v.validator.revocable(r.Context(), q.token)
 	if err != nil {
 		return reply{}, err
 	}
 	if t == nil {
 		return done, nil
 	}
-	revs, err := v.revocations(t, q)
+	revs, err := v.records(t, q)
 	if err != nil {
 		return reply{}, err
 	}
@@ -118,21 +118,21 @@ func (v *revocation) decide(w http.ResponseWriter, r *http.Request) (reply, erro
 }
 
 // revocations are what to record, or why this token is not revoked here.
-func (v *revocation) revocations(t *oauthz.Token, q question) ([]oauthz.Revocation, error) {
+func (v *revocationHandler) records(t *oauthz.Token, q tokenRequest) ([]oauthz.Revocation, error) {
 	if t.ClientID != q.client.id { // which is never empty: a token of nobody is nobody's to revoke
-		return nil, notYours()
+		return nil, notOwner()
 	}
 	if q.client.issuer != "" && t.Issuer != q.client.issuer { // a namesake, with another authorization server
-		return nil, notYours()
+		return nil, notOwner()
 	}
-	matches := matchesOf(t, q.token)
-	if t.Issuer == "" || len(matches) == 0 || isRefresh(t) {
-		return nil, unsupported()
+	matches := matchesFor(t, q.token)
+	if t.Issuer == "" || len(matches) == 0 || isRefreshToken(t) {
+		return nil, unsupportedToken()
 	}
-	now := v.judge.now()
+	now := v.validator.now()
 	revs := make([]oauthz.Revocation, len(matches))
 	for i, match := range matches {
-		revs[i] = oauthz.Revocation{Match: match, Expires: v.expires(t, now), Reason: reasonRevokedByClient, At: now}
+		revs[i] = oauthz.Revocation{Match: match, Expires: v.recordExpiry(t, now), Reason: reasonRevokedByClient, At: now}
 	}
 	return revs, nil
 }
@@ -140,7 +140,7 @@ func (v *revocation) revocations(t *oauthz.Token, q question) ([]oauthz.Revocati
 // expires returns the time from which no API accepts t; zero if it is not known.
 // The exp of a token may move only if it comes from a server, and then the token
 // has a hash.
-func (v *revocation) expires(t *oauthz.Token, now time.Time) time.Time {
+func (v *revocationHandler) recordExpiry(t *oauthz.Token, now time.Time) time.Time {
 	_, asked := t.Claim(oauthz.MatchTokenHash)
 	switch latest := now.Add(v.lifetime); {
 	case !asked || t.ExpiresAt.IsZero():
@@ -164,11 +164,11 @@ func (v *revocation) expires(t *oauthz.Token, now time.Time) time.Time {
 // them too, also where the server answers with neither jti nor iat. An opaque token
 // has the one encoding that the server knows it by, while its jti may be made
 // anew at each introspection: it is named by its hash alone.
-func matchesOf(t *oauthz.Token, token string) []map[string]any {
+func matchesFor(t *oauthz.Token, token string) []map[string]any {
 	var matches []map[string]any
 	hash, hashed := t.Claim(oauthz.MatchTokenHash)
 	if hashed {
-		matches = append(matches, map[string]any{"iss": t.Issuer, oauthz.MatchTokenHash: text(hash)})
+		matches = append(matches, map[string]any{"iss": t.Issuer, oauthz.MatchTokenHash: unquote(hash)})
 	}
 	if hashed && strings.Count(token, ".") < 2 {
 		return matches
@@ -187,7 +187,7 @@ func matchesOf(t *oauthz.Token, token string) []map[string]any {
 	return append(matches, match)
 }
 
-func text(raw json.RawMessage) (s string) {
+func unquote(raw json.RawMessage) (s string) {
 	_ = json.Unmarshal(raw, &s) // of Token.Claim, it is a string
 	return s
 }
@@ -197,7 +197,7 @@ func text(raw json.RawMessage) (s string) {
 // for it. It is not invalid_client, for the client is who it says, and trying
 // other credentials would not help; nor invalid_grant, which is of the grants of
 // the token endpoint. What is left says it best: this client is not authorized.
-func notYours() *failure {
+func notOwner() *failure {
 	return &failure{
 		status: http.StatusBadRequest, code: codeUnauthorizedClient, err: errors.New("the token was issued to another client"),
 	}
@@ -205,7 +205,7 @@ func notYours() *failure {
 
 // unsupported: nothing that a list could know the token by, or no access token
 // (RFC 7009 §2.2.1). It is not 200: the token would go on working.
-func unsupported() *failure {
+func unsupportedToken() *failure {
 	return &failure{
 		status: http.StatusBadRequest, code: codeUnsupportedTokenType,
 		err: errors.New("the token has no iss, or neither a jti nor an iat, or is a refresh token"),

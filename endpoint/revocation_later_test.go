@@ -20,20 +20,20 @@ import (
 )
 
 // later is a refusal that may not last.
-type later struct{ error }
+type temporary struct{ error }
 
-func (later) Temporary() bool { return true }
-func (l later) Unwrap() error { return l.error }
+func (temporary) Temporary() bool { return true }
+func (l temporary) Unwrap() error { return l.error }
 
 // RFC 7009 §2.2.1: 200 promises that the token is dead. A token that is refused
 // now and may be accepted later is not.
 func TestRevocationOfATokenThatMayBeAcceptedLater(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{
-		"refused for now":            later{oauthz.ErrInvalidToken},
-		"refused for now, wrapped":   fmt.Errorf("x: %w", later{oauthz.ErrInvalidToken}),
-		"refused for now, by status": &oauthz.Error{Status: 401, Err: later{oauthz.ErrInvalidToken}},
-		"forbidden by status":        wait(403, 0),
+		"refused for now":            temporary{oauthz.ErrInvalidToken},
+		"refused for now, wrapped":   fmt.Errorf("x: %w", temporary{oauthz.ErrInvalidToken}),
+		"refused for now, by status": &oauthz.Error{Status: 401, Err: temporary{oauthz.ErrInvalidToken}},
+		"forbidden by status":        retryableError(403, 0),
 		"lacks a scope":              oauthz.ErrInsufficientScope,
 		"lacks a scope, by status":   &oauthz.Error{Status: 401, Err: oauthz.ErrInsufficientScope},
 		"login too weak, by status":  &oauthz.Error{Status: 401, Err: oauthz.ErrInsufficientAuthentication},
@@ -42,7 +42,7 @@ func TestRevocationOfATokenThatMayBeAcceptedLater(t *testing.T) {
 			t.Parallel()
 			var told reports
 			revoker := &recorder{}
-			h := revocation(t, endpoint.RevocationConfig{Introspector: says(nil, err), Revoker: revoker, Report: told.add})
+			h := revocationHandler(t, endpoint.RevocationConfig{Introspector: answers(nil, err), Revoker: revoker, Report: told.add})
 			assert.Equal(t, unavailable, serve(t, h, postToken()))
 			assert.Empty(t, revoker.revs)
 			require.Len(t, told.errs, 1)
@@ -82,7 +82,7 @@ func TestRevocationOfATokenThatIsAcceptedAMomentLater(t *testing.T) {
 			revoked := &oauthz.Revocations{Now: clock.now}
 			guard, err := oauthz.New(oauthz.Config{Introspector: verifier, Revocations: []oauthz.RevocationList{revoked}, Now: clock.now})
 			require.NoError(t, err)
-			h := revocation(t, endpoint.RevocationConfig{Introspector: verifier, Revoker: revoked})
+			h := revocationHandler(t, endpoint.RevocationConfig{Introspector: verifier, Revoker: revoked})
 
 			claims := oauthztest.Claims{"client_id": client}
 			for name, value := range tt.claims {
@@ -100,9 +100,9 @@ func TestRevocationOfATokenThatIsAcceptedAMomentLater(t *testing.T) {
 				as.Publish(kid)
 			}
 			clock.move(3 * time.Minute)
-			require.Equal(t, 204, statusBehind(guard, token), "it was not dead")
-			assert.Equal(t, done, serve(t, h, post(url.Values{"token": {token}})))
-			assert.Equal(t, 401, statusBehind(guard, token))
+			require.Equal(t, 204, guardedStatus(guard, token), "it was not dead")
+			assert.Equal(t, revokedAnswer, serve(t, h, post(url.Values{"token": {token}})))
+			assert.Equal(t, 401, guardedStatus(guard, token))
 		})
 	}
 }
@@ -123,10 +123,10 @@ func TestRevocationOfATokenThatIsDeadWhateverItsKey(t *testing.T) {
 	}{
 		"may be ours":        {"x", "y", unavailable},
 		"not valid yet":      {"nbf", noon.Add(time.Hour), unavailable},
-		"expired":            {"exp", noon.Add(-time.Hour), done},
-		"of another issuer":  {"iss", "https://other.example", done},
-		"for another API":    {"aud", "https://other.example", done},
-		"a claim of no type": {"exp", "x", done},
+		"expired":            {"exp", noon.Add(-time.Hour), revokedAnswer},
+		"of another issuer":  {"iss", "https://other.example", revokedAnswer},
+		"for another API":    {"aud", "https://other.example", revokedAnswer},
+		"a claim of no type": {"exp", "x", revokedAnswer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -138,7 +138,7 @@ func TestRevocationOfATokenThatIsDeadWhateverItsKey(t *testing.T) {
 			}
 			token := as.Mint(claims, oauthztest.WithHeader("kid", "unknown"))
 			revoker := &recorder{}
-			h := revocation(t, endpoint.RevocationConfig{Introspector: verifier, Revoker: revoker})
+			h := revocationHandler(t, endpoint.RevocationConfig{Introspector: verifier, Revoker: revoker})
 			assert.Equal(t, tt.want, serve(t, h, post(url.Values{"token": {token}})))
 			assert.Empty(t, revoker.revs)
 		})
@@ -161,10 +161,10 @@ func TestRevocationOfATokenThatHasJustExpired(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			revoker := &recorder{}
-			h := revocation(t, endpoint.RevocationConfig{
-				Introspector: claims(t, fmt.Sprintf(`{"iss":"i","jti":"7","client_id":"%s","exp":%d}`, client, at(-tt.expired))), Revoker: revoker,
+			h := revocationHandler(t, endpoint.RevocationConfig{
+				Introspector: claims(t, fmt.Sprintf(`{"iss":"i","jti":"7","client_id":"%s","exp":%d}`, client, unixAt(-tt.expired))), Revoker: revoker,
 			})
-			assert.Equal(t, done, serve(t, h, postToken()))
+			assert.Equal(t, revokedAnswer, serve(t, h, postToken()))
 			assert.Equal(t, tt.recorded, len(revoker.revs) == 1)
 		})
 	}
@@ -178,21 +178,21 @@ func TestRevocationOfARemoteTokenThatIsNotValidYet(t *testing.T) {
 		from  time.Duration
 		want  answer
 	}{
-		{"nbf", -time.Hour, done},
+		{"nbf", -time.Hour, revokedAnswer},
 		{"nbf", time.Hour, unavailable},
-		{"iat", -time.Hour, done},
+		{"iat", -time.Hour, revokedAnswer},
 		{"iat", time.Hour, unavailable},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
-			_, _ = fmt.Fprintf(w, `{"active":true,"iss":"i","client_id":%q,"aud":%q,%q:%d}`, client, audience, tt.claim, at(tt.from))
+			_, _ = fmt.Fprintf(w, `{"active":true,"iss":"i","client_id":%q,"aud":%q,%q:%d}`, client, audience, tt.claim, unixAt(tt.from))
 		}))
 		t.Cleanup(server.Close)
 		in, err := remote.New(t.Context(), remote.Config{
 			Endpoint: server.URL, Auth: remote.None(""), Audience: []string{audience}, Now: atNoon,
 		})
 		require.NoError(t, err)
-		h := revocation(t, endpoint.RevocationConfig{Introspector: in, Revoker: &recorder{}})
+		h := revocationHandler(t, endpoint.RevocationConfig{Introspector: in, Revoker: &recorder{}})
 		assert.Equal(t, tt.want, serve(t, h, postToken()), "%s %v", tt.claim, tt.from)
 	}
 }

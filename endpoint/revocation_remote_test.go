@@ -21,13 +21,13 @@ import (
 
 // introspecting starts an authorization server that verifies the JWTs that it
 // introspects, and returns it with an introspector that calls it.
-func introspecting(t *testing.T) (*oauthztest.Server, oauthz.Introspector) {
+func introspectingServer(t *testing.T) (*oauthztest.Server, oauthz.Introspector) {
 	t.Helper()
 	as := oauthztest.NewServer(oauthztest.Config{Algorithm: "ES256", Now: atNoon})
 	t.Cleanup(as.Close)
 	verifier, err := localjwt.New(t.Context(), localjwt.Config{Issuer: as.Issuer(), Audience: []string{audience}, Now: atNoon})
 	require.NoError(t, err)
-	server := httptest.NewServer(introspection(t, endpoint.IntrospectionConfig{Introspector: verifier}))
+	server := httptest.NewServer(introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: verifier}))
 	t.Cleanup(server.Close)
 	in, err := remote.New(t.Context(), remote.Config{
 		Endpoint: server.URL, Issuer: as.Issuer(), Auth: remote.Basic(client, secret), Audience: []string{audience}, Now: atNoon,
@@ -48,7 +48,7 @@ func TestRevokedRemoteJWTIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			as, in := introspecting(t)
+			as, in := introspectingServer(t)
 			claims := oauthztest.Claims{"client_id": client}
 			for name, value := range given {
 				claims[name] = value
@@ -60,12 +60,12 @@ func TestRevokedRemoteJWTIsRefused(t *testing.T) {
 			guard, err := oauthz.New(oauthz.Config{Introspector: in, Revocations: []oauthz.RevocationList{revoked}, Now: atNoon})
 			require.NoError(t, err)
 			statuses := func() []int {
-				return []int{statusBehind(guard, token), statusBehind(guard, highS(t, token)), statusBehind(guard, other)}
+				return []int{guardedStatus(guard, token), guardedStatus(guard, withHighS(t, token)), guardedStatus(guard, other)}
 			}
 			require.Equal(t, []int{204, 204, 204}, statuses())
 
-			h := revocation(t, endpoint.RevocationConfig{Introspector: in, Revoker: revoked})
-			require.Equal(t, done, serve(t, h, post(url.Values{"token": {token}})))
+			h := revocationHandler(t, endpoint.RevocationConfig{Introspector: in, Revoker: revoked})
+			require.Equal(t, revokedAnswer, serve(t, h, post(url.Values{"token": {token}})))
 			assert.Equal(t, []int{401, 401, 204}, statuses(), "token, a second encoding of its signature, other")
 		})
 	}
@@ -74,12 +74,12 @@ func TestRevokedRemoteJWTIsRefused(t *testing.T) {
 // A record of a vendor's client names every encoding as well.
 func TestRemoteJWTRecordedByAVendorsClientIsRefused(t *testing.T) {
 	t.Parallel()
-	as, in := introspecting(t)
+	as, in := introspectingServer(t)
 	token := as.Mint(oauthztest.Claims{"jti": oauthztest.Absent, "iat": oauthztest.Absent})
 	list := &oauthz.Revocations{Now: atNoon}
 	r := providers.Recorder{Vendor: "acme", Issuer: as.Issuer(), Revoker: list, Now: atNoon}
 	require.NoError(t, list.Revoke(t.Context(), r.OfToken(token, time.Hour)))
-	for name, spelling := range map[string]string{"as issued": token, "a second encoding of the signature": highS(t, token)} {
+	for name, spelling := range map[string]string{"as issued": token, "a second encoding of the signature": withHighS(t, token)} {
 		got, err := in.Introspect(t.Context(), spelling)
 		require.NoError(t, err)
 		revoked, err := list.Revoked(t.Context(), got)
@@ -89,7 +89,7 @@ func TestRemoteJWTRecordedByAVendorsClientIsRefused(t *testing.T) {
 }
 
 // sliding is an authorization server that moves exp each time that the token is used.
-func sliding(t *testing.T, now func() time.Time) oauthz.Introspector {
+func slidingExpiry(t *testing.T, now func() time.Time) oauthz.Introspector {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -117,15 +117,15 @@ func TestRevokedTokenWhoseExpiryMovesIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			clock := &movingClock{}
-			in := sliding(t, clock.now)
+			in := slidingExpiry(t, clock.now)
 			revoked := &oauthz.Revocations{Now: clock.now}
 			guard, err := oauthz.New(oauthz.Config{Introspector: in, Revocations: []oauthz.RevocationList{revoked}, Now: clock.now})
 			require.NoError(t, err)
-			h := revocation(t, endpoint.RevocationConfig{Introspector: in, Revoker: revoked, MaxTokenLifetime: tt.lifetime})
-			require.Equal(t, 204, statusBehind(guard, "opaque"))
-			require.Equal(t, done, serve(t, h, postToken()))
+			h := revocationHandler(t, endpoint.RevocationConfig{Introspector: in, Revoker: revoked, MaxTokenLifetime: tt.lifetime})
+			require.Equal(t, 204, guardedStatus(guard, "opaque"))
+			require.Equal(t, revokedAnswer, serve(t, h, postToken()))
 			clock.move(tt.later)
-			assert.Equal(t, tt.want, statusBehind(guard, "opaque"))
+			assert.Equal(t, tt.want, guardedStatus(guard, "opaque"))
 		})
 	}
 }
@@ -139,22 +139,22 @@ func TestRevocationKeptForMaxTokenLifetime(t *testing.T) {
 		lifetime time.Duration
 		want     time.Time
 	}{
-		"verified here":            {false, fmt.Sprint(at(time.Minute)), time.Hour, noon.Add(time.Minute)},
-		"verified here, unlimited": {false, fmt.Sprint(at(time.Minute)), -1, noon.Add(time.Minute)},
-		"longer than exp":          {true, fmt.Sprint(at(time.Minute)), time.Hour, noon.Add(time.Hour)},
-		"shorter than exp":         {true, fmt.Sprint(at(time.Minute)), time.Second, noon.Add(time.Minute)},
-		"default":                  {true, fmt.Sprint(at(time.Minute)), 0, noon.Add(time.Minute)},
-		"unlimited":                {true, fmt.Sprint(at(time.Minute)), -1, time.Time{}},
+		"verified here":            {false, fmt.Sprint(unixAt(time.Minute)), time.Hour, noon.Add(time.Minute)},
+		"verified here, unlimited": {false, fmt.Sprint(unixAt(time.Minute)), -1, noon.Add(time.Minute)},
+		"longer than exp":          {true, fmt.Sprint(unixAt(time.Minute)), time.Hour, noon.Add(time.Hour)},
+		"shorter than exp":         {true, fmt.Sprint(unixAt(time.Minute)), time.Second, noon.Add(time.Minute)},
+		"default":                  {true, fmt.Sprint(unixAt(time.Minute)), 0, noon.Add(time.Minute)},
+		"unlimited":                {true, fmt.Sprint(unixAt(time.Minute)), -1, time.Time{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			token := parse(t, `{"iss":"i","jti":"7","client_id":"`+client+`","exp":`+tt.exp+`}`)
+			token := parseToken(t, `{"iss":"i","jti":"7","client_id":"`+client+`","exp":`+tt.exp+`}`)
 			if tt.remote {
 				token.WithTokenHash("opaque")
 			}
 			revoker := &recorder{}
-			h := revocation(t, endpoint.RevocationConfig{Introspector: says(token, nil), Revoker: revoker, MaxTokenLifetime: tt.lifetime})
-			require.Equal(t, done, serve(t, h, postToken()))
+			h := revocationHandler(t, endpoint.RevocationConfig{Introspector: answers(token, nil), Revoker: revoker, MaxTokenLifetime: tt.lifetime})
+			require.Equal(t, revokedAnswer, serve(t, h, postToken()))
 			require.Len(t, revoker.revs, 1)
 			assert.Equal(t, tt.want, revoker.revs[0].Expires)
 		})

@@ -25,8 +25,8 @@ import (
 )
 
 var (
-	notYours    = answer{400, isJSON, `{"error":"unauthorized_client"}`}
-	unsupported = answer{400, isJSON, `{"error":"unsupported_token_type"}`}
+	notOwner         = answer{400, isJSON, `{"error":"unauthorized_client"}`}
+	unsupportedToken = answer{400, isJSON, `{"error":"unsupported_token_type"}`}
 )
 
 // RFC 7009 §2.1 and §2.2: whose token it is, and by what it is recorded.
@@ -42,40 +42,40 @@ func TestRevocationRecords(t *testing.T) {
 		want   answer
 		match  []map[string]any
 	}{
-		{name: "jti", claims: `{"iss":"i","jti":"7","client_id":"CLIENT","sub":"s","iat":1}`, want: done, match: []map[string]any{jti}},
+		{name: "jti", claims: `{"iss":"i","jti":"7","client_id":"CLIENT","sub":"s","iat":1}`, want: revokedAnswer, match: []map[string]any{jti}},
 		{
-			name: "iat, for want of a jti", claims: `{"iss":"i","client_id":"CLIENT","sub":"s","iat":1800000000}`, want: done,
+			name: "iat, for want of a jti", claims: `{"iss":"i","client_id":"CLIENT","sub":"s","iat":1800000000}`, want: revokedAnswer,
 			match: []map[string]any{{"iss": "i", "client_id": client, "sub": "s", "iat": json.Number("1800000000")}},
 		},
 		{
-			name: "iat, and no subject", claims: `{"iss":"i","client_id":"CLIENT","iat":1800000000.5}`, want: done,
+			name: "iat, and no subject", claims: `{"iss":"i","client_id":"CLIENT","iat":1800000000.5}`, want: revokedAnswer,
 			match: []map[string]any{{"iss": "i", "client_id": client, "iat": json.Number("1800000000.5")}},
 		},
-		{name: "hash", remote: true, claims: `{"iss":"i","jti":"7","client_id":"CLIENT","iat":1}`, want: done, match: []map[string]any{hash}},
-		{name: "hash, and nothing else", remote: true, claims: `{"iss":"i","client_id":"CLIENT"}`, want: done, match: []map[string]any{hash}},
+		{name: "hash", remote: true, claims: `{"iss":"i","jti":"7","client_id":"CLIENT","iat":1}`, want: revokedAnswer, match: []map[string]any{hash}},
+		{name: "hash, and nothing else", remote: true, claims: `{"iss":"i","client_id":"CLIENT"}`, want: revokedAnswer, match: []map[string]any{hash}},
 		{
 			name: "RV-06 a JWT that a server was asked about has twins", token: "a.b.c", remote: true,
-			claims: `{"iss":"i","jti":"7","client_id":"CLIENT","iat":1}`, want: done,
+			claims: `{"iss":"i","jti":"7","client_id":"CLIENT","iat":1}`, want: revokedAnswer,
 			match: []map[string]any{{"iss": "i", "token_sha256": oauthz.TokenHash("a.b.c")}, jti},
 		},
 		{
-			name: "RV-06 without a jti, too", token: "a.b.c", remote: true, claims: `{"iss":"i","client_id":"CLIENT","iat":1}`, want: done,
+			name: "RV-06 without a jti, too", token: "a.b.c", remote: true, claims: `{"iss":"i","client_id":"CLIENT","iat":1}`, want: revokedAnswer,
 			match: []map[string]any{{"iss": "i", "token_sha256": oauthz.TokenHash("a.b.c")}, {"iss": "i", "client_id": client, "iat": json.Number("1")}},
 		},
 		{
-			name: "a hash that the token claims is none", claims: `{"iss":"i","jti":"7","client_id":"CLIENT","token_sha256":"x"}`, want: done,
+			name: "a hash that the token claims is none", claims: `{"iss":"i","jti":"7","client_id":"CLIENT","token_sha256":"x"}`, want: revokedAnswer,
 			match: []map[string]any{jti},
 		},
-		{name: "RV-03 nothing to know it by", claims: `{"iss":"i","client_id":"CLIENT","sub":"s"}`, want: unsupported},
-		{name: "no issuer", claims: `{"jti":"7","client_id":"CLIENT","iat":1}`, want: unsupported},
-		{name: "no issuer, hash", remote: true, claims: `{"jti":"7","client_id":"CLIENT","iat":1}`, want: unsupported},
-		{name: "refresh token", claims: `{"iss":"i","jti":"7","client_id":"CLIENT","token_type":"refresh_token"}`, want: unsupported},
-		{name: "another client's", claims: `{"iss":"i","jti":"7","client_id":"other"}`, want: notYours},
-		{name: "another client's, that differs in case", claims: `{"iss":"i","jti":"7","client_id":"Orders api:1"}`, want: notYours},
-		{name: "nobody's", claims: `{"iss":"i","jti":"7"}`, want: notYours},
-		{name: "another client's comes first", claims: `{"client_id":"other"}`, want: notYours},
-		{name: "over", claims: `{"iss":"i","jti":"7","client_id":"CLIENT","exp":1}`, want: done},
-		{name: "over, another client's", claims: `{"iss":"i","jti":"7","client_id":"other","exp":1}`, want: done},
+		{name: "RV-03 nothing to know it by", claims: `{"iss":"i","client_id":"CLIENT","sub":"s"}`, want: unsupportedToken},
+		{name: "no issuer", claims: `{"jti":"7","client_id":"CLIENT","iat":1}`, want: unsupportedToken},
+		{name: "no issuer, hash", remote: true, claims: `{"jti":"7","client_id":"CLIENT","iat":1}`, want: unsupportedToken},
+		{name: "refresh token", claims: `{"iss":"i","jti":"7","client_id":"CLIENT","token_type":"refresh_token"}`, want: unsupportedToken},
+		{name: "another client's", claims: `{"iss":"i","jti":"7","client_id":"other"}`, want: notOwner},
+		{name: "another client's, that differs in case", claims: `{"iss":"i","jti":"7","client_id":"Orders api:1"}`, want: notOwner},
+		{name: "nobody's", claims: `{"iss":"i","jti":"7"}`, want: notOwner},
+		{name: "another client's comes first", claims: `{"client_id":"other"}`, want: notOwner},
+		{name: "over", claims: `{"iss":"i","jti":"7","client_id":"CLIENT","exp":1}`, want: revokedAnswer},
+		{name: "over, another client's", claims: `{"iss":"i","jti":"7","client_id":"other","exp":1}`, want: revokedAnswer},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -83,12 +83,12 @@ func TestRevocationRecords(t *testing.T) {
 			if presented == "" {
 				presented = "opaque"
 			}
-			token := parse(t, strings.ReplaceAll(tt.claims, "CLIENT", client))
+			token := parseToken(t, strings.ReplaceAll(tt.claims, "CLIENT", client))
 			if tt.remote {
 				token.WithTokenHash(presented)
 			}
 			revoker := &recorder{}
-			h := revocation(t, endpoint.RevocationConfig{Introspector: says(token, nil), Revoker: revoker})
+			h := revocationHandler(t, endpoint.RevocationConfig{Introspector: answers(token, nil), Revoker: revoker})
 			assert.Equal(t, tt.want, serve(t, h, post(url.Values{"token": {presented}})))
 			var match []map[string]any
 			for _, rev := range revoker.revs {
@@ -106,9 +106,9 @@ func TestRevocationByANamesake(t *testing.T) {
 		caller, token string
 		want          answer
 	}{
-		"its own":                  {`"iss":"i",`, `"iss":"i",`, done},
-		"a namesake's":             {`"iss":"evil",`, `"iss":"i",`, notYours},
-		"nobody said whose client": {``, `"iss":"i",`, done},
+		"its own":                  {`"iss":"i",`, `"iss":"i",`, revokedAnswer},
+		"a namesake's":             {`"iss":"evil",`, `"iss":"i",`, notOwner},
+		"nobody said whose client": {``, `"iss":"i",`, revokedAnswer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -117,12 +117,12 @@ func TestRevocationByANamesake(t *testing.T) {
 			})
 			require.NoError(t, err)
 			revoker := &recorder{}
-			h := revocation(t, endpoint.RevocationConfig{
+			h := revocationHandler(t, endpoint.RevocationConfig{
 				Introspector: claims(t, `{`+tt.token+`"client_id":"api","jti":"7"}`), Revoker: revoker,
-				Auth: endpoint.Bearer(guard, oauthz.Require("revoke")),
+				Auth: endpoint.AccessToken(guard, oauthz.Require("revoke")),
 			})
 			assert.Equal(t, tt.want, serve(t, h, credentialed("", "Bearer own")()))
-			assert.Equal(t, tt.want == done, len(revoker.revs) == 1)
+			assert.Equal(t, tt.want == revokedAnswer, len(revoker.revs) == 1)
 		})
 	}
 }
@@ -133,16 +133,16 @@ func TestRevocationEntry(t *testing.T) {
 		claims string
 		want   oauthz.Revocation
 	}{
-		"expires":       {fmt.Sprintf(`,"exp":%d`, at(time.Hour)), oauthz.Revocation{Expires: noon.Add(time.Hour)}},
+		"expires":       {fmt.Sprintf(`,"exp":%d`, unixAt(time.Hour)), oauthz.Revocation{Expires: noon.Add(time.Hour)}},
 		"never expires": {``, oauthz.Revocation{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			revoker := &recorder{}
-			h := revocation(t, endpoint.RevocationConfig{
+			h := revocationHandler(t, endpoint.RevocationConfig{
 				Introspector: claims(t, `{"iss":"i","jti":"7","client_id":"`+client+`"`+tt.claims+`}`), Revoker: revoker,
 			})
-			assert.Equal(t, done, serve(t, h, postToken()))
+			assert.Equal(t, revokedAnswer, serve(t, h, postToken()))
 			tt.want.Match, tt.want.Reason, tt.want.At = map[string]any{"iss": "i", "jti": "7"}, "revoked by its client (RFC 7009)", noon
 			assert.Equal(t, []oauthz.Revocation{tt.want}, revoker.revs)
 		})
@@ -152,15 +152,15 @@ func TestRevocationEntry(t *testing.T) {
 // RFC 7009 §2.2: unknown tokens are no error. §2.2.1: a fault is 503, never 200.
 func TestRevocationVerdicts(t *testing.T) {
 	t.Parallel()
-	for _, tt := range verdictTests {
+	for _, tt := range introspectorAnswerTests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			want := tt.want
 			if want == (answer{}) {
-				want = done
+				want = revokedAnswer
 			}
 			revoker := &recorder{}
-			h := revocation(t, endpoint.RevocationConfig{Introspector: says(tt.token, tt.err), Revoker: revoker})
+			h := revocationHandler(t, endpoint.RevocationConfig{Introspector: answers(tt.token, tt.err), Revoker: revoker})
 			assert.Equal(t, want, serve(t, h, postToken()))
 			assert.Empty(t, revoker.revs)
 		})
@@ -174,13 +174,13 @@ func TestRevocationThatIsNotRecorded(t *testing.T) {
 		want answer
 	}{
 		"fault":                    {errors.New("canary"), unavailable},
-		"fault that names a time":  {wait(503, time.Minute), retryIn("60")},
+		"fault that names a time":  {retryableError(503, time.Minute), retryIn("60")},
 		"whatever it wraps":        {oauthz.ErrInvalidToken, unavailable},
-		"whatever its status says": {wait(401, 0), unavailable},
+		"whatever its status says": {retryableError(401, 0), unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := revocation(t, endpoint.RevocationConfig{
+			h := revocationHandler(t, endpoint.RevocationConfig{
 				Introspector: claims(t, `{"iss":"i","jti":"7","client_id":"`+client+`"}`), Revoker: &recorder{err: tt.err},
 			})
 			assert.Equal(t, tt.want, serve(t, h, postToken()))
@@ -206,24 +206,24 @@ func TestRevokedTokenIsRefused(t *testing.T) {
 			require.NoError(t, err)
 			token := as.Mint(given)
 			other := as.Mint(oauthztest.Claims{"client_id": client, "sub": "another"})
-			twin := highS(t, token)
-			statusOf := func(token string) int { return statusBehind(guard, token) }
+			twin := withHighS(t, token)
+			statusOf := func(token string) int { return guardedStatus(guard, token) }
 			require.Equal(t, []int{204, 204, 204}, []int{statusOf(token), statusOf(twin), statusOf(other)})
 
-			h := revocation(t, endpoint.RevocationConfig{Introspector: verifier, Revoker: revoked})
-			require.Equal(t, done, serve(t, h, post(url.Values{"token": {token}})))
+			h := revocationHandler(t, endpoint.RevocationConfig{Introspector: verifier, Revoker: revoked})
+			require.Equal(t, revokedAnswer, serve(t, h, post(url.Values{"token": {token}})))
 			assert.Equal(t, []int{401, 401, 204}, []int{statusOf(token), statusOf(twin), statusOf(other)}, "RV-06: token, twin, other")
-			introspect := introspection(t, endpoint.IntrospectionConfig{Introspector: verifier, Revocations: []oauthz.RevocationList{revoked}})
+			introspect := introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: verifier, RevocationLists: []oauthz.RevocationList{revoked}})
 			for _, spelling := range []string{token, twin} {
 				assert.Equal(t, inactive, serve(t, introspect, post(url.Values{"token": {spelling}})))
 			}
-			assert.Equal(t, done, serve(t, h, post(url.Values{"token": {token}})), "again")
+			assert.Equal(t, revokedAnswer, serve(t, h, post(url.Values{"token": {token}})), "again")
 		})
 	}
 }
 
 // statusBehind is what a handler behind guard answers to who presents token: 204, if it runs.
-func statusBehind(guard *oauthz.Guard, token string) int {
+func guardedStatus(guard *oauthz.Guard, token string) int {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Authorization", "Bearer "+token)
 	w := httptest.NewRecorder()
@@ -234,7 +234,7 @@ func statusBehind(guard *oauthz.Guard, token string) int {
 }
 
 // highS is the twin of an ES256 token: n-s verifies as s does.
-func highS(t *testing.T, token string) string {
+func withHighS(t *testing.T, token string) string {
 	t.Helper()
 	signed, signature := token[:strings.LastIndexByte(token, '.')], token[strings.LastIndexByte(token, '.')+1:]
 	raw, err := base64.RawURLEncoding.DecodeString(signature)
@@ -248,7 +248,7 @@ func highS(t *testing.T, token string) string {
 func TestRevocationOfUnauthenticated(t *testing.T) {
 	t.Parallel()
 	revoker := &recorder{}
-	h := revocation(t, endpoint.RevocationConfig{
+	h := revocationHandler(t, endpoint.RevocationConfig{
 		Introspector: claims(t, `{"iss":"i","jti":"7","client_id":"`+client+`"}`), Revoker: revoker,
 		Auth: endpoint.ClientSecret(func(context.Context, string, oauthz.Secret) error { return endpoint.ErrInvalidClient }),
 	})

@@ -82,7 +82,7 @@ func (s *Signing) signer() (signer, error) {
 	issuer, header := s.Issuer, jwsHeader{Algorithm: s.Algorithm, KeyID: s.KeyID, Type: signedType}
 	return func(clientID string, members map[string]any, now time.Time) (reply, error) {
 		// No sub and no exp: they would make it look like an access token (RFC 9701 §5, §8.1).
-		jws, err := compact(header, map[string]any{
+		jws, err := signCompact(header, map[string]any{
 			"iss": issuer, "aud": clientID, "iat": now.Unix(), "token_introspection": members,
 		}, sign)
 		return reply{http.StatusOK, signedMediaType, []byte(jws)}, err
@@ -96,7 +96,7 @@ type jwsHeader struct {
 }
 
 // compact is [jose.Sign] with a typ, which this kind of JWS must have.
-func compact(header jwsHeader, claims map[string]any, sign func([]byte) ([]byte, error)) (string, error) {
+func signCompact(header jwsHeader, claims map[string]any, sign func([]byte) ([]byte, error)) (string, error) {
 	encode := base64.RawURLEncoding.EncodeToString
 	h, _ := json.Marshal(header) // strings always marshal
 	c, err := json.Marshal(claims)

@@ -23,7 +23,7 @@ var tokenInfoMembers = []string{
 // there is none, for nobody put it there or the caller is anonymous, the answer
 // is 401.
 func TokenInfo() http.Handler {
-	h := &handler{methods: []string{http.MethodGet, http.MethodHead}, decide: tokenInfo, report: reporter(nil)}
+	h := &handler{methods: []string{http.MethodGet, http.MethodHead}, decide: tokenInfo, report: reportOrLog(nil)}
 	return http.HandlerFunc(h.serve)
 }
 

@@ -14,7 +14,7 @@ import (
 
 func TestTokenInfo(t *testing.T) {
 	t.Parallel()
-	full := parse(t, `{"iss":"i","sub":"alice","aud":["a","b"],"exp":2,"nbf":1,"iat":1,"jti":"id","client_id":"c","sid":"s","username":"A","scope":"read write","acr":"gold","auth_time":1,"cnf":{"jkt":"k"},"secret":"x"}`)
+	full := parseToken(t, `{"iss":"i","sub":"alice","aud":["a","b"],"exp":2,"nbf":1,"iat":1,"jti":"id","client_id":"c","sid":"s","username":"A","scope":"read write","acr":"gold","auth_time":1,"cnf":{"jkt":"k"},"secret":"x"}`)
 	full.Tenant = "acme"
 	none := answer{401, isJSON + "\nWww-Authenticate: Bearer realm=\"api\"", `{}`}
 	for _, tt := range []struct {
@@ -23,10 +23,10 @@ func TestTokenInfo(t *testing.T) {
 		token  *oauthz.Token
 		want   answer
 	}{
-		{"all", http.MethodGet, full, active(`{"acr":"gold","aud":["a","b"],"auth_time":1,"client_id":"c","cnf":{"jkt":"k"},"exp":2,"iat":1,"iss":"i","scope":"read write","sub":"alice","tenant":"acme","username":"A"}`)},
-		{"little", http.MethodGet, parse(t, `{"sub":"alice"}`), active(`{"sub":"alice"}`)},
-		{"nothing", http.MethodGet, parse(t, `{}`), active(`{}`)},
-		{"HEAD", http.MethodHead, full, active(``)},
+		{"all", http.MethodGet, full, activeAnswer(`{"acr":"gold","aud":["a","b"],"auth_time":1,"client_id":"c","cnf":{"jkt":"k"},"exp":2,"iat":1,"iss":"i","scope":"read write","sub":"alice","tenant":"acme","username":"A"}`)},
+		{"little", http.MethodGet, parseToken(t, `{"sub":"alice"}`), activeAnswer(`{"sub":"alice"}`)},
+		{"nothing", http.MethodGet, parseToken(t, `{}`), activeAnswer(`{}`)},
+		{"HEAD", http.MethodHead, full, activeAnswer(``)},
 		{"no token", http.MethodGet, nil, none},
 		{"no token, HEAD", http.MethodHead, nil, answer{none.status, none.header, ""}},
 		{"POST", http.MethodPost, full, answer{405, "Allow: GET, HEAD\n" + isJSON, `{"error":"invalid_request"}`}},
@@ -51,7 +51,7 @@ func TestTokenInfoBehindAGuard(t *testing.T) {
 		return r
 	}
 	assert.Equal(t, 401, serve(t, endpoint.TokenInfo(), request()).status)
-	assert.Equal(t, active(`{"scope":"read","sub":"alice"}`), serve(t, guard.Protect(oauthz.Require())(endpoint.TokenInfo()), request()))
+	assert.Equal(t, activeAnswer(`{"scope":"read","sub":"alice"}`), serve(t, guard.Protect(oauthz.Require())(endpoint.TokenInfo()), request()))
 	open := guard.Protect(oauthz.Require().OrAnonymous())(endpoint.TokenInfo())
 	assert.Equal(t, 401, serve(t, open, httptest.NewRequest(http.MethodGet, "/", nil)).status)
 }

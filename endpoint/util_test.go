@@ -32,7 +32,7 @@ const (
 )
 
 // clients knows one client.
-func clients() endpoint.ClientAuth {
+func clients() endpoint.ClientAuthenticator {
 	return endpoint.ClientSecret(func(_ context.Context, id string, s oauthz.Secret) error {
 		if id != client || s != secret {
 			return fmt.Errorf("%w: unknown", endpoint.ErrInvalidClient)
@@ -42,17 +42,17 @@ func clients() endpoint.ClientAuth {
 }
 
 // says is an introspector that always gives the same answer.
-func says(t *oauthz.Token, err error) oauthz.Introspector {
+func answers(t *oauthz.Token, err error) oauthz.Introspector {
 	return oauthz.IntrospectorFunc(func(context.Context, string) (*oauthz.Token, error) { return t, err })
 }
 
 // claims is an introspector that takes every string for a token that says this.
 func claims(t testing.TB, json string) oauthz.Introspector {
 	t.Helper()
-	return says(parse(t, json), nil)
+	return answers(parseToken(t, json), nil)
 }
 
-func parse(t testing.TB, json string) *oauthz.Token {
+func parseToken(t testing.TB, json string) *oauthz.Token {
 	t.Helper()
 	token, err := oauthz.ParseToken([]byte(json))
 	require.NoError(t, err)
@@ -60,14 +60,14 @@ func parse(t testing.TB, json string) *oauthz.Token {
 }
 
 // asked is an introspector that notes what it was asked.
-type asked struct {
+type introspectorSpy struct {
 	next oauthz.Introspector
 
 	mu     sync.Mutex
 	tokens []string
 }
 
-func (a *asked) Introspect(ctx context.Context, token string) (*oauthz.Token, error) {
+func (a *introspectorSpy) Introspect(ctx context.Context, token string) (*oauthz.Token, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.tokens = append(a.tokens, token)
@@ -92,12 +92,12 @@ func (r *recorder) Revoke(_ context.Context, revs ...oauthz.Revocation) error {
 }
 
 // listSays is a RevocationList that always gives the same answer.
-type listSays struct {
+type fixedList struct {
 	revoked bool
 	err     error
 }
 
-func (l listSays) Revoked(context.Context, *oauthz.Token) (bool, error) { return l.revoked, l.err }
+func (l fixedList) Revoked(context.Context, *oauthz.Token) (bool, error) { return l.revoked, l.err }
 
 // reports collects what a handler reports.
 type reports struct {
@@ -111,7 +111,7 @@ func (r *reports) add(_ context.Context, err error) {
 	r.errs = append(r.errs, err)
 }
 
-func introspection(t testing.TB, cfg endpoint.IntrospectionConfig) http.Handler {
+func introspectionHandler(t testing.TB, cfg endpoint.IntrospectionConfig) http.Handler {
 	t.Helper()
 	if cfg.Introspector == nil {
 		cfg.Introspector = claims(t, `{"sub":"alice"}`)
@@ -128,7 +128,7 @@ func introspection(t testing.TB, cfg endpoint.IntrospectionConfig) http.Handler 
 	return h
 }
 
-func revocation(t testing.TB, cfg endpoint.RevocationConfig) http.Handler {
+func revocationHandler(t testing.TB, cfg endpoint.RevocationConfig) http.Handler {
 	t.Helper()
 	if cfg.Auth == nil {
 		cfg.Auth = clients()
@@ -158,7 +158,7 @@ func postRaw(body string) *http.Request {
 	return r
 }
 
-func basic(user, password string) string {
+func basicHeader(user, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 }
 
@@ -191,21 +191,21 @@ const isJSON = "Content-Type: application/json"
 // The answers that there are.
 var (
 	inactive       = answer{200, isJSON, `{"active":false}`}
-	done           = answer{200, "", ""}
+	revokedAnswer  = answer{200, "", ""}
 	unavailable    = answer{503, isJSON + "\nRetry-After: 5", `{"error":"temporarily_unavailable"}`}
-	ourMistake     = answer{500, isJSON, `{"error":"server_error"}`}
+	serverError    = answer{500, isJSON, `{"error":"server_error"}`}
 	notPost        = answer{405, "Allow: POST\n" + isJSON, `{"error":"invalid_request"}`}
 	invalidClient  = answer{401, isJSON + "\nWww-Authenticate: Basic realm=\"oauth\"", `{"error":"invalid_client"}`}
-	notAForm       = bad("The body must be application/x-www-form-urlencoded")
-	malformed      = bad("The body is malformed")
-	repeated       = bad("A parameter is repeated")
-	noToken        = bad("The parameter token is missing")
-	badCredentials = bad("The client credentials are malformed, or sent in more than one way")
-	otherClient    = bad("The parameter client_id names another client")
+	notAForm       = invalidRequest("The body must be application/x-www-form-urlencoded")
+	malformed      = invalidRequest("The body is malformed")
+	repeated       = invalidRequest("A parameter is repeated")
+	noToken        = invalidRequest("The parameter token is missing")
+	badCredentials = invalidRequest("The client credentials are malformed, or sent in more than one way")
+	otherClient    = invalidRequest("The parameter client_id names another client")
 )
 
-func bad(description string) answer {
+func invalidRequest(description string) answer {
 	return answer{400, isJSON, fmt.Sprintf(`{"error":"invalid_request","error_description":"%s"}`, description)}
 }
 
-func active(members string) answer { return answer{200, isJSON, members} }
+func activeAnswer(members string) answer { return answer{200, isJSON, members} }

@@ -95,7 +95,7 @@ func serveEndpoints(t *testing.T, algorithm string, key crypto.Signer, public pr
 		return nil
 	})
 	introspection, err := endpoint.Introspection(endpoint.IntrospectionConfig{
-		Introspector: judged, Revocations: []oauthz.RevocationList{s.revoked}, Auth: auth,
+		Introspector: judged, RevocationLists: []oauthz.RevocationList{s.revoked}, Auth: auth,
 		Signing: &endpoint.Signing{Issuer: s.url, Key: key, Algorithm: algorithm, KeyID: "k1"},
 	})
 	require.NoError(t, err)

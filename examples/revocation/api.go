@@ -50,7 +50,7 @@ func newRoutes(issuer string, verifier oauthz.Introspector, revoked *revlog.List
 		return nil, err
 	}
 	// For administrators: GET lists what is revoked, POST revokes by any claim.
-	administration, err := endpoint.Revocations(endpoint.RevocationsConfig{
+	administration, err := endpoint.Admin(endpoint.AdminConfig{
 		Guard: guard, Requirement: oauthz.Require("revocations:write"), Revoker: revoked, Lister: revoked,
 	})
 	if err != nil {

@@ -21,7 +21,7 @@ type Lister interface {
 
 // RevocationsConfig is what [Revocations] is made of. Guard, Requirement,
 // Revoker and Lister are required.
-type RevocationsConfig struct {
+type AdminConfig struct {
 	_ struct{}
 
 	// Guard judges the token of the caller, and writes what it refuses. Required.
@@ -41,12 +41,12 @@ type RevocationsConfig struct {
 }
 
 // Format writes the name of the type: package fmt would print what the hooks hold.
-func (RevocationsConfig) Format(f fmt.State, _ rune) {
-	_, _ = io.WriteString(f, "endpoint.RevocationsConfig")
+func (AdminConfig) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "endpoint.AdminConfig")
 }
 
-func (cfg *RevocationsConfig) check() error {
-	m := mistakes{in: "revocations"}
+func (cfg *AdminConfig) check() error {
+	m := mistakes{in: "admin"}
 	if err := checkProtection(cfg.Guard, cfg.Requirement); err != nil {
 		m.add("%w", err)
 	}
@@ -70,21 +70,21 @@ func (cfg *RevocationsConfig) check() error {
 // POST records a JSON array of revocations ([oauthz.Revocation.MarshalJSON]), up
 // to 10,000 of them in 1 MiB: all of them and 204, or none. One without at is revoked now. The
 // content type must be application/json, which no form of another site can have.
-func Revocations(cfg RevocationsConfig) (http.Handler, error) {
+func Admin(cfg AdminConfig) (http.Handler, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
 	cfg.Now = clock(cfg.Now)
-	a := &administration{cfg}
+	a := &adminHandler{cfg}
 	h := &handler{
-		methods: []string{http.MethodGet, http.MethodHead, http.MethodPost}, decide: a.decide, report: reporter(cfg.Report),
+		methods: []string{http.MethodGet, http.MethodHead, http.MethodPost}, decide: a.decide, report: reportOrLog(cfg.Report),
 	}
 	return http.HandlerFunc(h.serve), nil
 }
 
-type administration struct{ cfg RevocationsConfig }
+type adminHandler struct{ cfg AdminConfig }
 
-func (a *administration) decide(w http.ResponseWriter, r *http.Request) (reply, error) {
+func (a *adminHandler) decide(w http.ResponseWriter, r *http.Request) (reply, error) {
 	authorized, err := a.cfg.Guard.Authorize(r, a.cfg.Requirement)
 	if err != nil {
 		return reply{}, &guardRefusal{a.cfg.Guard, err}
@@ -95,8 +95,8 @@ func (a *administration) decide(w http.ResponseWriter, r *http.Request) (reply, 
 	return a.list(authorized)
 }
 
-func (a *administration) list(r *http.Request) (reply, error) {
-	q, err := readQuery(r.URL.RawQuery)
+func (a *adminHandler) list(r *http.Request) (reply, error) {
+	q, err := parseQuery(r.URL.RawQuery)
 	if err != nil {
 		return reply{}, err
 	}
@@ -121,7 +121,7 @@ func (a *administration) list(r *http.Request) (reply, error) {
 	return jsonReply(out)
 }
 
-func (a *administration) revoke(w http.ResponseWriter, r *http.Request) (reply, error) {
+func (a *adminHandler) revoke(w http.ResponseWriter, r *http.Request) (reply, error) {
 	revs, err := readRevocations(w, r)
 	if err != nil {
 		return reply{}, err
@@ -156,7 +156,7 @@ func readRevocations(w http.ResponseWriter, r *http.Request) ([]oauthz.Revocatio
 	if err != nil {
 		return nil, err
 	}
-	elements, err := arrayOf(string(body))
+	elements, err := splitArray(string(body))
 	if err != nil {
 		return nil, badRequest("The body is not a JSON array")
 	}
@@ -181,7 +181,7 @@ func readRevocations(w http.ResponseWriter, r *http.Request) ([]oauthz.Revocatio
 
 // arrayOf checks a whole document that must be an array: package strictjson
 // checks whole objects, and this makes it one.
-func arrayOf(doc string) ([]string, error) {
+func splitArray(doc string) ([]string, error) {
 	members, err := strictjson.Object(`{"array":` + doc + `}`)
 	if err != nil {
 		return nil, err
@@ -193,7 +193,7 @@ func arrayOf(doc string) ([]string, error) {
 }
 
 // matchOf reads what a revocation must name. Numbers stay exact.
-func matchOf(doc string) (map[string]any, error) {
+func parseMatch(doc string) (map[string]any, error) {
 	members, err := strictjson.Object(doc)
 	if err != nil {
 		return nil, err

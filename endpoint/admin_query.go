@@ -15,7 +15,7 @@ const (
 
 // readQuery reads the parameters of [Revocations]. Its errors name a parameter
 // that there is, and no byte of what was sent.
-func readQuery(raw string) (oauthz.Query, error) {
+func parseQuery(raw string) (oauthz.Query, error) {
 	q := oauthz.Query{Limit: defaultLimit}
 	values, err := url.ParseQuery(raw)
 	if err != nil {
@@ -25,7 +25,7 @@ func readQuery(raw string) (oauthz.Query, error) {
 		if len(list) > 1 {
 			return q, badRequest("A parameter is repeated")
 		}
-		known, ok := setQuery(&q, name, list[0])
+		known, ok := setParameter(&q, name, list[0])
 		if !known {
 			return q, badRequest("A parameter is not known")
 		}
@@ -41,16 +41,16 @@ func readQuery(raw string) (oauthz.Query, error) {
 
 // setQuery sets what a parameter means, and says whether there is such a
 // parameter, and whether the value is one for it.
-func setQuery(q *oauthz.Query, name, value string) (known, ok bool) {
+func setParameter(q *oauthz.Query, name, value string) (known, ok bool) {
 	var err error
 	switch name {
 	case "match":
-		q.Match, err = matchOf(value)
+		q.Match, err = parseMatch(value)
 	case "limit":
 		q.Limit, err = strconv.Atoi(value)
 		return true, err == nil && q.Limit >= 1 && q.Limit <= maxLimit
 	default:
-		at := timeOf(q, name)
+		at := timeBound(q, name)
 		if at == nil {
 			return false, false
 		}
@@ -60,7 +60,7 @@ func setQuery(q *oauthz.Query, name, value string) (known, ok bool) {
 	return true, err == nil
 }
 
-func timeOf(q *oauthz.Query, name string) *time.Time {
+func timeBound(q *oauthz.Query, name string) *time.Time {
 	switch name {
 	case "expires_from":
 		return &q.ExpiresFrom

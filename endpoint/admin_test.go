@@ -39,9 +39,9 @@ func administrators(t testing.TB) *oauthz.Guard {
 	guard, err := oauthz.New(oauthz.Config{Now: atNoon, Introspector: oauthz.IntrospectorFunc(func(_ context.Context, token string) (*oauthz.Token, error) {
 		switch token {
 		case "admin":
-			return parse(t, `{"sub":"root","scope":"revocations"}`), nil
+			return parseToken(t, `{"sub":"root","scope":"revocations"}`), nil
 		case "user":
-			return parse(t, `{"sub":"alice"}`), nil
+			return parseToken(t, `{"sub":"alice"}`), nil
 		case "down":
 			return nil, errors.New("canary")
 		}
@@ -51,9 +51,9 @@ func administrators(t testing.TB) *oauthz.Guard {
 	return guard
 }
 
-func administration(t testing.TB, revoker oauthz.Revoker, lister endpoint.Lister) http.Handler {
+func adminHandler(t testing.TB, revoker oauthz.Revoker, lister endpoint.Lister) http.Handler {
 	t.Helper()
-	h, err := endpoint.Revocations(endpoint.RevocationsConfig{
+	h, err := endpoint.Admin(endpoint.AdminConfig{
 		Guard: administrators(t), Requirement: oauthz.Require("revocations"), Revoker: revoker, Lister: lister,
 		Report: func(context.Context, error) {}, Now: atNoon,
 	})
@@ -61,7 +61,7 @@ func administration(t testing.TB, revoker oauthz.Revoker, lister endpoint.Lister
 	return h
 }
 
-func asAdmin(method, query, body string) *http.Request {
+func adminRequest(method, query, body string) *http.Request {
 	r := httptest.NewRequest(method, "/", strings.NewReader(body))
 	r.URL.RawQuery = query
 	r.Header.Set("Authorization", "Bearer admin")
@@ -71,7 +71,7 @@ func asAdmin(method, query, body string) *http.Request {
 	return r
 }
 
-func some(n int) []oauthz.Revocation {
+func revocationsOf(n int) []oauthz.Revocation {
 	revs := make([]oauthz.Revocation, n)
 	for i := range revs {
 		revs[i] = oauthz.Revocation{Match: map[string]any{"iss": "i", "n": i}}
@@ -104,9 +104,9 @@ func TestRevocationsNeedAnAdministrator(t *testing.T) {
 			t.Parallel()
 			for _, method := range []string{http.MethodGet, http.MethodPost} {
 				revoker, list := &recorder{}, &lister{}
-				r := asAdmin(method, "", `[{"match":{"iss":"i"}}]`)
+				r := adminRequest(method, "", `[{"match":{"iss":"i"}}]`)
 				r.Header["Authorization"] = tt.fields
-				assert.Equal(t, tt.want, serve(t, administration(t, revoker, list), r), method)
+				assert.Equal(t, tt.want, serve(t, adminHandler(t, revoker, list), r), method)
 				assert.Empty(t, revoker.revs)
 				assert.Empty(t, list.asked)
 			}
@@ -117,9 +117,9 @@ func TestRevocationsNeedAnAdministrator(t *testing.T) {
 func TestRevocationsList(t *testing.T) {
 	t.Parallel()
 	when := func(hour int) time.Time { return time.Date(2026, 11, 21, hour, 0, 0, 0, time.UTC) }
-	invalid := func(name string) answer { return bad("The parameter " + name + " is not valid") }
+	invalid := func(name string) answer { return invalidRequest("The parameter " + name + " is not valid") }
 	match := func(json string) string { return "match=" + url.QueryEscape(json) }
-	empty := active(`{"revocations":[],"more":false}`)
+	empty := activeAnswer(`{"revocations":[],"more":false}`)
 	all := "expires_from=2026-11-21T01:00:00Z&expires_to=2026-11-21T02:00:00Z&issued_from=2026-11-21T03:00:00Z&" +
 		"issued_to=2026-11-21T04:00:00Z&revoked_from=2026-11-21T05:00:00Z&revoked_to=2026-11-21T07:00:00%2B01:00&limit=7&" +
 		match(`{"iss":"i","n":12345678901234567890,"b":true,"f":false}`)
@@ -152,16 +152,16 @@ func TestRevocationsList(t *testing.T) {
 		{"match, a list within", match(`{"a":["x"]}`), invalid("match"), nil},
 		{"match, an object within", match(`{"a":{}}`), invalid("match"), nil},
 		{"match, a number out of proportion", match(`{"a":1e-9999999}`), invalid("match"), nil},
-		{"not known", "subject=canary", bad("A parameter is not known"), nil},
-		{"in another case", "Limit=1", bad("A parameter is not known"), nil},
+		{"not known", "subject=canary", invalidRequest("A parameter is not known"), nil},
+		{"in another case", "Limit=1", invalidRequest("A parameter is not known"), nil},
 		{"repeated", "limit=1&limit=1", repeated, nil},
-		{"malformed", "limit=%zz", bad("The query is malformed"), nil},
-		{"semicolon", "limit=1;limit=2", bad("The query is malformed"), nil},
+		{"malformed", "limit=%zz", invalidRequest("The query is malformed"), nil},
+		{"semicolon", "limit=1;limit=2", invalidRequest("The query is malformed"), nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			list := &lister{}
-			got := serve(t, administration(t, &recorder{}, list), asAdmin(http.MethodGet, tt.query, ""))
+			got := serve(t, adminHandler(t, &recorder{}, list), adminRequest(http.MethodGet, tt.query, ""))
 			assert.Equal(t, tt.want, got)
 			assert.NotContains(t, got.body, "canary")
 			if tt.asked == nil {
@@ -193,20 +193,20 @@ func TestRevocationsListed(t *testing.T) {
 		query  string
 		want   answer
 	}{
-		{"one", &lister{revs: []oauthz.Revocation{full}}, http.MethodGet, "", active(
+		{"one", &lister{revs: []oauthz.Revocation{full}}, http.MethodGet, "", activeAnswer(
 			`{"revocations":[{"match":{"iss":"i","sub":"s"},"issued_until":"2026-11-21T12:00:00Z","expires":"2026-11-21T13:00:00Z","reason":"left","at":"2026-11-21T12:00:00Z"}],"more":false}`)},
-		{"as many as the limit", &lister{revs: some(2)}, http.MethodGet, "limit=2", active(
+		{"as many as the limit", &lister{revs: revocationsOf(2)}, http.MethodGet, "limit=2", activeAnswer(
 			`{"revocations":[{"match":{"iss":"i","n":0}},{"match":{"iss":"i","n":1}}],"more":false}`)},
-		{"more than the limit", &lister{revs: some(3)}, http.MethodGet, "limit=2", active(
+		{"more than the limit", &lister{revs: revocationsOf(3)}, http.MethodGet, "limit=2", activeAnswer(
 			`{"revocations":[{"match":{"iss":"i","n":0}},{"match":{"iss":"i","n":1}}],"more":true}`)},
-		{"HEAD", &lister{revs: some(1)}, http.MethodHead, "", active(``)},
+		{"HEAD", &lister{revs: revocationsOf(1)}, http.MethodHead, "", activeAnswer(``)},
 		{"cannot tell", &lister{err: errors.New("canary")}, http.MethodGet, "", unavailable},
-		{"one that cannot be told", &lister{revs: []oauthz.Revocation{{}}}, http.MethodGet, "", ourMistake},
-		{"panics", panickingLister{}, http.MethodGet, "", ourMistake},
+		{"one that cannot be told", &lister{revs: []oauthz.Revocation{{}}}, http.MethodGet, "", serverError},
+		{"panics", panickingLister{}, http.MethodGet, "", serverError},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			assert.Equal(t, tt.want, serve(t, administration(t, &recorder{}, tt.lister), asAdmin(tt.method, tt.query, "")))
+			assert.Equal(t, tt.want, serve(t, adminHandler(t, &recorder{}, tt.lister), adminRequest(tt.method, tt.query, "")))
 		})
 	}
 }
@@ -215,12 +215,12 @@ func TestRevocationsMethods(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions} {
 		assert.Equal(t, answer{405, "Allow: GET, HEAD, POST\n" + isJSON, `{"error":"invalid_request"}`},
-			serve(t, administration(t, &recorder{}, &lister{}), asAdmin(method, "", "[]")), method)
+			serve(t, adminHandler(t, &recorder{}, &lister{}), adminRequest(method, "", "[]")), method)
 	}
 }
 
 func notValid(i int) answer {
-	return bad(fmt.Sprintf("Revocation %d of the array, counted from 0, is not valid; none was recorded", i))
+	return invalidRequest(fmt.Sprintf("Revocation %d of the array, counted from 0, is not valid; none was recorded", i))
 }
 
 // One mistake, and nothing is recorded.
@@ -228,7 +228,7 @@ func TestRevocationsRecorded(t *testing.T) {
 	t.Parallel()
 	const one = `{"match":{"iss":"i","jti":"7"}}`
 	recorded := answer{204, "", ""}
-	notArray := bad("The body is not a JSON array")
+	notArray := invalidRequest("The body is not a JSON array")
 	oneRev := oauthz.Revocation{Match: map[string]any{"iss": "i", "jti": "7"}, At: noon}
 	for _, tt := range []struct {
 		name, body string
@@ -246,7 +246,7 @@ func TestRevocationsRecorded(t *testing.T) {
 				IssuedUntil: noon, Expires: noon.Add(time.Hour), Reason: "left", At: noon.Add(-24 * time.Hour),
 			}},
 		},
-		{"nothing", `[]`, bad("There is nothing to revoke"), nil},
+		{"nothing", `[]`, invalidRequest("There is nothing to revoke"), nil},
 		{"an object", one, notArray, nil},
 		{"null", `null`, notArray, nil},
 		{"cut off", `[` + one, notArray, nil},
@@ -272,7 +272,7 @@ func TestRevocationsRecorded(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			revoker := &recorder{}
-			got := serve(t, administration(t, revoker, &lister{}), asAdmin(http.MethodPost, "", tt.body))
+			got := serve(t, adminHandler(t, revoker, &lister{}), adminRequest(http.MethodPost, "", tt.body))
 			assert.Equal(t, tt.want, got)
 			assert.NotContains(t, got.body, "canary")
 			assertRevocations(t, tt.revs, revoker.revs)
@@ -297,15 +297,15 @@ func TestRevocationsContentType(t *testing.T) {
 	const body = `[{"match":{"iss":"i"}}]`
 	for _, types := range [][]string{nil, {""}, {"text/plain"}, {"application/x-www-form-urlencoded"}, {"application/json", "application/json"}, {"application/jsonp"}} {
 		revoker := &recorder{}
-		r := asAdmin(http.MethodPost, "", body)
+		r := adminRequest(http.MethodPost, "", body)
 		r.Header["Content-Type"] = types
 		assert.Equal(t, answer{415, isJSON, `{"error":"invalid_request","error_description":"The body must be application/json"}`},
-			serve(t, administration(t, revoker, &lister{}), r), types)
+			serve(t, adminHandler(t, revoker, &lister{}), r), types)
 		assert.Empty(t, revoker.revs)
 	}
-	r := asAdmin(http.MethodPost, "", body)
+	r := adminRequest(http.MethodPost, "", body)
 	r.Header.Set("Content-Type", "application/json;charset=UTF-8")
-	assert.Equal(t, answer{204, "", ""}, serve(t, administration(t, &recorder{}, &lister{}), r))
+	assert.Equal(t, answer{204, "", ""}, serve(t, adminHandler(t, &recorder{}, &lister{}), r))
 }
 
 func TestRevocationsThatAreNotRecorded(t *testing.T) {
@@ -315,12 +315,12 @@ func TestRevocationsThatAreNotRecorded(t *testing.T) {
 		want    answer
 	}{
 		"fault":                   {&recorder{err: errors.New("canary")}, unavailable},
-		"fault that names a time": {&recorder{err: wait(503, time.Minute)}, retryIn("60")},
-		"panic":                   {failingRevoker(func() error { panic(canary) }), ourMistake},
+		"fault that names a time": {&recorder{err: retryableError(503, time.Minute)}, retryIn("60")},
+		"panic":                   {failingRevoker(func() error { panic(canary) }), serverError},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			assert.Equal(t, tt.want, serve(t, administration(t, tt.revoker, &lister{}), asAdmin(http.MethodPost, "", `[{"match":{"iss":"i"}}]`)))
+			assert.Equal(t, tt.want, serve(t, adminHandler(t, tt.revoker, &lister{}), adminRequest(http.MethodPost, "", `[{"match":{"iss":"i"}}]`)))
 		})
 	}
 }
@@ -329,8 +329,8 @@ func TestRevocationsThatAreNotRecorded(t *testing.T) {
 func TestRevocationsRoundTrip(t *testing.T) {
 	t.Parallel()
 	revoked := &oauthz.Revocations{Now: atNoon}
-	h := administration(t, revoked, revoked)
-	assert.Equal(t, 204, serve(t, h, asAdmin(http.MethodPost, "", `[{"match":{"iss":"i","sub":"alice"}},{"match":{"iss":"i","sub":"bob"},"expires":"2026-11-21T13:00:00Z"}]`)).status)
+	h := adminHandler(t, revoked, revoked)
+	assert.Equal(t, 204, serve(t, h, adminRequest(http.MethodPost, "", `[{"match":{"iss":"i","sub":"alice"}},{"match":{"iss":"i","sub":"bob"},"expires":"2026-11-21T13:00:00Z"}]`)).status)
 	alice, bob := `{"match":{"iss":"i","sub":"alice"},"at":"2026-11-21T12:00:00Z"}`, `{"match":{"iss":"i","sub":"bob"},"expires":"2026-11-21T13:00:00Z","at":"2026-11-21T12:00:00Z"}`
 	for query, want := range map[string]string{
 		"":                                  alice + "," + bob,
@@ -339,8 +339,8 @@ func TestRevocationsRoundTrip(t *testing.T) {
 		"expires_to=2026-11-21T14:00:00Z":   bob,
 		"revoked_from=2026-11-21T12:00:01Z": "",
 	} {
-		assert.Equal(t, active(`{"revocations":[`+want+`],"more":false}`), serve(t, h, asAdmin(http.MethodGet, query, "")), query)
+		assert.Equal(t, activeAnswer(`{"revocations":[`+want+`],"more":false}`), serve(t, h, adminRequest(http.MethodGet, query, "")), query)
 	}
-	is, err := revoked.Revoked(t.Context(), parse(t, `{"iss":"i","sub":"bob"}`))
+	is, err := revoked.Revoked(t.Context(), parseToken(t, `{"iss":"i","sub":"bob"}`))
 	assert.True(t, is && err == nil)
 }

@@ -12,17 +12,17 @@ import (
 )
 
 // question is a request about a token, of a client that is authenticated.
-type question struct {
+type tokenRequest struct {
 	client caller
 	token  string
 }
 
 // ask reads a question. The client comes first: who is none learns nothing, not
 // even what is missing.
-func ask(auth ClientAuth, w http.ResponseWriter, r *http.Request) (question, error) {
+func readTokenRequest(auth ClientAuthenticator, w http.ResponseWriter, r *http.Request) (tokenRequest, error) {
 	form, err := readForm(w, r)
 	if err != nil {
-		return question{}, err
+		return tokenRequest{}, err
 	}
 	for name, values := range form { // RFC 6749 §3.2: as if it were omitted
 		if values[0] == "" {
@@ -32,31 +32,31 @@ func ask(auth ClientAuth, w http.ResponseWriter, r *http.Request) (question, err
 	token := form.Get("token") // before Auth has the form
 	client, err := authenticate(auth, r, form)
 	if err != nil {
-		return question{}, err
+		return tokenRequest{}, err
 	}
 	if token == "" {
-		return question{}, badRequest("The parameter token is missing")
+		return tokenRequest{}, badRequest("The parameter token is missing")
 	}
 	// token_type_hint is no more than a hint (RFC 7662 §2.1, RFC 7009 §2.1): one
 	// introspector knows all tokens that there are.
-	return question{client, token}, nil
+	return tokenRequest{client, token}, nil
 }
 
 // judge says whether a token is active, as a Guard would.
-type judge struct {
+type tokenValidator struct {
 	introspector oauthz.Introspector
 	now          func() time.Time
 }
 
-func newJudge(in oauthz.Introspector, lists []oauthz.RevocationList, now func() time.Time) (judge, error) {
-	in = verdicts(in)
+func newTokenValidator(in oauthz.Introspector, lists []oauthz.RevocationList, now func() time.Time) (tokenValidator, error) {
+	in = requireAnswer(in)
 	if len(lists) > 0 {
 		var err error
 		if in, err = oauthz.CheckRevoked(in, lists...); err != nil {
-			return judge{}, err
+			return tokenValidator{}, err
 		}
 	}
-	return judge{in, clock(now)}, nil
+	return tokenValidator{in, clock(now)}, nil
 }
 
 func clock(now func() time.Time) func() time.Time {
@@ -67,7 +67,7 @@ func clock(now func() time.Time) func() time.Time {
 }
 
 // verdicts is next without the answer that is none.
-func verdicts(next oauthz.Introspector) oauthz.Introspector {
+func requireAnswer(next oauthz.Introspector) oauthz.Introspector {
 	return oauthz.IntrospectorFunc(func(ctx context.Context, token string) (*oauthz.Token, error) {
 		t, err := next.Introspect(ctx, token)
 		if t == nil && err == nil {
@@ -82,8 +82,8 @@ func verdicts(next oauthz.Introspector) oauthz.Introspector {
 
 // judge returns the token if it is active, and nil if it is not: an error is a
 // fault.
-func (j *judge) judge(ctx context.Context, token string) (*oauthz.Token, error) {
-	t, err := j.ask(ctx, token)
+func (j *tokenValidator) active(ctx context.Context, token string) (*oauthz.Token, error) {
+	t, err := j.introspect(ctx, token)
 	if err != nil {
 		return nil, faultOf(err)
 	}
@@ -97,8 +97,8 @@ func (j *judge) judge(ctx context.Context, token string) (*oauthz.Token, error) 
 // will: an error means that the judge cannot tell. It differs from judge for a
 // token that is refused now and may be accepted later, or elsewhere, where a
 // clock is behind.
-func (j *judge) living(ctx context.Context, token string) (*oauthz.Token, error) {
-	t, err := j.ask(ctx, token)
+func (j *tokenValidator) revocable(ctx context.Context, token string) (*oauthz.Token, error) {
+	t, err := j.introspect(ctx, token)
 	if err != nil {
 		if fault := faultOf(err); fault != nil {
 			return nil, fault
@@ -116,8 +116,8 @@ func (j *judge) living(ctx context.Context, token string) (*oauthz.Token, error)
 
 // ask returns the answer of the introspector, and no token for a string that
 // cannot be one: unknown tokens are not an error (RFC 7662 §2.2, RFC 7009 §2.2).
-func (j *judge) ask(ctx context.Context, token string) (*oauthz.Token, error) {
-	if !isToken(token) {
+func (j *tokenValidator) introspect(ctx context.Context, token string) (*oauthz.Token, error) {
+	if !isTokenSyntax(token) {
 		return nil, nil
 	}
 	return j.introspector.Introspect(ctx, token)
@@ -167,7 +167,7 @@ func faultOfError(e *oauthz.Error, err error) error {
 
 // isRefresh finds what servers say of refresh tokens, which most of them
 // introspect as active: one is never an access token.
-func isRefresh(t *oauthz.Token) bool {
+func isRefreshToken(t *oauthz.Token) bool {
 	for _, name := range []string{"token_type", "token_use", "typ"} {
 		value, _ := t.Claim(name)
 		if kind, _ := strictjson.String(string(value)); strings.Contains(strings.ToLower(kind), "refresh") {
