@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,45 +14,13 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// Config bounds a [Cache]. The zero value is usable.
-type Config struct {
-	_ struct{}
-
-	// MaxTokens is how many tokens are remembered. Default 100,000.
-	MaxTokens int
-	// MaxBytes is how many bytes of the heap the remembered tokens take, within
-	// 20 % (see [oauthz.Token.Size]). Each token counts at least as
-	// MaxBytes/MaxTokens. Refusals do not count. Default 64 MiB.
-	MaxBytes int64
-	// TTL is how long a verdict is served, if the token does not end before.
-	// Default 1 min.
-	TTL time.Duration
-	// NegativeTTL is how long a refusal is served. Default 5 s; negative: not at
-	// all.
-	NegativeTTL time.Duration
-	// StaleIfError is how long beyond its TTL a verdict may be served while the
-	// introspector faults (never when it refuses), if the token does not end
-	// before. The Decision says so. Default: not at all.
-	StaleIfError time.Duration
-	// RefreshAhead is how long before the end of its TTL a verdict that is served
-	// is asked for again in the background, so that busy tokens never wait. It
-	// must be less than TTL. Default: not at all.
-	RefreshAhead time.Duration
-	// Now is the clock; default time.Now.
-	Now func() time.Time
-}
-
 const (
-	defaultMaxTokens   = 100_000
-	defaultMaxBytes    = 64 << 20
-	defaultTTL         = time.Minute
-	defaultNegativeTTL = 5 * time.Second
-	entryBytes         = 184    // of a token, beside it: a verdict (64), and otter's node (80) and index (about 40)
-	maxRefusals        = 10_000 // apart from the tokens, and small: see the package comment
+	entryBytes  = 184    // overhead per token: an entry (64), otter's node (80) and its index (about 40)
+	maxRefusals = 10_000 // stored separately from the tokens; see the package comment
 )
 
-// Cache is an [oauthz.Introspector] around another. It is safe for concurrent
-// use.
+// Cache is an [oauthz.Introspector] that remembers the answers of another one. It is
+// safe for concurrent use.
 type Cache struct {
 	next     oauthz.Introspector
 	cfg      Config
@@ -67,29 +34,29 @@ type Cache struct {
 // key is the SHA-256 of a token.
 type key [sha256.Size]byte
 
-// buffers spare a copy of the token on the heap for each request.
+// buffers holds buffers for hashing, so that a request does not copy the token to the heap.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 func keyOf(token string) key {
 	b := buffers.Get().(*[]byte)
 	*b = append((*b)[:0], token...)
 	k := key(sha256.Sum256(*b))
-	clear(*b) // it was a secret
+	clear(*b) // the token is a secret
 	buffers.Put(b)
 	return k
 }
 
-// verdict is what the introspector said, and when.
+// entry is an answer of the introspector, and the time of that answer.
 type entry struct {
-	token  *oauthz.Token // nil: refused
+	token  *oauthz.Token // nil: a refusal
 	err    error
-	stored time.Time // with a monotonic reading, if the clock has one: TTLs do not follow a clock that is set
+	stored time.Time // with a monotonic reading, if the clock has one: setting the wall clock then does not change a TTL
 
-	refreshed atomic.Int64 // the age at which RefreshAhead last asked again; 0: never
+	refreshed atomic.Int64 // the age of the entry at its last background refresh; 0: never refreshed
 }
 
-// New makes a Cache, or says everything that is wrong with cfg. It refuses an
-// introspector that must be asked each time: see [oauthz.Cacheable].
+// New returns a Cache, or an error that joins every mistake in cfg. It refuses an
+// introspector that must be called for every request: see [oauthz.Cacheable].
 func New(next oauthz.Introspector, cfg Config) (*Cache, error) {
 	if err := check(next, &cfg); err != nil {
 		return nil, err
@@ -97,7 +64,7 @@ func New(next oauthz.Introspector, cfg Config) (*Cache, error) {
 	cfg = cfg.withDefaults()
 	tokens, err := otter.New(&otter.Options[key, *entry]{
 		MaximumWeight: uint64(cfg.MaxBytes),
-		// A token weighs at least its share, so that both bounds hold.
+		// A token weighs at least its share of MaxBytes, so that both bounds hold.
 		Weigher: func(_ key, v *entry) uint32 {
 			return uint32(min(max(int64(entryBytes+v.token.Size()), cfg.MaxBytes/int64(cfg.MaxTokens)), 1<<31))
 		},
@@ -117,51 +84,11 @@ func New(next oauthz.Introspector, cfg Config) (*Cache, error) {
 	}, nil
 }
 
-// inline runs otter's upkeep where it is due, without a goroutine.
+// inline runs otter's maintenance in the calling goroutine instead of a new one.
 func inline(f func()) { f() }
 
-func check(next oauthz.Introspector, cfg *Config) error {
-	var errs []error
-	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("cache: config: "+format, args...)) }
-	switch v := reflect.ValueOf(next); {
-	case next == nil, (v.Kind() == reflect.Pointer || v.Kind() == reflect.Func) && v.IsNil():
-		wrong("the introspector is nil")
-	case !oauthz.Cacheable(next):
-		wrong("what CheckRevoked lets through must be asked for each time: put CheckRevoked around the cache")
-	}
-	if cfg.MaxTokens < 0 || cfg.MaxBytes < 0 {
-		wrong("MaxTokens or MaxBytes is negative")
-	}
-	if cfg.TTL < 0 {
-		wrong("TTL is negative: without one, do without the cache")
-	}
-	if ttl := cfg.withDefaults().TTL; cfg.RefreshAhead > 0 && cfg.RefreshAhead >= ttl {
-		wrong("RefreshAhead: %v is not less than TTL %v", cfg.RefreshAhead, ttl)
-	}
-	return errors.Join(errs...)
-}
-
-func (cfg Config) withDefaults() Config {
-	if cfg.MaxTokens == 0 {
-		cfg.MaxTokens = defaultMaxTokens
-	}
-	if cfg.MaxBytes == 0 {
-		cfg.MaxBytes = defaultMaxBytes
-	}
-	if cfg.TTL == 0 {
-		cfg.TTL = defaultTTL
-	}
-	if cfg.NegativeTTL == 0 {
-		cfg.NegativeTTL = defaultNegativeTTL
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	return cfg
-}
-
-// Introspect answers from memory where it may, and otherwise asks, once for all
-// who want to know of the same token.
+// Introspect returns the remembered answer if there is one. Otherwise it calls the
+// introspector, once for all concurrent requests with the same token.
 func (c *Cache) Introspect(ctx context.Context, token string) (*oauthz.Token, error) {
 	k := keyOf(token)
 	now := c.cfg.Now()
@@ -184,7 +111,7 @@ func (c *Cache) Introspect(ctx context.Context, token string) (*oauthz.Token, er
 	return t, err
 }
 
-// recall is what is remembered of k and may be served as it is, or nil.
+// lookup returns the entry of k that may be served without a call, or nil.
 func (c *Cache) lookup(k key, now time.Time) *entry {
 	if v, ok := c.tokens.GetIfPresent(k); ok && c.fresh(v, now) {
 		return v
@@ -195,18 +122,18 @@ func (c *Cache) lookup(k key, now time.Time) *entry {
 	return nil
 }
 
-// within says whether an age is below a bound, and one that can be: a clock that
-// was set back makes nothing younger than it is.
+// within reports whether age is less than bound and not negative. An age is negative
+// if the clock was set back, and an entry must not live longer because of that.
 func within(age, bound time.Duration) bool { return age >= 0 && age < bound }
 
-// fresh says whether v may be served as it is.
+// fresh reports whether v may be served without a call.
 func (c *Cache) fresh(v *entry, now time.Time) bool {
 	return within(now.Sub(v.stored), c.cfg.TTL) && stillValid(v.token, now)
 }
 
-// shouldRefresh says whether it is time to ask again for a verdict that is still
-// served, and lets one of many do it, and not again at once: an introspector
-// that faults is not to be hammered.
+// shouldRefresh reports whether the caller should refresh an entry that it serves.
+// It returns true to one of many concurrent callers, and then to none for a while,
+// so that an introspector that returns faults is not called on every request.
 func (c *Cache) shouldRefresh(v *entry, age time.Duration) bool {
 	if c.cfg.TTL-age > c.cfg.RefreshAhead {
 		return false
@@ -216,10 +143,10 @@ func (c *Cache) shouldRefresh(v *entry, age time.Duration) bool {
 	return (last == 0 || age-time.Duration(last) >= again) && v.refreshed.CompareAndSwap(last, int64(age))
 }
 
-// servesStale says whether v may be served though it is not fresh. The time is
-// taken after the introspector has failed, which may have taken long, and v must
-// still be what is remembered: it may have been forgotten meanwhile. The leeway
-// of the introspector does not count here.
+// servesStale reports whether v may be served although it is not fresh. It takes the
+// time after the introspector has failed, because the failure may have taken long.
+// v must still be the current entry: it may have been forgotten during the call.
+// The leeway of the introspector does not extend the exp of a stale token.
 func (c *Cache) servesStale(k key, v *entry) bool {
 	if c.cfg.StaleIfError <= 0 {
 		return false
@@ -231,14 +158,15 @@ func (c *Cache) servesStale(k key, v *entry) bool {
 	return within(now.Sub(v.stored), c.cfg.TTL+c.cfg.StaleIfError) && stillValid(v.token, now) && (exp.IsZero() || now.Before(exp))
 }
 
-// stands says whether the token itself, and what verified it, still do.
+// stillValid reports whether the token has not expired and the key that verified it
+// is not withdrawn.
 func stillValid(t *oauthz.Token, now time.Time) bool {
 	until, live := t.Validity()
 	return live && (until.IsZero() || now.Before(until))
 }
 
-// isFault: nothing was said of the token. An *oauthz.Error says so by its
-// status, whatever it wraps, as it does to a Guard.
+// isFault reports whether err decides nothing about the token. The status of an
+// *oauthz.Error decides, regardless of the error that it wraps, as in a Guard.
 func isFault(err error) bool {
 	var e *oauthz.Error
 	if errors.As(err, &e) {
@@ -247,10 +175,10 @@ func isFault(err error) bool {
 	return !errors.Is(err, oauthz.ErrInvalidToken) && !errors.Is(err, oauthz.ErrUnrecognized)
 }
 
-// wait asks, or waits with who asks already.
+// shared waits for the call that is in flight for k, and starts one if there is none.
 func (c *Cache) shared(ctx context.Context, k key, token string) (*oauthz.Token, error) {
 	f := c.flights.join(k, func(ctx context.Context, f *flight) {
-		// Another flight may have ended since the caller looked.
+		// Another call may have ended after the caller looked.
 		if v := c.lookup(k, c.cfg.Now()); v != nil {
 			f.token, f.err = v.token, v.err
 			return
@@ -262,11 +190,11 @@ func (c *Cache) shared(ctx context.Context, k key, token string) (*oauthz.Token,
 	case <-f.done:
 		return f.token, f.err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: cache: %w", oauthz.ErrUnavailable, ctx.Err())
+		return nil, fmt.Errorf("%w: waiting for the introspector: %w", oauthz.ErrUnavailable, ctx.Err())
 	}
 }
 
-// ask asks for all who wait for f, and remembers the answer.
+// call calls the introspector for all waiters of f, and remembers the answer.
 func (c *Cache) call(ctx context.Context, f *flight, k key, token string) {
 	c.counters.calls.Add(1)
 	f.token, f.err = c.next.Introspect(ctx, token)
@@ -276,8 +204,8 @@ func (c *Cache) call(ctx context.Context, f *flight, k key, token string) {
 	c.flights.store(f, func() { c.remember(k, f) })
 }
 
-// remember keeps a token that still stands, and a refusal. A refusal of any kind
-// ends what was remembered, also where a refresh brought the news; a fault ends
+// remember stores a token that is still valid, and a refusal. A refusal of any kind
+// removes the entry of the token, also after a background refresh. A fault removes
 // nothing.
 func (c *Cache) remember(k key, f *flight) {
 	now := c.cfg.Now()
@@ -288,7 +216,7 @@ func (c *Cache) remember(k key, f *flight) {
 		if stillValid(f.token, now) {
 			c.tokens.Set(k, v)
 		} else {
-			c.tokens.Invalidate(k) // what came before is not the last word
+			c.tokens.Invalidate(k) // the new answer replaces the old entry
 		}
 	case isFault(f.err):
 	default:
@@ -299,20 +227,21 @@ func (c *Cache) remember(k key, f *flight) {
 	}
 }
 
-// isTemporary: a refusal that may not be remembered says so, as errors of
-// package net do.
+// isTemporary reports whether a refusal must not be remembered. Such an error has a
+// Temporary method, like errors of package net.
 func isTemporary(err error) bool {
 	var t interface{ Temporary() bool }
 	return errors.As(err, &t) && t.Temporary()
 }
 
-// Forget drops the verdict on token at once: when token was revoked, say. The
-// answer to a call in flight is not remembered.
+// Forget removes the entry of token at once, for example after token was revoked.
+// The answer of a call that is in flight is not remembered.
 //
-// Forget drops the one encoding that it is given. Another encoding of the same
-// token (an ES256 signature has two that verify, and some servers take base64 with
-// padding) is another entry, which is served until its TTL ends. To revoke a token
-// with all its encodings, use a [oauthz.Revoker]: see [oauthz.TokenHash].
+// Forget removes only the encoding that it is called with. Another encoding of the
+// same token (an ES256 signature has two valid encodings, and some servers accept
+// base64 with padding) has an entry of its own, which is served until its TTL ends.
+// To revoke a token with all its encodings, use an [oauthz.Revoker]: see
+// [oauthz.TokenHash].
 func (c *Cache) Forget(token string) {
 	k := keyOf(token)
 	c.flights.forget(k, func() {
@@ -321,7 +250,7 @@ func (c *Cache) Forget(token string) {
 	})
 }
 
-// Purge drops everything, in the same way.
+// Purge removes all entries. The answers of calls in flight are not remembered.
 func (c *Cache) Purge() { c.flights.forgetAll(c.clear) }
 
 func (c *Cache) clear() {
@@ -329,20 +258,20 @@ func (c *Cache) clear() {
 	c.refusals.InvalidateAll()
 }
 
-// Stats is how a cache is doing. The counters begin with the cache.
+// Stats holds counters of a cache since its creation, and its current size.
 type Stats struct {
-	Hits     int64 // answered from memory
-	Misses   int64 // not
-	Stale    int64 // of the misses: answered from memory all the same
-	Calls    int64 // to the introspector
-	Tokens   int   // held
-	Refusals int   // held
-	Bytes    int64 // that the tokens take, as MaxBytes counts them
+	Hits     int64 // answered from memory without a call
+	Misses   int64 // not answered from memory without a call
+	Stale    int64 // misses that were answered from memory after a fault
+	Calls    int64 // calls to the introspector
+	Tokens   int   // remembered tokens
+	Refusals int   // remembered refusals
+	Bytes    int64 // bytes of the remembered tokens, counted as for MaxBytes
 }
 
 type counters struct{ hits, misses, stale, calls atomic.Int64 }
 
-// Stats returns how the cache is doing.
+// Stats returns the statistics of the cache.
 func (c *Cache) Stats() Stats {
 	return Stats{
 		Hits: c.counters.hits.Load(), Misses: c.counters.misses.Load(), Stale: c.counters.stale.Load(), Calls: c.counters.calls.Load(),
@@ -350,9 +279,9 @@ func (c *Cache) Stats() Stats {
 	}
 }
 
-// Close ends the calls that are under way and what the cache has started, and
-// drops everything. What is asked afterwards is asked of the introspector in
-// vain: it is a fault.
+// Close cancels the calls in flight, waits until they and all goroutines of the
+// cache have ended, and removes all entries. After Close, Introspect does not call
+// the introspector and returns a fault.
 func (c *Cache) Close() error {
 	c.flights.close(c.end, c.clear)
 	c.tokens.StopAllGoroutines()

@@ -1,18 +1,20 @@
-// Package cache remembers what an introspector said of a token, and asks once
-// for many callers.
+// Package cache remembers the answers of an introspector. Concurrent requests with
+// the same token cause one call to the introspector.
 //
 //	remembering, err := cache.New(introspector, cache.Config{TTL: time.Minute})
 //	guard, err := oauthz.New(oauthz.Config{Introspector: remembering})
 //
-// It remembers facts, never decisions: what a route requires is checked by the
-// Guard on every request, and so are revocation lists. A verdict ends with the
-// TTL, with the token's expiry, and with what verified it: a key that is
-// withdrawn takes its verdicts along. So a token that only the server knows to
-// be revoked is accepted for at most TTL, and StaleIfError longer while the
-// server cannot be asked; [Cache.Forget] ends that at once.
+// The cache remembers the answers of the introspector, never the decisions of a
+// Guard. The Guard checks the requirement of the route and the revocation lists on
+// every request.
 //
-// Refusals are kept apart, few and for a short time, so that a flood of junk
-// tokens pushes no good one out. Faults are not remembered at all.
+// An entry expires after the TTL, with the token, or when the key that verified the
+// token is withdrawn. If only the authorization server knows that a token is
+// revoked, the token is accepted for at most TTL, and for up to StaleIfError longer
+// while the introspector returns faults. [Cache.Forget] removes the entry at once.
 //
-// Tokens are known by their SHA-256 alone; the cache holds none.
+// Refusals are stored separately, in a small number and for a short time, so that a
+// flood of junk tokens cannot evict valid ones. Faults are not remembered.
+//
+// The key of an entry is the SHA-256 of the token. The cache does not keep tokens.
 package cache

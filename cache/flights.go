@@ -9,25 +9,25 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// flights are the calls under way, one for each token.
+// flights holds the calls in flight, at most one for each token.
 type flights struct {
-	ctx context.Context // ends with the cache
+	ctx context.Context // canceled by Close
 
 	mu      sync.Mutex
 	running map[key]*flight
 	wg      sync.WaitGroup
 }
 
-// flight is one call for all who want its answer. It belongs to none of them:
-// it goes on as long as one of them waits.
+// flight is one call whose answer several requests wait for. It belongs to none of
+// them: it continues as long as one request waits.
 type flight struct {
 	done   chan struct{}
-	token  *oauthz.Token // once done
+	token  *oauthz.Token // set when done is closed
 	err    error
 	cancel context.CancelFunc
 
-	waiters   int  // of those who want the answer; under flights.mu
-	forgotten bool // under flights.mu
+	waiters   int  // requests that wait for the answer; guarded by flights.mu
+	forgotten bool // guarded by flights.mu
 }
 
 var (
@@ -35,8 +35,8 @@ var (
 	errGoexit = errors.New("cache: the introspector ended its goroutine")
 )
 
-// join takes a seat in the flight for k, which it begins if there is none. A
-// seat that is never left keeps it going to its end.
+// join adds a waiter to the flight for k, and starts the flight if there is none. A
+// waiter that never leaves keeps the flight running until it ends by itself.
 func (fs *flights) join(k key, ask func(context.Context, *flight)) *flight {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -53,7 +53,7 @@ func (fs *flights) join(k key, ask func(context.Context, *flight)) *flight {
 	var ctx context.Context
 	ctx, f.cancel = context.WithCancel(fs.ctx)
 	fs.running[k] = f
-	f.err = errGoexit // should ask end the goroutine
+	f.err = errGoexit // the answer if ask ends its goroutine with runtime.Goexit
 	fs.wg.Go(func() {
 		defer f.cancel()
 		defer func() {
@@ -68,18 +68,19 @@ func (fs *flights) join(k key, ask func(context.Context, *flight)) *flight {
 	return f
 }
 
-// recovered makes a panic the answer. Nobody else could: the goroutine is ours.
+// recoverPanic turns a panic into the answer. No caller could recover it, because
+// the cache started the goroutine.
 func (f *flight) recoverPanic() {
 	if v := recover(); v != nil {
 		f.token, f.err = nil, &oauthz.Error{
-			Status: 500, Code: "server_error", Err: fmt.Errorf("cache: panic in the introspector: %T", v),
+			Status: 500, Code: "server_error", Err: fmt.Errorf("panic in the introspector: %T", v),
 		}
 	}
 }
 
-// leave gives up a seat. When the last one goes before the answer is there,
-// nobody wants it any more: the call ends, whatever it still brings is not
-// remembered, and who comes next begins another.
+// leave removes a waiter. If the last waiter leaves before the answer arrives, the
+// call is canceled, its answer is not remembered, and the next request starts a new
+// flight.
 func (fs *flights) leave(k key, f *flight) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -90,14 +91,14 @@ func (fs *flights) leave(k key, f *flight) {
 	}
 }
 
-// drop takes f off the list, if it is still on it. fs.mu is held.
+// remove removes f from the running flights, if it is still there. The caller holds fs.mu.
 func (fs *flights) remove(k key, f *flight) {
 	if fs.running[k] == f {
 		delete(fs.running, k)
 	}
 }
 
-// store remembers an answer, unless it has been forgotten while it was under way.
+// store calls remember, unless the flight was forgotten while it was running.
 func (fs *flights) store(f *flight, remember func()) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -106,8 +107,8 @@ func (fs *flights) store(f *flight, remember func()) {
 	}
 }
 
-// forget drops what is held of k, and what is under way for it: who asks later
-// must not get an answer from before.
+// forget calls drop to remove the stored answer for k, and forgets the flight for k:
+// a later request must not get an answer from before.
 func (fs *flights) forget(k key, drop func()) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -118,7 +119,7 @@ func (fs *flights) forget(k key, drop func()) {
 	drop()
 }
 
-// forgetAll is forget for all.
+// forgetAll does the same for all tokens.
 func (fs *flights) forgetAll(drop func()) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -129,8 +130,8 @@ func (fs *flights) forgetAll(drop func()) {
 	drop()
 }
 
-// close ends all flights, with their context, and waits until they have ended.
-// None begins after it.
+// close cancels all flights and waits until they have ended. No flight starts after
+// close.
 func (fs *flights) close(end context.CancelFunc, drop func()) {
 	fs.forgetAll(func() {
 		end()

@@ -188,7 +188,7 @@ func TestConfigIsChecked(t *testing.T) {
 	require.NoError(t, err)
 	chain, err := oauthz.FirstOf(answers(nil), checked)
 	require.NoError(t, err)
-	const uncacheable = "cache: config: what CheckRevoked lets through must be asked for each time: put CheckRevoked around the cache"
+	const uncacheable = "cache: config: the introspector contains CheckRevoked, which must run on every request: put CheckRevoked around the cache"
 	tests := []struct {
 		name string
 		next oauthz.Introspector
@@ -200,7 +200,7 @@ func TestConfigIsChecked(t *testing.T) {
 		{"nil function", oauthz.IntrospectorFunc(nil), cache.Config{}, "cache: config: the introspector is nil"},
 		{"CheckRevoked", checked, cache.Config{}, uncacheable},
 		{"CheckRevoked in a chain", chain, cache.Config{}, uncacheable},
-		{"negative", answers(nil), cache.Config{MaxTokens: -1, TTL: -1}, "cache: config: MaxTokens or MaxBytes is negative\ncache: config: TTL is negative: without one, do without the cache"},
+		{"negative", answers(nil), cache.Config{MaxTokens: -1, TTL: -1}, "cache: config: MaxTokens or MaxBytes is negative\ncache: config: TTL is negative: without a TTL, do not use a cache"},
 		{"refresh", answers(nil), cache.Config{RefreshAhead: time.Minute}, "cache: config: RefreshAhead: 1m0s is not less than TTL 1m0s"},
 	}
 	for _, tt := range tests {
@@ -218,7 +218,7 @@ func TestPanic(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, &upstream{answer: func(context.Context, string) (*oauthz.Token, error) { panic("c4n4ry") }}, cache.Config{})
 	_, err := c.Introspect(t.Context(), "token")
-	require.EqualError(t, err, "oauthz: server_error: cache: panic in the introspector: string")
+	require.EqualError(t, err, "oauthz: server_error: panic in the introspector: string")
 	assert.Equal(t, 500, request(t, c, "token").status, "as without a cache")
 }
 

@@ -7,13 +7,14 @@ import (
 	"strings"
 )
 
-// wantsSigned says whether a request asks for a signed answer (RFC 9701 §4): it
-// names the type, and likes it no less than plain JSON (RFC 9110 §12.5.1). A
-// wildcard asks for nothing: clients that know nothing of RFC 9701 send it.
+// prefersSigned reports whether a request prefers a signed answer (RFC 9701 §4):
+// it names the media type, with a weight at least as high as that of plain JSON
+// (RFC 9110 §12.5.1). A wildcard does not count as a request for a signed answer:
+// clients that do not know RFC 9701 send wildcards.
 //
-// Where both are named and liked alike it is ours to choose, and signed is the
-// answer that nobody on the way could have changed. (oidc-provider signs only
-// when the type stands alone; clients that want signed answers send it so.)
+// If both types have the same weight, the server may choose. It signs, because no
+// intermediary can have changed a signed answer. (oidc-provider signs only if the
+// type is the only one in Accept; clients that want signed answers send it alone.)
 func prefersSigned(h http.Header) bool {
 	size := 0
 	for _, field := range h["Accept"] {
@@ -32,12 +33,13 @@ func prefersSigned(h http.Header) bool {
 	return signed > 0 && signed >= plain
 }
 
-// maxAccept bounds the Accept fields of a request together; beyond, they ask for
-// nothing. net/http takes 1 MiB, of which package mime makes much work.
+// maxAccept bounds the total length of the Accept fields of a request. A request
+// with longer fields gets plain JSON. net/http accepts 1 MiB of fields, and package
+// mime is slow on fields of that length.
 const maxAccept = 8 << 10
 
-// quality is the weight of a media range that an Accept field names, -1 if none
-// does. An element that cannot be read names nothing.
+// quality returns the weight that the Accept fields give to a media range, and -1
+// if no field names the range. It ignores elements that cannot be parsed.
 func quality(h http.Header, mediaRange string) float64 {
 	best := -1.0
 	for _, field := range h["Accept"] {
@@ -52,12 +54,12 @@ func quality(h http.Header, mediaRange string) float64 {
 	return best
 }
 
-// weight reads q (RFC 9110 §12.4.2): 1 if there is none, -1 if it is not a weight.
+// weight parses q (RFC 9110 §12.4.2). It returns 1 if q is empty and -1 if q is not valid.
 func weight(q string) float64 {
 	if q == "" {
 		return 1
 	}
-	if strings.Trim(q, "0123456789.") != "" { // ParseFloat knows NaN, signs and exponents
+	if strings.Trim(q, "0123456789.") != "" { // ParseFloat also accepts NaN, signs and exponents
 		return -1
 	}
 	w, err := strconv.ParseFloat(q, 64)

@@ -13,34 +13,35 @@ import (
 	"github.com/oauthz/oauthz/internal/strictjson"
 )
 
-// Lister lists revocations, the oldest first. [oauthz.Revocations] is one. It
-// must be safe for concurrent use. An error means that it cannot tell: 503.
+// Lister lists revocations, the oldest first. [oauthz.Revocations] implements it.
+// It must be safe for concurrent use. An error is a fault: 503.
 type Lister interface {
 	All(q oauthz.Query) (iter.Seq[oauthz.Revocation], error)
 }
 
-// RevocationsConfig is what [Revocations] is made of. Guard, Requirement,
-// Revoker and Lister are required.
+// AdminConfig configures [Admin]. Guard, Requirement, Revoker and Lister are
+// required.
 type AdminConfig struct {
 	_ struct{}
 
-	// Guard judges the token of the caller, and writes what it refuses. Required.
+	// Guard validates the token of the caller, and writes the refusals. Required.
 	Guard *oauthz.Guard
-	// Requirement is what the caller's token must meet. Whoever meets it may
-	// revoke every token that there is: one that any valid token meets is a
-	// mistake. Required.
+	// Requirement is required of the token of the caller. A caller that meets it
+	// may revoke every token. A Requirement that every valid token meets is
+	// therefore a mistake. Required.
 	Requirement oauthz.Requirement
 	// Revoker records the revocations. Required.
 	Revoker oauthz.Revoker
-	// Lister lists them. Required.
+	// Lister lists the revocations. Required.
 	Lister Lister
-	// Report is as in [IntrospectionConfig].
+	// Report is the same as in [IntrospectionConfig].
 	Report func(context.Context, error)
-	// Now is the clock; default time.Now.
+	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 }
 
-// Format writes the name of the type: package fmt would print what the hooks hold.
+// Format writes the name of the type. Without it, package fmt would print the
+// secrets that the hooks hold.
 func (AdminConfig) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "endpoint.AdminConfig")
 }
@@ -55,21 +56,25 @@ func (cfg *AdminConfig) check() error {
 	return m.join()
 }
 
-// Revocations makes a handler for administrators, or says everything that is
-// wrong with cfg.
+// Admin returns a handler for administrators, or an error that joins every mistake
+// in cfg.
 //
-// GET answers {"revocations":[…],"more":false}: at most limit of them (default
-// 100, up to 1000), the oldest first, and whether there are more. The parameters
-// of the query narrow it down: match, a JSON object of claims that a revocation
-// must name ({"iss":"https://as.example","sub":"alice"}; 7 is not "7"), and
-// times of RFC 3339 for ranges from (inclusive) and to (exclusive): expires_from,
-// expires_to, issued_from, issued_to, revoked_from, revoked_to. See
-// [oauthz.Query]. A parameter that is not known is an error: what was meant to
-// narrow must not show everything.
+// GET answers {"revocations":[…],"more":false}: the oldest revocations first, and
+// whether there are more. The query parameters are:
 //
-// POST records a JSON array of revocations ([oauthz.Revocation.MarshalJSON]), up
-// to 10,000 of them in 1 MiB: all of them and 204, or none. One without at is revoked now. The
-// content type must be application/json, which no form of another site can have.
+//   - limit: the most revocations to return, from 1 to 1000. Default 100.
+//   - match: a JSON object of claims that a revocation must name, for example
+//     {"iss":"https://as.example","sub":"alice"}. 7 is not equal to "7".
+//   - expires_from, expires_to, issued_from, issued_to, revoked_from, revoked_to:
+//     times of RFC 3339. From is inclusive, to is exclusive. See [oauthz.Query].
+//
+// An unknown parameter is an error. It was meant to narrow the list, and without it
+// the answer would show all revocations.
+//
+// POST records a JSON array of revocations ([oauthz.Revocation.MarshalJSON]), up to
+// 10,000 of them in 1 MiB. It records all of them and answers 204, or it records
+// none. A revocation without at is revoked now. The content type must be
+// application/json, which an HTML form on another site cannot send.
 func Admin(cfg AdminConfig) (http.Handler, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -101,7 +106,7 @@ func (a *adminHandler) list(r *http.Request) (reply, error) {
 		return reply{}, err
 	}
 	limit := q.Limit
-	q.Limit++ // to know whether there are more
+	q.Limit++ // one more, to learn whether there are more
 	all, err := a.cfg.Lister.All(q)
 	if err != nil {
 		return reply{}, unavailable(err)
@@ -110,7 +115,7 @@ func (a *adminHandler) list(r *http.Request) (reply, error) {
 		Revocations []oauthz.Revocation `json:"revocations"`
 		More        bool                `json:"more"`
 	}
-	out.Revocations = []oauthz.Revocation{} // an empty list is no null
+	out.Revocations = []oauthz.Revocation{} // an empty array, not null
 	for rev := range all {
 		if len(out.Revocations) == limit {
 			out.More = true
@@ -138,14 +143,14 @@ func (a *adminHandler) revoke(w http.ResponseWriter, r *http.Request) (reply, er
 	return reply{status: http.StatusNoContent}, nil
 }
 
-// Bounds of a POST. More entries than that are too many for some logs, whose error
-// would be a 503: the client would try again for ever.
+// Bounds of a POST. Some logs refuse more entries at once. Their error would become
+// 503, and the client would repeat the request without end.
 const (
 	maxRevocations     = 10_000
 	maxRevocationBytes = 1 << 20
 )
 
-// readRevocations reads all of them before one is recorded.
+// readRevocations validates every revocation before any is recorded.
 func readRevocations(w http.ResponseWriter, r *http.Request) ([]oauthz.Revocation, error) {
 	if !hasMediaType(r, mediaJSON) {
 		f := badRequest("The body must be application/json")
@@ -179,20 +184,20 @@ func readRevocations(w http.ResponseWriter, r *http.Request) ([]oauthz.Revocatio
 	return revs, nil
 }
 
-// arrayOf checks a whole document that must be an array: package strictjson
-// checks whole objects, and this makes it one.
+// splitArray returns the elements of a document that must be a JSON array. It wraps
+// the document in an object, because package strictjson validates whole objects.
 func splitArray(doc string) ([]string, error) {
 	members, err := strictjson.Object(`{"array":` + doc + `}`)
 	if err != nil {
 		return nil, err
 	}
-	if len(members) != 1 { // doc went on after its first value
+	if len(members) != 1 { // doc continues after its first value
 		return nil, strictjson.ErrSyntax
 	}
 	return strictjson.Array(members[0].Value)
 }
 
-// matchOf reads what a revocation must name. Numbers stay exact.
+// parseMatch parses the claims that a revocation must name. Numbers stay exact.
 func parseMatch(doc string) (map[string]any, error) {
 	members, err := strictjson.Object(doc)
 	if err != nil {

@@ -13,8 +13,8 @@ const (
 	maxLimit     = 1000
 )
 
-// readQuery reads the parameters of [Revocations]. Its errors name a parameter
-// that there is, and no byte of what was sent.
+// parseQuery parses the query parameters of [Admin]. Its errors name only known
+// parameters, and contain no byte of the request.
 func parseQuery(raw string) (oauthz.Query, error) {
 	q := oauthz.Query{Limit: defaultLimit}
 	values, err := url.ParseQuery(raw)
@@ -33,14 +33,14 @@ func parseQuery(raw string) (oauthz.Query, error) {
 			return q, badRequest("The parameter " + name + " is not valid")
 		}
 	}
-	if _, err := new(oauthz.Revocations).All(q); err != nil { // what no list could look for
+	if _, err := new(oauthz.Revocations).All(q); err != nil { // a match that no list can search for
 		return q, badRequest("The parameter match is not valid")
 	}
 	return q, nil
 }
 
-// setQuery sets what a parameter means, and says whether there is such a
-// parameter, and whether the value is one for it.
+// setParameter sets the field of q for a parameter. known reports whether the
+// parameter exists, and ok reports whether the value is valid.
 func setParameter(q *oauthz.Query, name, value string) (known, ok bool) {
 	var err error
 	switch name {
@@ -55,7 +55,7 @@ func setParameter(q *oauthz.Query, name, value string) (known, ok bool) {
 			return false, false
 		}
 		*at, err = time.Parse(time.RFC3339Nano, value)
-		return true, err == nil && !at.IsZero() // zero would be no bound
+		return true, err == nil && !at.IsZero() // a zero time would set no bound
 	}
 	return true, err == nil
 }

@@ -12,29 +12,32 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// ErrInvalidClient says that the caller did not authenticate, or not well
-// (RFC 6749 §5.2): it is answered with 401.
+// ErrInvalidClient is returned by a [ClientAuthenticator] if the client sent no
+// credentials or wrong ones (RFC 6749 §5.2). The answer is 401.
 var ErrInvalidClient = errors.New("endpoint: invalid client")
 
-// ClientAuth authenticates the caller of an endpoint (RFC 7662 §2.1, RFC 7009
-// §2.1). [ClientSecret] and [Bearer] are ready-made; implement it for mutual TLS
-// (RFC 8705 §2: the certificate is in r.TLS) or for private_key_jwt (RFC 7523
-// §2.2: client_assertion is in the form). It must be safe for concurrent use.
+// ClientAuthenticator authenticates the client that calls an endpoint (RFC 7662
+// §2.1, RFC 7009 §2.1). [ClientSecret] and [AccessToken] return one. Implement it
+// for mutual TLS (RFC 8705 §2: the certificate is in r.TLS) or for private_key_jwt
+// (RFC 7523 §2.2: client_assertion is in the form). It must be safe for concurrent
+// use.
 type ClientAuthenticator interface {
-	// Authenticate returns the id of the client that sent r, whose body has been
-	// read into form, without the parameters that have no value. Errors mean:
+	// Authenticate returns the id of the client that sent r. The body of r has
+	// been read into form, without the parameters that have an empty value. The
+	// error decides the answer:
 	//
-	//   - One that wraps ErrInvalidClient: the client is not who it says, or
-	//     says nothing: 401.
-	//   - One that wraps oauthz.ErrInvalidRequest: its credentials are malformed,
-	//     or sent in more than one way: 400.
-	//   - Any other: a fault, and nothing is known of the client: 503.
+	//   - An error that wraps ErrInvalidClient: the credentials are missing or
+	//     wrong; 401.
+	//   - An error that wraps oauthz.ErrInvalidRequest: the credentials are
+	//     malformed, or sent in more than one way; 400.
+	//   - Any other error: a fault, the credentials could not be checked; 503.
 	//
-	// An error never holds a secret. No id and no error is a mistake: 500.
+	// An error must not contain a secret. An empty id without an error is a
+	// mistake of the implementation; 500.
 	Authenticate(ctx context.Context, r *http.Request, form url.Values) (clientID string, err error)
 }
 
-// ClientAuthFunc is a function that is a [ClientAuth].
+// ClientAuthenticatorFunc is a function that implements [ClientAuthenticator].
 type ClientAuthenticatorFunc func(ctx context.Context, r *http.Request, form url.Values) (clientID string, err error)
 
 // Authenticate calls f.
@@ -42,17 +45,18 @@ func (f ClientAuthenticatorFunc) Authenticate(ctx context.Context, r *http.Reque
 	return f(ctx, r, form)
 }
 
-// clientAuth is a ClientAuth of this package, which can be checked beforehand.
+// builtinAuthenticator is a ClientAuthenticator of this package. check validates
+// its configuration when an endpoint is made.
 type builtinAuthenticator struct {
 	identify func(ctx context.Context, r *http.Request, form url.Values) (caller, error)
 	check    func() error
 }
 
-// caller is a client, and where it is known by its id: clients of two issuers may
-// have the same.
+// caller is a client and the issuer that assigned its id: two issuers may give the
+// same id to different clients.
 type caller struct {
 	id     string
-	issuer string // "" if nobody said
+	issuer string // "" if not known
 }
 
 func (a *builtinAuthenticator) Authenticate(ctx context.Context, r *http.Request, form url.Values) (string, error) {
@@ -68,11 +72,14 @@ func identify(ctx context.Context, auth ClientAuthenticator, r *http.Request, fo
 	return c, err
 }
 
-// ClientSecret takes client_secret_basic and client_secret_post (RFC 6749
-// §2.3.1), and has check say whether the secret is that of the client. Its
-// errors mean what those of [ClientAuth] do: ErrInvalidClient for a client that
-// is not known just as for a secret that is wrong, and in the same time: compare
-// with [crypto/subtle.ConstantTimeCompare]. Neither id nor secret is ever empty.
+// ClientSecret returns a ClientAuthenticator that accepts client_secret_basic and
+// client_secret_post (RFC 6749 §2.3.1). It calls check with an id and a secret,
+// neither of them empty, and check returns nil if the secret is that of the client.
+// Other results of check have the same meaning as for [ClientAuthenticator].
+//
+// To keep client ids secret, check must return ErrInvalidClient for an unknown
+// client as it does for a wrong secret, and after the same time: compare with
+// [crypto/subtle.ConstantTimeCompare].
 func ClientSecret(check func(ctx context.Context, clientID string, secret oauthz.Secret) error) ClientAuthenticator {
 	return &builtinAuthenticator{
 		identify: func(ctx context.Context, r *http.Request, form url.Values) (caller, error) {
@@ -91,9 +98,9 @@ func ClientSecret(check func(ctx context.Context, clientID string, secret oauthz
 	}
 }
 
-// secretOf finds the one secret of a request. That there is another kind of
-// credentials beside it is an error, whichever of them is good: a client MUST
-// NOT use more than one method (RFC 6749 §2.3).
+// clientCredentials returns the only client id and secret of a request. Credentials
+// of a second kind are an error even if one of the two is valid: a client MUST NOT
+// use more than one method (RFC 6749 §2.3).
 func clientCredentials(r *http.Request, form url.Values) (id string, secret oauthz.Secret, err error) {
 	fields := r.Header["Authorization"]
 	basic, post, assertion := len(fields) > 0, form.Has("client_secret"), form.Has("client_assertion")
@@ -108,15 +115,15 @@ func clientCredentials(r *http.Request, form url.Values) (id string, secret oaut
 	if err != nil {
 		return "", "", err
 	}
-	if id == "" || secret == "" { // none at all, too, or of a kind that is not taken
+	if id == "" || secret == "" { // also if there are no credentials, or credentials of an unsupported kind
 		return "", "", fmt.Errorf("%w: no client id and secret", ErrInvalidClient)
 	}
 	return id, secret, nil
 }
 
-// basicOf reads credentials whose two halves are form-urlencoded (RFC 6749
-// §2.3.1). What is not so is said to be malformed: taken as it stands, it would
-// be another secret.
+// basicCredentials parses Basic credentials whose two halves are form-urlencoded
+// (RFC 6749 §2.3.1). Halves that are not encoded are an error: used without
+// decoding, they would be a different secret.
 func basicCredentials(r *http.Request) (id string, secret oauthz.Secret, err error) {
 	user, password, ok := r.BasicAuth()
 	if !ok {
@@ -130,13 +137,14 @@ func basicCredentials(r *http.Request) (id string, secret oauthz.Secret, err err
 	return id, oauthz.Secret(plain), nil
 }
 
-// Bearer takes an access token of the caller's own (RFC 7662 §2.1) that guard
-// lets through and that meets req; the client is the token's client_id, and at
-// [Revocation] one of the token's iss alone, if it has one. What is refused, the
-// guard tells.
+// AccessToken returns a ClientAuthenticator that accepts an access token of the
+// client itself (RFC 7662 §2.1), if guard accepts the token and the token meets
+// req. The client id is the client_id of the token. At [Revocation], if the token
+// has an iss, the client may only revoke tokens of that issuer. The guard writes the
+// answer to a request that it refuses.
 //
-// A req that every valid token meets is a mistake: each user of the API could
-// try tokens of others (RFC 7662 §4).
+// A req that every valid token meets is a mistake in the configuration: every user
+// of the API could then test tokens of other users (RFC 7662 §4).
 func AccessToken(guard *oauthz.Guard, req oauthz.Requirement) ClientAuthenticator {
 	return &builtinAuthenticator{
 		identify: func(_ context.Context, r *http.Request, form url.Values) (caller, error) {
@@ -160,7 +168,7 @@ func AccessToken(guard *oauthz.Guard, req oauthz.Requirement) ClientAuthenticato
 	}
 }
 
-// guardRefusal is what a Guard refused, and it tells the client itself.
+// guardRefusal is an error of a Guard. That Guard writes the answer.
 type guardRefusal struct {
 	guard *oauthz.Guard
 	err   error
@@ -169,7 +177,7 @@ type guardRefusal struct {
 func (g *guardRefusal) Error() string { return g.err.Error() }
 func (g *guardRefusal) Unwrap() error { return g.err }
 
-// checkProtection refuses what protects nothing.
+// checkProtection returns an error if guard and req do not protect the endpoint.
 func checkProtection(guard *oauthz.Guard, req oauthz.Requirement) error {
 	switch {
 	case guard == nil:
@@ -183,7 +191,7 @@ func checkProtection(guard *oauthz.Guard, req oauthz.Requirement) error {
 	}
 }
 
-// authenticate returns the client that sent r, or how it is refused.
+// authenticate returns the client that sent r, or the error to answer with.
 func authenticate(auth ClientAuthenticator, r *http.Request, form url.Values) (caller, error) {
 	c, err := identify(r.Context(), auth, r, form)
 	var refused *guardRefusal
@@ -191,7 +199,7 @@ func authenticate(auth ClientAuthenticator, r *http.Request, form url.Values) (c
 	case errors.As(err, &refused):
 		return caller{}, err
 	case errors.Is(err, ErrInvalidClient):
-		return caller{}, &failure{ // a 401 has a challenge, and this is the scheme that clients have here (RFC 6749 §5.2)
+		return caller{}, &failure{ // a 401 needs a challenge; Basic is the scheme of clients (RFC 6749 §5.2)
 			status: http.StatusUnauthorized, code: codeInvalidClient,
 			header: http.Header{"Www-Authenticate": {`Basic realm="oauth"`}}, err: err,
 		}

@@ -57,8 +57,8 @@ func TestConfigurations(t *testing.T) {
 			"endpoint: introspection: config: RevocationLists[1] is nil",
 			"endpoint: introspection: config: RevocationLists[2] is nil",
 			"endpoint: introspection: config: Auth is required",
-			"endpoint: introspection: config: Signing: Issuer: want an https URL without a query",
-			"endpoint: introspection: config: Signing: the Key is missing, or does not sign with the Algorithm",
+			"endpoint: introspection: config: Signing.Issuer: want an https URL without a query (http only on loopback)",
+			"endpoint: introspection: config: Signing.Key: the key is missing, or does not sign with Algorithm",
 		}},
 		{"revocation, zero", revocation(endpoint.RevocationConfig{}), []string{
 			"endpoint: revocation: config: Introspector is required", "endpoint: revocation: config: Revoker is required",
@@ -87,8 +87,8 @@ func TestConfigurations(t *testing.T) {
 func TestSigningConfigurations(t *testing.T) {
 	t.Parallel()
 	ec := ecKey(t, elliptic.P256())
-	const misfit = "the Key is missing, or does not sign with the Algorithm"
-	const useless = "the Key is none that can sign"
+	const misfit = "Key: the key is missing, or does not sign with Algorithm"
+	const useless = "Key: the key cannot sign"
 	for _, tt := range []struct {
 		name   string
 		issuer string
@@ -98,8 +98,8 @@ func TestSigningConfigurations(t *testing.T) {
 	}{
 		{"good", "https://as.example", ec, "ES256", ""},
 		{"good, loopback", "http://127.0.0.1:1", ec, "ES256", ""},
-		{"http", "http://as.example", ec, "ES256", "Issuer: want an https URL without a query"},
-		{"query", "https://as.example?x", ec, "ES256", "Issuer: want an https URL without a query"},
+		{"http", "http://as.example", ec, "ES256", "Issuer: want an https URL without a query (http only on loopback)"},
+		{"query", "https://as.example?x", ec, "ES256", "Issuer: want an https URL without a query (http only on loopback)"},
 		{"no algorithm", "https://as.example", ec, "", misfit},
 		{"none", "https://as.example", ec, "none", misfit},
 		{"HS256", "https://as.example", ec, "HS256", misfit},
@@ -110,7 +110,7 @@ func TestSigningConfigurations(t *testing.T) {
 		{"nil Ed25519", "https://as.example", ed25519.PrivateKey(nil), "EdDSA", useless},
 		{"zero EC", "https://as.example", &ecdsa.PrivateKey{}, "ES256", useless},
 		{"zero RSA", "https://as.example", &rsa.PrivateKey{}, "RS256", useless},
-		{"small RSA", "https://as.example", rsaKey(t, 1024), "RS256", "the Key has less than 2048 bits"},
+		{"small RSA", "https://as.example", rsaKey(t, 1024), "RS256", "Key: the key has less than 2048 bits"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -121,7 +121,7 @@ func TestSigningConfigurations(t *testing.T) {
 				assert.NoError(t, err)
 				return
 			}
-			assert.EqualError(t, err, "endpoint: introspection: config: Signing: "+tt.want)
+			assert.EqualError(t, err, "endpoint: introspection: config: Signing."+tt.want)
 		})
 	}
 }

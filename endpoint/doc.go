@@ -1,7 +1,6 @@
-// Package endpoint has http.Handlers that a server offers to others: token
-// introspection (RFC 7662, signed by RFC 9701), token revocation (RFC 7009), and
-// for the callers and the administrators of an API what a token says and which
-// tokens are revoked.
+// Package endpoint provides http.Handlers for servers: token introspection
+// (RFC 7662, signed by RFC 9701), token revocation (RFC 7009), the claims of the
+// caller's own token, and, for administrators, the list of revocations.
 //
 //	clients := endpoint.ClientSecret(func(ctx context.Context, clientID string, secret oauthz.Secret) error {
 //		want, known := hashes[clientID]
@@ -12,7 +11,7 @@
 //		return nil
 //	})
 //	introspection, err := endpoint.Introspection(endpoint.IntrospectionConfig{
-//		Introspector: verifier, Revocations: []oauthz.RevocationList{revoked}, Auth: clients,
+//	Introspector: verifier, RevocationLists: []oauthz.RevocationList{revoked}, Auth: clients,
 //	})
 //	revocation, err := endpoint.Revocation(endpoint.RevocationConfig{
 //		Introspector: verifier, Revoker: revoked, Auth: clients,
@@ -20,16 +19,16 @@
 //	mux.Handle("/introspect", introspection)
 //	mux.Handle("/revoke", revocation)
 //
-// Rules that hold for all of them:
+// Rules for all handlers:
 //
-//   - Nobody who is not authenticated learns anything of a token.
-//   - "Cannot tell" is 503 with Retry-After: never an inactive token, and never
-//     a revocation that was not recorded.
-//   - No byte of a token, a secret or a cause is in a response; causes go to the
-//     Report of the configuration.
-//   - Nothing is cached: every response says no-store.
+//   - A caller that is not authenticated learns nothing about any token.
+//   - A fault is answered with 503 and Retry-After. A fault never makes a token
+//     look inactive, and never makes a failed revocation look recorded.
+//   - No response contains a byte of a token, a secret or a cause. Causes go to the
+//     Report hook of the configuration.
+//   - Every response has Cache-Control: no-store.
 //
-// The handlers are safe for concurrent use, keep no state and start no
-// goroutine. Limit how often a client may ask, as for any endpoint that takes a
-// secret, in front of them.
+// The handlers are safe for concurrent use, keep no state and start no goroutine.
+// They do not limit the rate of requests. Put a rate limit in front of them, as in
+// front of any endpoint that accepts a secret.
 package endpoint

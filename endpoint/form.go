@@ -11,12 +11,12 @@ import (
 	"github.com/oauthz/oauthz/internal/fetch"
 )
 
-// maxForm is enough for the longest token and a signed assertion beside it.
+// maxForm has room for the longest token together with a signed client assertion.
 const maxForm = 64 << 10
 
-// readForm reads the parameters of a request (RFC 7662 §2.1, RFC 7009 §2.1): of
-// the body alone, for a query is logged on its way (RFC 6749 §2.3.1, RFC 9700
-// §4.3.2), and none of them twice (RFC 6749 §3.2).
+// readForm returns the parameters of a request (RFC 7662 §2.1, RFC 7009 §2.1). It
+// reads only the body, because servers and proxies log the query (RFC 6749 §2.3.1,
+// RFC 9700 §4.3.2). A repeated parameter is an error (RFC 6749 §3.2).
 func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if !hasMediaType(r, "application/x-www-form-urlencoded") {
 		return nil, badRequest("The body must be application/x-www-form-urlencoded")
@@ -26,7 +26,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 		return nil, err
 	}
 	form, err := url.ParseQuery(string(body))
-	if err != nil { // whose text would quote the body
+	if err != nil { // not reported: its text quotes the body
 		return nil, badRequest("The body is malformed")
 	}
 	for name, values := range form {
@@ -40,8 +40,8 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return form, nil
 }
 
-// hasMediaType says whether r declares it, once: two fields may be read as
-// either by whoever stands before us.
+// hasMediaType reports whether r has exactly one Content-Type field and its type is
+// want. With two fields, a proxy in front of the server may use the other one.
 func hasMediaType(r *http.Request, want string) bool {
 	return len(r.Header["Content-Type"]) == 1 && fetch.MediaType(r.Header) == want
 }
@@ -60,8 +60,8 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 	return body, nil
 }
 
-// isToken says whether a string may be an access token at all (RFC 6749 appendix
-// A.12, but for the space, which no header could carry).
+// isTokenSyntax reports whether s can be an access token (RFC 6749 appendix A.12,
+// without the space, which cannot be sent in an Authorization header).
 func isTokenSyntax(s string) bool {
 	if len(s) > oauthz.MaxTokenBytes {
 		return false

@@ -11,42 +11,44 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// IntrospectionConfig is what [Introspection] is made of. Introspector and Auth
-// are required; the rest may be zero.
+// IntrospectionConfig configures [Introspection]. Introspector and Auth are
+// required; every other field may be zero.
 type IntrospectionConfig struct {
 	_ struct{}
 
-	// Introspector judges the tokens that are asked about. Required.
+	// Introspector validates the tokens that clients send. Required.
 	Introspector oauthz.Introspector
-	// Revocations are asked about every token, after the introspector and
-	// whatever a cache remembers. A list that cannot tell, or not within a second
-	// (see [oauthz.CheckRevoked]), is a 503. Default: none.
+	// RevocationLists are checked for every token, after Introspector, so that a
+	// token that a cache remembers is checked too. If a list returns an error, or
+	// does not answer within a second (see [oauthz.CheckRevoked]), the answer is
+	// 503. Default: none.
 	RevocationLists []oauthz.RevocationList
-	// Auth authenticates whoever asks. Required.
+	// Auth authenticates the client. Required.
 	Auth ClientAuthenticator
-	// Entitled says what the client may see of t, which is active: members holds
-	// what it will be told (RFC 7662 §2.2), each value JSON-encodable, and may be
-	// changed, to leave out what is none of its concern (§5) or to narrow scope.
-	// False is answered like a token that there is not (§2.2, §4). An error means
-	// that it cannot tell: 503. Both t and members are the hook's own; active,
-	// token_type and the cnf of a bound token are not for it to change. It must be
-	// safe for concurrent use.
+	// Entitled reports whether the client may see t, which is active. members
+	// holds the members of the answer (RFC 7662 §2.2). Entitled may change it, to
+	// remove members that the client does not need (§5) or to narrow scope; each
+	// value must be encodable as JSON. Entitled owns t and members: they are
+	// copies. It cannot change active, token_type, or the cnf of a bound token.
 	//
-	// Default: every authenticated client sees everything of every token.
+	// False is answered as if the token did not exist (§2.2, §4). An error is a
+	// fault: 503. Entitled must be safe for concurrent use.
+	//
+	// Default: every authenticated client sees every member of every token.
 	Entitled func(ctx context.Context, clientID string, t *oauthz.Token, members map[string]any) (bool, error)
-	// Signing makes signed answers for the clients that ask for them (RFC 9701).
-	// Default: nil, all answers are plain JSON.
+	// Signing signs the answers for clients that request signed ones (RFC 9701).
+	// Default: nil, every answer is plain JSON.
 	Signing *Signing
-	// Report is told of every request that is refused or fails, with the cause,
-	// before it is answered: for logs and metrics. It must be safe for concurrent
-	// use. Default: faults are logged with log/slog.
+	// Report is called once for every request that is refused or fails, with the
+	// cause, before the answer is written. Use it for logs and metrics. It must be
+	// safe for concurrent use. Default: faults are logged with log/slog.
 	Report func(context.Context, error)
-	// Now is the clock; default time.Now.
+	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 }
 
-// Format writes the name of the type: package fmt would print what the hooks
-// hold, and the key of Signing.
+// Format writes the name of the type. Without it, package fmt would print the
+// secrets that the hooks hold and the key of Signing.
 func (IntrospectionConfig) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "endpoint.IntrospectionConfig")
 }
@@ -66,13 +68,14 @@ func (cfg *IntrospectionConfig) check() error {
 	return m.join()
 }
 
-// Introspection makes the endpoint of RFC 7662, or says everything that is wrong
-// with cfg: a form posted by an authenticated client is answered with what the
-// token says, or with {"active":false} and nothing else (§2.2).
+// Introspection returns the introspection endpoint of RFC 7662, or an error that
+// joins every mistake in cfg. An authenticated client posts a token as a form; the
+// answer holds the claims of the token, or only {"active":false} (§2.2).
 //
-// A token is active if the introspector takes it, no list holds it, it is not
-// over, and it is not a refresh token. To whom it is bound (cnf) is told, and is
-// for the client to confirm (RFC 8705 §3.2, RFC 9449 §6.2).
+// A token is active if Introspector accepts it, no revocation list contains it, it
+// has not expired, and it is not a refresh token. If the token is bound to a key,
+// the answer has cnf. The client must then check the proof of possession (RFC 8705
+// §3.2, RFC 9449 §6.2).
 func Introspection(cfg IntrospectionConfig) (http.Handler, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -88,14 +91,14 @@ func Introspection(cfg IntrospectionConfig) (http.Handler, error) {
 		}
 	}
 	h := &handler{methods: []string{http.MethodPost}, decide: i.decide, report: reportOrLog(cfg.Report)}
-	return http.HandlerFunc(h.serve), nil // a function: package fmt prints nothing of what it holds
+	return http.HandlerFunc(h.serve), nil // a function, so that package fmt cannot print the fields of h
 }
 
 type introspectionHandler struct {
 	validator tokenValidator
 	auth      ClientAuthenticator
 	entitled  func(ctx context.Context, clientID string, t *oauthz.Token, members map[string]any) (bool, error)
-	sign      signer // nil: no signed answers
+	sign      signer // nil: answers are not signed
 }
 
 func (i *introspectionHandler) decide(w http.ResponseWriter, r *http.Request) (reply, error) {
@@ -113,7 +116,7 @@ func (i *introspectionHandler) decide(w http.ResponseWriter, r *http.Request) (r
 	return jsonReply(members)
 }
 
-// members are those of RFC 7662 §2.2.
+// answer returns the members of the answer (RFC 7662 §2.2).
 func (i *introspectionHandler) answer(ctx context.Context, q tokenRequest) (map[string]any, error) {
 	inactive := map[string]any{"active": false}
 	t, err := i.validator.active(ctx, q.token)
@@ -148,8 +151,8 @@ func (i *introspectionHandler) answer(ctx context.Context, q tokenRequest) (map[
 	return members, nil
 }
 
-// claimsOf are all claims of t: the standard ones as its fields have them, the
-// rest as they came.
+// claimMembers returns all claims of t: the standard claims from its fields, the
+// others unchanged.
 func claimMembers(t *oauthz.Token) (map[string]any, error) {
 	claims, err := oauthz.ClaimsAs[map[string]json.RawMessage](t)
 	members := make(map[string]any, len(claims)+2)
@@ -159,8 +162,9 @@ func claimMembers(t *oauthz.Token) (map[string]any, error) {
 	return members, err
 }
 
-// fixedMembers are those that no claim and no hook may say otherwise: a resource
-// server that is not told of cnf would take a bound token from anybody.
+// fixedMembers returns the members that neither a claim nor a hook may change. A
+// resource server that does not receive cnf would accept a bound token without a
+// proof of possession.
 func fixedMembers(t *oauthz.Token) map[string]any {
 	fixed := map[string]any{"active": true, "token_type": "Bearer"}
 	if t.Confirmation == nil {
@@ -170,7 +174,7 @@ func fixedMembers(t *oauthz.Token) map[string]any {
 		fixed["cnf"] = cnf
 	}
 	if t.Confirmation.JWKThumbprint != "" {
-		fixed["token_type"] = "DPoP" // RFC 9449 §6.2; one bound to a certificate alone is a Bearer token
+		fixed["token_type"] = "DPoP" // RFC 9449 §6.2; a token that is bound only to a certificate is a Bearer token
 	}
 	return fixed
 }

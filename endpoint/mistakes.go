@@ -6,9 +6,9 @@ import (
 	"reflect"
 )
 
-// mistakes are all that is wrong with a configuration.
+// mistakes collects every mistake in a configuration.
 type mistakes struct {
-	in   string // which
+	in   string // the name of the configuration
 	errs []error
 }
 
@@ -22,7 +22,7 @@ func (m *mistakes) require(field string, value any) {
 	}
 }
 
-// requireAuth also checks what this package made itself.
+// requireAuth also checks the configuration of an authenticator of this package.
 func (m *mistakes) requireAuth(auth ClientAuthenticator) {
 	m.require("Auth", auth)
 	if own, ok := auth.(*builtinAuthenticator); ok {
@@ -34,8 +34,8 @@ func (m *mistakes) requireAuth(auth ClientAuthenticator) {
 
 func (m *mistakes) join() error { return errors.Join(m.errs...) }
 
-// isNil also finds the nil pointer or function inside an interface, which would
-// otherwise fail at the first request.
+// isNil also reports true for a nil pointer or function inside an interface, which
+// would otherwise panic at the first request.
 func isNil(v any) bool {
 	if v == nil {
 		return true

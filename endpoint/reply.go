@@ -16,7 +16,7 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// reply is a response that is ready: nothing can go wrong with it any more.
+// reply is a complete response. Writing it cannot fail because of its content.
 type reply struct {
 	status      int
 	contentType string // "": no body
@@ -25,7 +25,7 @@ type reply struct {
 
 const mediaJSON = "application/json"
 
-// jsonReply is a 200 with v, or the mistake of whoever made v.
+// jsonReply returns a 200 with v, or a server error if v cannot be encoded.
 func jsonReply(v any) (reply, error) {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -34,14 +34,14 @@ func jsonReply(v any) (reply, error) {
 	return reply{http.StatusOK, mediaJSON, body}, nil
 }
 
-// handler answers requests with what decide returns, which writes nothing.
+// handler answers requests with the result of decide, which writes nothing itself.
 type handler struct {
 	methods []string
 	decide  func(w http.ResponseWriter, r *http.Request) (reply, error)
 	report  func(context.Context, error)
 }
 
-// serve is the only place that writes a response, but for what a Guard refuses.
+// serve writes every response, except the refusals of a Guard.
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	out, err := h.decideSafely(w, r)
 	if err != nil {
@@ -60,11 +60,11 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(out.status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(out.body) // the client may be gone
+		_, _ = w.Write(out.body) // the client may have disconnected
 	}
 }
 
-// attempt is decide for the methods that there are, without its panics.
+// decideSafely calls decide if the method is allowed, and turns a panic into an error.
 func (h *handler) decideSafely(w http.ResponseWriter, r *http.Request) (out reply, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -80,7 +80,7 @@ func (h *handler) decideSafely(w http.ResponseWriter, r *http.Request) (out repl
 	return h.decide(w, r)
 }
 
-// reported returns err, or what became of it when the hook panicked.
+// callReport calls the report hook and returns err, or an error if the hook panics.
 func (h *handler) callReport(ctx context.Context, err error) (out error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -91,8 +91,8 @@ func (h *handler) callReport(ctx context.Context, err error) (out error) {
 	return err
 }
 
-// reporter is report, or what there is without one: a fault must not vanish,
-// since the client is not told what it is.
+// reportOrLog returns report. If report is nil, it returns a function that logs
+// faults: the client does not receive the cause, so it must not be lost.
 func reportOrLog(report func(context.Context, error)) func(context.Context, error) {
 	if report != nil {
 		return report
@@ -105,8 +105,8 @@ func reportOrLog(report func(context.Context, error)) func(context.Context, erro
 	}
 }
 
-// The error codes that clients see: RFC 6749 §5.2, RFC 7009 §2.2.1, and for
-// faults those of RFC 6749 §4.1.2.1, as everywhere in this module.
+// The error codes that clients receive: RFC 6749 §5.2 and RFC 7009 §2.2.1, and for
+// faults those of RFC 6749 §4.1.2.1, as in the rest of this module.
 const (
 	codeInvalidRequest         = "invalid_request"
 	codeInvalidClient          = "invalid_client"
@@ -116,10 +116,10 @@ const (
 	codeServerError            = "server_error"
 )
 
-// failure is an answer that is an error: what the client is told, and why.
+// failure is an answer with an error: the response for the client, and the cause.
 type failure struct {
 	status            int
-	code, description string // sent: fixed strings, none if there is no code
+	code, description string // sent; only fixed strings, both empty if there is no code
 	retryAfter        time.Duration
 	header            http.Header
 	err               error // the cause: reported, never sent
@@ -128,7 +128,7 @@ type failure struct {
 func (f *failure) Error() string { return fmt.Sprintf("endpoint: status %d: %v", f.status, f.err) }
 func (f *failure) Unwrap() error { return f.err }
 
-// failureOf is how the client is told of err: a fault, unless it says better.
+// failureOf returns the failure in err. Any other error is a fault: 503.
 func failureOf(err error) *failure {
 	var f *failure
 	if errors.As(err, &f) {
@@ -137,7 +137,7 @@ func failureOf(err error) *failure {
 	return unavailable(err)
 }
 
-// unavailable is a fault: nothing is known, or nothing was done.
+// unavailable returns a fault: the token could not be checked or revoked.
 func unavailable(err error) *failure {
 	f := &failure{status: http.StatusServiceUnavailable, code: codeTemporarilyUnavailable, err: err}
 	var e *oauthz.Error
@@ -147,19 +147,19 @@ func unavailable(err error) *failure {
 	return f
 }
 
-// serverError is our own mistake, or that of a hook.
+// serverError returns a failure for a mistake of this package or of a hook.
 func serverError(err error) *failure {
 	return &failure{status: http.StatusInternalServerError, code: codeServerError, err: err}
 }
 
-// badRequest is the client's mistake, told by a fixed string.
+// badRequest returns a failure for a mistake of the client. description is a fixed string.
 func badRequest(description string) *failure {
 	return &failure{
 		status: http.StatusBadRequest, code: codeInvalidRequest, description: description, err: errors.New(description),
 	}
 }
 
-// reply adds to h what belongs to the failure, and returns the rest of it.
+// reply adds the headers of the failure to h, and returns the rest of the response.
 func (f *failure) reply(h http.Header) reply {
 	for name, values := range f.header {
 		for _, v := range values {
@@ -176,7 +176,7 @@ func (f *failure) reply(h http.Header) reply {
 	return reply{f.status, mediaJSON, body}
 }
 
-// retryAfter is in seconds, rounded up, and within the bounds of the Guard's.
+// retryAfter returns d in seconds, rounded up, within the same bounds as in a Guard.
 func retryAfter(d time.Duration) string {
 	const byDefault, most = 5 * time.Second, time.Hour
 	if d <= 0 {
@@ -185,8 +185,8 @@ func retryAfter(d time.Duration) string {
 	return strconv.FormatInt(int64((min(d, most)+time.Second-1)/time.Second), 10)
 }
 
-// panicked leaves out the value of a panic, unless the runtime made it: it might
-// hold a token or a secret. Where it happened is said instead.
+// panicFailure omits the value of a panic, which may hold a token or a secret,
+// unless the Go runtime created it. It reports the type and the place instead.
 func panicFailure(value any) *failure {
 	what := fmt.Sprintf("%T", value)
 	if err, ok := value.(runtime.Error); ok {

@@ -13,36 +13,41 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// RevocationConfig is what [Revocation] is made of. Introspector, Revoker and
-// Auth are required.
+// RevocationConfig configures [Revocation]. Introspector, Revoker and Auth are
+// required.
 type RevocationConfig struct {
 	_ struct{}
 
-	// Introspector judges the tokens that are to be revoked. It must accept every
-	// token that an API with the same list accepts, with the same audiences and no
-	// less leeway: a token that it refuses is taken for dead. Required.
+	// Introspector validates the tokens to revoke. It must accept every token that
+	// an API with the same revocation list accepts, with the same audiences and at
+	// least the same leeway: Revocation treats a token that Introspector refuses as
+	// dead, and does not record it. Required.
 	Introspector oauthz.Introspector
 	// Revoker records the revocations. Required.
 	Revoker oauthz.Revoker
-	// Auth authenticates the client that revokes. A token is that client's if its
-	// client_id is the id: where Introspector takes tokens of several issuers, no
-	// two of them may give one id to different clients, except with [Bearer], which
-	// knows the issuer. Required.
+	// Auth authenticates the client that revokes. A token belongs to the client if
+	// its client_id is equal to the id of the client. If Introspector accepts tokens
+	// of several issuers, no two of them may give the same id to different clients.
+	// [AccessToken] does not have this limit, because it knows the issuer of the
+	// client. Required.
 	Auth ClientAuthenticator
-	// MaxTokenLifetime is how long a token that a server introspects may live from
-	// now on, whatever its exp: for servers that move exp each time that the token
-	// is used. The record of such a token is kept at least that long; with less than
-	// the truth, the token is accepted again. Negative: the record never expires,
-	// for a server without an absolute limit. Default: the record is kept until exp,
-	// which must not move. A JWT that Introspector verifies is kept until its exp.
+	// MaxTokenLifetime is the longest time that a token may still be valid, counted
+	// from its revocation, if a server introspects it. It is for servers that move
+	// exp each time that the token is used. The record of such a token is kept until
+	// then, or until exp if that is later. If MaxTokenLifetime is too short, the
+	// token is accepted again when the record expires. Negative: the record never
+	// expires, for a server without an absolute limit. Default: 0, the record is
+	// kept until exp, which must not move. The record of a JWT that Introspector
+	// verifies itself is kept until the exp of the JWT.
 	MaxTokenLifetime time.Duration
-	// Report is as in [IntrospectionConfig].
+	// Report is the same as in [IntrospectionConfig].
 	Report func(context.Context, error)
-	// Now is the clock; default time.Now.
+	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 }
 
-// Format writes the name of the type: package fmt would print what the hooks hold.
+// Format writes the name of the type. Without it, package fmt would print the
+// secrets that the hooks hold.
 func (RevocationConfig) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "endpoint.RevocationConfig")
 }
@@ -55,24 +60,26 @@ func (cfg *RevocationConfig) check() error {
 	return m.join()
 }
 
-// reasonRevokedByClient is the Reason of what is recorded.
+// reasonRevokedByClient is the Reason of the records.
 const reasonRevokedByClient = "revoked by its client (RFC 7009)"
 
-// Revocation makes the endpoint of RFC 7009, or says everything that is wrong
-// with cfg: a client posts one of its own access tokens, and it is recorded with
-// the Revoker. 200 means that it is recorded, or that no API will ever accept it
-// (§2.2); 503 means that it may still work, and that the client should try again
-// (§2.2.1). That includes a token that the Introspector refuses only for now (see
-// [oauthz.Introspector]): one that is not valid yet, or whose key is not published.
+// Revocation returns the revocation endpoint of RFC 7009, or an error that joins
+// every mistake in cfg. A client posts one of its own access tokens, and the Revoker
+// records it. The answer is 200 if the token is recorded, or if no API will ever
+// accept it (§2.2). The answer is 503 if the token may still work, so that the
+// client tries again (§2.2.1). It is also 503 for a token that Introspector refuses
+// only for now (see [oauthz.Introspector]): one that is not valid yet, or whose key
+// is not published yet.
 //
-// It revokes access tokens. A refresh token is for the authorization server to
-// revoke, and is answered with unsupported_token_type where it is known for one.
+// Revocation revokes access tokens. Only the authorization server can revoke a
+// refresh token: the answer is unsupported_token_type if the claims mark the token
+// as a refresh token.
 //
-// What is recorded is what the token says of itself: iss and jti, or else iss,
-// sub, client_id and iat, which also meets what the same client got for the same
-// user in the same second. A token that a server was asked about is also, or
-// instead, recorded by its hash (see [oauthz.TokenHash]), which every encoding of
-// a JWT has.
+// A record names the claims of the token: iss and jti, or, without a jti, iss, sub,
+// client_id and iat. The second form also matches other tokens that the same client
+// got for the same user in the same second. A token that a server introspects is
+// also, or only, recorded by its hash (see [oauthz.TokenHash]). All encodings of a
+// JWT have the same hash.
 func Revocation(cfg RevocationConfig) (http.Handler, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -99,7 +106,7 @@ func (v *revocationHandler) decide(w http.ResponseWriter, r *http.Request) (repl
 	if err != nil {
 		return reply{}, err
 	}
-	done := reply{status: http.StatusOK} // whose body clients ignore (RFC 7009 §2.2)
+	done := reply{status: http.StatusOK} // clients ignore its body (RFC 7009 §2.2)
 	t, err := v.validator.revocable(r.Context(), q.token)
 	if err != nil {
 		return reply{}, err
@@ -117,12 +124,13 @@ func (v *revocationHandler) decide(w http.ResponseWriter, r *http.Request) (repl
 	return done, nil
 }
 
-// revocations are what to record, or why this token is not revoked here.
+// records returns the revocations to record, or the reason why this endpoint does
+// not revoke the token.
 func (v *revocationHandler) records(t *oauthz.Token, q tokenRequest) ([]oauthz.Revocation, error) {
-	if t.ClientID != q.client.id { // which is never empty: a token of nobody is nobody's to revoke
+	if t.ClientID != q.client.id { // the id is never empty: a token without a client_id belongs to no client
 		return nil, notOwner()
 	}
-	if q.client.issuer != "" && t.Issuer != q.client.issuer { // a namesake, with another authorization server
+	if q.client.issuer != "" && t.Issuer != q.client.issuer { // the client has the same id at another issuer
 		return nil, notOwner()
 	}
 	matches := matchesFor(t, q.token)
@@ -137,9 +145,9 @@ func (v *revocationHandler) records(t *oauthz.Token, q tokenRequest) ([]oauthz.R
 	return revs, nil
 }
 
-// expires returns the time from which no API accepts t; zero if it is not known.
-// The exp of a token may move only if it comes from a server, and then the token
-// has a hash.
+// recordExpiry returns the time from which no API accepts t, and zero if that is
+// not known. Only a server can move exp, and a token that a server introspects has
+// a hash.
 func (v *revocationHandler) recordExpiry(t *oauthz.Token, now time.Time) time.Time {
 	_, asked := t.Claim(oauthz.MatchTokenHash)
 	switch latest := now.Add(v.lifetime); {
@@ -154,16 +162,16 @@ func (v *revocationHandler) recordExpiry(t *oauthz.Token, now time.Time) time.Ti
 	}
 }
 
-// matchesOf returns what names t in a list: every name that it has for good, so
-// that no other encoding of it is left over.
+// matchesFor returns the matches that name t in a list. It uses every name that
+// never changes, so that no other encoding of the token is still accepted.
 //
-// A JWT has other encodings: an ES256 signature, for one, has a second that
-// verifies as well. A JWT is therefore named by its claims, which are the same in
-// all of them, be it verified here, where it has no hash, or by the server that
-// was asked. Its hash, if it has one, leaves the signature out: it names all of
-// them too, also where the server answers with neither jti nor iat. An opaque token
-// has the one encoding that the server knows it by, while its jti may be made
-// anew at each introspection: it is named by its hash alone.
+// A JWT has several encodings: for example, every ES256 signature has a second
+// encoding that is also valid. The claims of a JWT are the same in all encodings, so
+// they name the JWT, both if it is verified here (then it has no hash) and if a
+// server introspects it. The hash of a JWT does not cover the signature, so the hash
+// also names all encodings, even if the server returns neither jti nor iat. An
+// opaque token has only the encoding that the server knows. The server may create a
+// new jti at each introspection, so only the hash names an opaque token.
 func matchesFor(t *oauthz.Token, token string) []map[string]any {
 	var matches []map[string]any
 	hash, hashed := t.Claim(oauthz.MatchTokenHash)
@@ -180,7 +188,7 @@ func matchesFor(t *oauthz.Token, token string) []map[string]any {
 	if !ok {
 		return matches
 	}
-	match := map[string]any{"iss": t.Issuer, "client_id": t.ClientID, "iat": json.Number(iat)} // exact to the last digit
+	match := map[string]any{"iss": t.Issuer, "client_id": t.ClientID, "iat": json.Number(iat)} // iat is exact to the last digit
 	if t.Subject != "" {
 		match["sub"] = t.Subject
 	}
@@ -188,23 +196,24 @@ func matchesFor(t *oauthz.Token, token string) []map[string]any {
 }
 
 func unquote(raw json.RawMessage) (s string) {
-	_ = json.Unmarshal(raw, &s) // of Token.Claim, it is a string
+	_ = json.Unmarshal(raw, &s) // the value comes from Token.Claim and is a string
 	return s
 }
 
-// notYours: RFC 7009 §2.1 refuses the request of a client that the token was not
-// issued to, and leaves to RFC 6749 §5.2 how it is told. No code there is meant
-// for it. It is not invalid_client, for the client is who it says, and trying
-// other credentials would not help; nor invalid_grant, which is of the grants of
-// the token endpoint. What is left says it best: this client is not authorized.
+// notOwner returns the failure for a token that was not issued to the client.
+// RFC 7009 §2.1 requires a refusal and refers to RFC 6749 §5.2 for the error code.
+// No code there is made for this case. invalid_client is wrong: the client is
+// authenticated, and other credentials would not help. invalid_grant is wrong: it is
+// about the grants of the token endpoint. unauthorized_client remains: this client
+// is not authorized.
 func notOwner() *failure {
 	return &failure{
 		status: http.StatusBadRequest, code: codeUnauthorizedClient, err: errors.New("the token was issued to another client"),
 	}
 }
 
-// unsupported: nothing that a list could know the token by, or no access token
-// (RFC 7009 §2.2.1). It is not 200: the token would go on working.
+// unsupportedToken returns the failure for a refresh token, and for a token that a
+// list cannot name (RFC 7009 §2.2.1). It is not 200, because the token still works.
 func unsupportedToken() *failure {
 	return &failure{
 		status: http.StatusBadRequest, code: codeUnsupportedTokenType,

@@ -7,21 +7,23 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// tokenInfoMembers are what a caller is told of its own token: what it may do
-// where, for whom, until when, and the key that it must prove to have. Not what
-// names the token or the session, which is of use to nobody but a thief.
+// tokenInfoMembers are the members that a caller may see of its own token: its
+// permissions, where and for whom they are valid, until when, and the key that the
+// caller must prove to have. Identifiers of the token or of the session are left
+// out, because only a thief could use them.
 var tokenInfoMembers = []string{
 	"iss", "sub", "username", "client_id", "aud", "scope", "iat", "exp", "acr", "auth_time", "cnf",
 }
 
-// TokenInfo makes a handler that tells a caller what its own access token says,
-// as JSON, with the names of RFC 7662 §2.2: iss, sub, username, client_id, aud,
-// scope, iat, exp, acr, auth_time, cnf, and tenant, each if there is one. A
-// client with an opaque token has no other way to know.
+// TokenInfo returns a handler that answers with the claims of the caller's own
+// access token as JSON, under the names of RFC 7662 §2.2: iss, sub, username,
+// client_id, aud, scope, iat, exp, acr, auth_time, cnf, and also tenant. Claims that
+// the token does not have are omitted. A client with an opaque token has no other
+// way to read its claims.
 //
-// It goes behind an [oauthz.Guard], which puts the token into the context. Where
-// there is none, for nobody put it there or the caller is anonymous, the answer
-// is 401.
+// Put TokenInfo behind an [oauthz.Guard], which puts the token into the context. If
+// the context has no token, because there is no Guard or because the caller is
+// anonymous, the answer is 401.
 func TokenInfo() http.Handler {
 	h := &handler{methods: []string{http.MethodGet, http.MethodHead}, decide: tokenInfo, report: reportOrLog(nil)}
 	return http.HandlerFunc(h.serve)
@@ -30,7 +32,7 @@ func TokenInfo() http.Handler {
 func tokenInfo(_ http.ResponseWriter, r *http.Request) (reply, error) {
 	t, ok := oauthz.TokenFrom(r.Context())
 	if !ok {
-		return reply{}, &failure{ // no error code: nothing is wrong with a token (RFC 6750 §3.1)
+		return reply{}, &failure{ // no error code: no token was sent (RFC 6750 §3.1)
 			status: http.StatusUnauthorized, header: http.Header{"Www-Authenticate": {`Bearer realm="api"`}}, err: oauthz.ErrNoToken,
 		}
 	}

@@ -11,25 +11,26 @@ import (
 	"github.com/oauthz/oauthz/internal/strictjson"
 )
 
-// question is a request about a token, of a client that is authenticated.
+// tokenRequest is a request about one token, from an authenticated client.
 type tokenRequest struct {
 	client caller
 	token  string
 }
 
-// ask reads a question. The client comes first: who is none learns nothing, not
-// even what is missing.
+// readTokenRequest parses a request. It authenticates the client before it checks
+// any other parameter, so that an unauthenticated caller learns nothing, not even
+// which parameter is missing.
 func readTokenRequest(auth ClientAuthenticator, w http.ResponseWriter, r *http.Request) (tokenRequest, error) {
 	form, err := readForm(w, r)
 	if err != nil {
 		return tokenRequest{}, err
 	}
-	for name, values := range form { // RFC 6749 §3.2: as if it were omitted
+	for name, values := range form { // RFC 6749 §3.2: an empty value counts as omitted
 		if values[0] == "" {
 			delete(form, name)
 		}
 	}
-	token := form.Get("token") // before Auth has the form
+	token := form.Get("token") // before the authenticator can change the form
 	client, err := authenticate(auth, r, form)
 	if err != nil {
 		return tokenRequest{}, err
@@ -37,12 +38,12 @@ func readTokenRequest(auth ClientAuthenticator, w http.ResponseWriter, r *http.R
 	if token == "" {
 		return tokenRequest{}, badRequest("The parameter token is missing")
 	}
-	// token_type_hint is no more than a hint (RFC 7662 §2.1, RFC 7009 §2.1): one
-	// introspector knows all tokens that there are.
+	// token_type_hint is ignored, because it is only a hint (RFC 7662 §2.1,
+	// RFC 7009 §2.1): the one introspector handles every kind of token.
 	return tokenRequest{client, token}, nil
 }
 
-// judge says whether a token is active, as a Guard would.
+// tokenValidator decides whether a token is active, in the same way as a Guard.
 type tokenValidator struct {
 	introspector oauthz.Introspector
 	now          func() time.Time
@@ -66,7 +67,8 @@ func clock(now func() time.Time) func() time.Time {
 	return now
 }
 
-// verdicts is next without the answer that is none.
+// requireAnswer returns an introspector that turns an answer of next without a
+// token and without an error into an error.
 func requireAnswer(next oauthz.Introspector) oauthz.Introspector {
 	return oauthz.IntrospectorFunc(func(ctx context.Context, token string) (*oauthz.Token, error) {
 		t, err := next.Introspect(ctx, token)
@@ -80,7 +82,7 @@ func requireAnswer(next oauthz.Introspector) oauthz.Introspector {
 	})
 }
 
-// judge returns the token if it is active, and nil if it is not: an error is a
+// active returns the token if it is active, and nil if it is not. An error is a
 // fault.
 func (j *tokenValidator) active(ctx context.Context, token string) (*oauthz.Token, error) {
 	t, err := j.introspect(ctx, token)
@@ -93,10 +95,10 @@ func (j *tokenValidator) active(ctx context.Context, token string) (*oauthz.Toke
 	return t, nil
 }
 
-// living returns the token if an API may still accept it, and nil if none ever
-// will: an error means that the judge cannot tell. It differs from judge for a
-// token that is refused now and may be accepted later, or elsewhere, where a
-// clock is behind.
+// revocable returns the token if an API may accept it now or later, and nil if no
+// API ever will. An error means that this is not known. Unlike active, revocable
+// does not treat a token as dead that is refused now but may be accepted later, or
+// on a replica whose clock is behind.
 func (j *tokenValidator) revocable(ctx context.Context, token string) (*oauthz.Token, error) {
 	t, err := j.introspect(ctx, token)
 	if err != nil {
@@ -114,8 +116,9 @@ func (j *tokenValidator) revocable(ctx context.Context, token string) (*oauthz.T
 	return t, nil
 }
 
-// ask returns the answer of the introspector, and no token for a string that
-// cannot be one: unknown tokens are not an error (RFC 7662 §2.2, RFC 7009 §2.2).
+// introspect returns the answer of the introspector. It returns nil without an
+// error for a string that cannot be a token: an unknown token is not an error
+// (RFC 7662 §2.2, RFC 7009 §2.2).
 func (j *tokenValidator) introspect(ctx context.Context, token string) (*oauthz.Token, error) {
 	if !isTokenSyntax(token) {
 		return nil, nil
@@ -123,9 +126,9 @@ func (j *tokenValidator) introspect(ctx context.Context, token string) (*oauthz.
 	return j.introspector.Introspect(ctx, token)
 }
 
-// mayBeAccepted reports whether a token that was refused with err may be accepted
-// by another request: the refusal is temporary (its key is not published yet, or
-// it is not valid yet), or the token is good and lacks a permission.
+// mayBeAccepted reports whether another request may be accepted with a token that
+// was refused with err: the refusal is temporary (its key is not published yet, or
+// the token is not valid yet), or the token is valid and only lacks a permission.
 func mayBeAccepted(err error) bool {
 	var (
 		temporary interface{ Temporary() bool }
@@ -136,7 +139,8 @@ func mayBeAccepted(err error) bool {
 		errors.Is(err, oauthz.ErrInsufficientScope) || errors.Is(err, oauthz.ErrInsufficientAuthentication)
 }
 
-// faultOf returns nil if err is a refusal.
+// faultOf returns nil if err is a refusal, and the failure to answer with if err is
+// a fault.
 func faultOf(err error) error {
 	var e *oauthz.Error
 	switch {
@@ -149,8 +153,8 @@ func faultOf(err error) error {
 	}
 }
 
-// faultOfError goes by the status, as a Guard does: it is how an introspector
-// says exactly what to answer.
+// faultOfError decides by the status, as a Guard does: with the status, an
+// introspector chooses the answer.
 func faultOfError(e *oauthz.Error, err error) error {
 	if e == nil {
 		return serverError(errors.New("the introspector returned a nil *Error"))
@@ -165,8 +169,8 @@ func faultOfError(e *oauthz.Error, err error) error {
 	}
 }
 
-// isRefresh finds what servers say of refresh tokens, which most of them
-// introspect as active: one is never an access token.
+// isRefreshToken reports whether the claims mark t as a refresh token. Most servers
+// introspect refresh tokens as active, but a refresh token is never an access token.
 func isRefreshToken(t *oauthz.Token) bool {
 	for _, name := range []string{"token_type", "token_use", "typ"} {
 		value, _ := t.Claim(name)
