@@ -18,10 +18,10 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// These tests are about what ends a verdict, and must not bring one back.
+// Each test in this file ends an entry and checks that it does not come back.
 
-// The answer to a call that nobody waits for any more may be older than what
-// was learned since: it is not remembered.
+// The answer of a call that no request waits for may be older than a newer answer: it
+// is not remembered.
 func TestAbandonedAnswerIsNotRemembered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -29,7 +29,7 @@ func TestAbandonedAnswerIsNotRemembered(t *testing.T) {
 		next := &upstream{}
 		next.answer = func(context.Context, string) (*oauthz.Token, error) {
 			if next.calls.Load() == 1 {
-				<-release // deaf to its context
+				<-release // ignores its context
 				return oauthztest.Token(nil), nil
 			}
 			return nil, oauthz.ErrInactive
@@ -47,9 +47,9 @@ func TestAbandonedAnswerIsNotRemembered(t *testing.T) {
 	})
 }
 
-// Whatever kind of refusal it is, the verdict before it is gone: a fault that
-// follows does not bring it back.
-func TestRefusalEndsTheVerdict(t *testing.T) {
+// A refusal of any kind removes the entry of the token: a fault after it does not
+// bring the entry back.
+func TestRefusalRemovesTheEntry(t *testing.T) {
 	t.Parallel()
 	for name, refusal := range map[string]error{
 		"invalid":      oauthz.ErrInvalidToken,
@@ -74,8 +74,8 @@ func TestRefusalEndsTheVerdict(t *testing.T) {
 	}
 }
 
-// An *oauthz.Error is a fault by its status, whatever it wraps, as to a Guard.
-func TestFaultThatWrapsARefusal(t *testing.T) {
+// The status of an *oauthz.Error decides whether it is a fault, regardless of the error that it wraps, as in a Guard.
+func TestFaultThatWrapsARefusalIsAFault(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		next := answers(nil)
@@ -90,8 +90,8 @@ func TestFaultThatWrapsARefusal(t *testing.T) {
 	})
 }
 
-// A verdict that is forgotten while the introspector is failing is not served.
-func TestForgottenWhileFailing(t *testing.T) {
+// An entry that is forgotten while the introspector fails is not served.
+func TestEntryForgottenDuringAFaultIsNotServed(t *testing.T) {
 	t.Parallel()
 	for name, forget := range map[string]func(*cache.Cache){
 		"Forget": func(c *cache.Cache) { c.Forget("token") },
@@ -122,8 +122,8 @@ func TestForgottenWhileFailing(t *testing.T) {
 	}
 }
 
-// The leeway of an introspector is for tokens that it has judged: a stale one
-// ends at its exp.
+// The leeway of an introspector applies only to tokens that it has just validated: a
+// stale token ends at its exp.
 func TestStaleEndsAtExp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -141,8 +141,8 @@ func TestStaleEndsAtExp(t *testing.T) {
 	})
 }
 
-// RefreshAhead asks a server that faults now and then, not at every request.
-func TestRefreshAheadIsPatient(t *testing.T) {
+// While the server returns faults, RefreshAhead calls it now and then, not on every request.
+func TestRefreshAheadLimitsCallsDuringFaults(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		next := answers(nil)
@@ -162,8 +162,8 @@ func TestRefreshAheadIsPatient(t *testing.T) {
 	})
 }
 
-// A refusal is not remembered for longer because the clock was set back.
-func TestRefusalAndAClockSetBack(t *testing.T) {
+// A clock that is set back does not extend the entry of a refusal.
+func TestClockSetBackDoesNotExtendARefusal(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	next := failsWith(oauthz.ErrInactive)
@@ -175,8 +175,8 @@ func TestRefusalAndAClockSetBack(t *testing.T) {
 	assert.Equal(t, fresh, request(t, c, "token"))
 }
 
-// Introspectors that end their goroutine, as t.FailNow does, block nobody.
-func TestGoexit(t *testing.T) {
+// An introspector that ends its goroutine, as t.FailNow does, does not block a request.
+func TestGoexitInTheIntrospectorIsAFault(t *testing.T) {
 	t.Parallel()
 	next := &upstream{answer: func(context.Context, string) (*oauthz.Token, error) {
 		runtime.Goexit()
@@ -189,8 +189,8 @@ func TestGoexit(t *testing.T) {
 	}
 }
 
-// Close may come while others ask, under the race detector.
-func TestCloseWhileAsked(t *testing.T) {
+// Close is safe while requests are in flight.
+func TestCloseDuringRequests(t *testing.T) {
 	t.Parallel()
 	for range 50 {
 		c, err := cache.New(answers(nil), cache.Config{})

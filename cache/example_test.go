@@ -12,9 +12,9 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// An API whose tokens only the authorization server understands asks it once a
-// minute for each of them, and not at all when it has been told that a token
-// was revoked. Here the server is a fake one, in the same process.
+// An API with opaque tokens calls the authorization server once a minute for each
+// token, and forgets a token at once when it is revoked. The server in this example
+// is a fake one, in the same process.
 func Example() {
 	server := oauthztest.NewServer(oauthztest.Config{ClientID: "orders-api", ClientSecret: "secret"})
 	defer server.Close()
@@ -43,7 +43,7 @@ func Example() {
 	fmt.Println("questions to the server:", server.Count(oauthztest.Introspection))
 
 	server.Revoke(opaque)
-	remembering.Forget(opaque) // as whoever revokes it would, on each instance
+	remembering.Forget(opaque) // call it on each instance after a revocation
 	_, err = remembering.Introspect(ctx, opaque)
 	fmt.Println(err == oauthz.ErrInactive, err)
 	// Output:

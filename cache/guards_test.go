@@ -15,26 +15,26 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// Each of these fails without one guard of the cache.
+// Each test in this file fails if one check of the cache is missing.
 
-func TestConfigBounds(t *testing.T) {
+func TestConfigBoundsAreChecked(t *testing.T) {
 	t.Parallel()
 	_, err := cache.New(answers(nil), cache.Config{MaxBytes: -1})
 	require.EqualError(t, err, "cache: config: MaxTokens or MaxBytes is negative")
 	_, err = cache.New(answers(nil), cache.Config{RefreshAhead: 61 * time.Second})
 	require.EqualError(t, err, "cache: config: RefreshAhead: 1m1s is not less than TTL 1m0s")
-	newCache(t, answers(nil), cache.Config{RefreshAhead: 59 * time.Second}) // is less than the default
+	newCache(t, answers(nil), cache.Config{RefreshAhead: 59 * time.Second}) // less than the default TTL
 }
 
-// hangs answers when its caller has gone.
+// waitForCancel answers when its context is canceled.
 func waitForCancel(ctx context.Context, _ string) (*oauthz.Token, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
 
-// Who goes away gets a fault that says so, and no stale verdict: the
-// introspector has not failed.
-func TestCallerWhoIsGone(t *testing.T) {
+// A caller whose context ends gets a fault that wraps the error of the context, and no
+// stale answer, because the introspector has not failed.
+func TestCanceledCallerGetsNoStaleAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		next := answers(nil)
@@ -51,8 +51,8 @@ func TestCallerWhoIsGone(t *testing.T) {
 	})
 }
 
-// CA-11: a verdict from the future is not served stale either.
-func TestStaleIfErrorWithAClockThatIsSet(t *testing.T) {
+// An entry with a time in the future is not served stale either.
+func TestStaleIfErrorWithAClockSetBack(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	next := answers(nil)
@@ -65,8 +65,8 @@ func TestStaleIfErrorWithAClockThatIsSet(t *testing.T) {
 	assert.Equal(t, stale, request(t, c, "token"))
 }
 
-// What counts as a fault, by the status of the error.
-func TestWhatIsAFault(t *testing.T) {
+// The status of an error decides whether it is a fault.
+func TestStatusDecidesFault(t *testing.T) {
 	t.Parallel()
 	for status, served := range map[int]bool{400: false, 403: false, 500: true, 503: true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -86,8 +86,8 @@ type permanent struct{ error }
 func (permanent) Temporary() bool { return false }
 func (e permanent) Unwrap() error { return e.error }
 
-// A refusal that says that it lasts is remembered like one that says nothing.
-func TestLastingRefusal(t *testing.T) {
+// A refusal whose Temporary method returns false is remembered like any other.
+func TestPermanentRefusalIsRemembered(t *testing.T) {
 	t.Parallel()
 	next := failsWith(permanent{oauthz.ErrInvalidToken})
 	c := newCache(t, next, cache.Config{})
@@ -96,16 +96,16 @@ func TestLastingRefusal(t *testing.T) {
 	assert.Equal(t, int64(1), next.calls.Load())
 }
 
-func TestNeitherTokenNorError(t *testing.T) {
+func TestAnswerWithoutTokenAndErrorIsAFault(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, &upstream{answer: func(context.Context, string) (*oauthz.Token, error) { return nil, nil }}, cache.Config{})
 	_, err := c.Introspect(t.Context(), "token")
 	assert.EqualError(t, err, "cache: introspector returned neither a token nor an error")
 }
 
-// A token is held as good or as refused, not both, and not at all if refusals
-// are not to be remembered.
-func TestOneVerdictIsHeld(t *testing.T) {
+// A token has an entry either as accepted or as refused, never both, and no entry for
+// a refusal if refusals are not remembered.
+func TestTokenHasOneEntry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		next := failsWith(oauthz.ErrInactive)
@@ -125,7 +125,7 @@ func TestOneVerdictIsHeld(t *testing.T) {
 	})
 }
 
-func TestForgetRefusal(t *testing.T) {
+func TestForgetRemovesARefusal(t *testing.T) {
 	t.Parallel()
 	next := failsWith(oauthz.ErrInactive)
 	c := newCache(t, next, cache.Config{})
@@ -135,10 +135,10 @@ func TestForgetRefusal(t *testing.T) {
 	next.answer = answers(nil).answer
 	c.Forget("token")
 	assert.Equal(t, fresh, request(t, c, "token"))
-	assert.Equal(t, outcome{401, oauthz.Remembered}, request(t, c, "other"), "the other is not forgotten")
+	assert.Equal(t, outcome{401, oauthz.Remembered}, request(t, c, "other"), "the entry of another token stays")
 }
 
-func TestPurgeToken(t *testing.T) {
+func TestPurgeRemovesAnAcceptedToken(t *testing.T) {
 	t.Parallel()
 	next := answers(nil)
 	c := newCache(t, next, cache.Config{})
@@ -148,9 +148,9 @@ func TestPurgeToken(t *testing.T) {
 	assert.Equal(t, outcome{401, oauthz.Fresh}, request(t, c, "token"))
 }
 
-// What was under way when it was forgotten is answered, but not remembered; and
-// what was not forgotten is.
-func TestForgottenAnswers(t *testing.T) {
+// Requests in flight get their answer after Forget or Purge, but it is not remembered.
+// The answers of other tokens are.
+func TestForgottenCallsAreNotRemembered(t *testing.T) {
 	t.Parallel()
 	for name, forget := range map[string]func(*cache.Cache){
 		"Forget": func(c *cache.Cache) { c.Forget("token") },
@@ -183,9 +183,9 @@ func TestForgottenAnswers(t *testing.T) {
 	}
 }
 
-// A call that was forgotten ends without a word to the one that came after it:
-// who comes then joins that one.
-func TestForgottenCallEndsAlone(t *testing.T) {
+// The end of a forgotten call does not affect the call that started after it: a later
+// request joins the newer call.
+func TestEndOfAForgottenCallKeepsTheNewerCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		next := answers(nil)
@@ -200,16 +200,16 @@ func TestForgottenCallEndsAlone(t *testing.T) {
 		advance(time.Second)
 		c.Forget("token")
 		go ask()
-		advance(9 * time.Second) // the first has ended
+		advance(9 * time.Second) // the first call has ended
 		go ask()
-		advance(time.Second) // the second has, too
+		advance(time.Second) // the second call has ended
 		assert.Equal(t, int64(2), next.calls.Load())
 		assert.Equal(t, remembered, request(t, c, "token"))
 	})
 }
 
-// Close waits for what is under way, and drops what it held.
-func TestCloseWaits(t *testing.T) {
+// Close waits for calls in flight, and removes all entries.
+func TestCloseWaitsForCallsInFlight(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		next := answers(oauthztest.Claims{"scope": "a"})
@@ -219,7 +219,7 @@ func TestCloseWaits(t *testing.T) {
 		ended := false
 		next.answer = func(ctx context.Context, _ string) (*oauthz.Token, error) {
 			<-ctx.Done()
-			<-time.After(time.Second) // slow to go
+			<-time.After(time.Second) // slow to end
 			ended = true
 			return nil, ctx.Err()
 		}
@@ -233,7 +233,7 @@ func TestCloseWaits(t *testing.T) {
 	})
 }
 
-func TestStats(t *testing.T) {
+func TestStatsCountRequests(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		next := answers(nil)

@@ -15,7 +15,7 @@ import (
 	"github.com/oauthz/oauthz/cache"
 )
 
-// shapes are answers of servers: %d is the number of the token.
+// shapes are answers of servers. %d stands for the number of the token.
 var shapes = map[string]string{
 	"opaque, short":        `{"active":true,"iss":"https://i.example","sub":"u%d"}`,
 	"opaque":               `{"active":true,"iss":"https://i.example","sub":"user-%d","aud":"api","client_id":"web","scope":"a b c","exp":4102444800}`,
@@ -52,8 +52,8 @@ func members(n int, format string) string {
 	return strings.ReplaceAll(b.String(), "%", "%%")
 }
 
-// answering returns an introspector whose tokens are read from shape, as package
-// remote and package localjwt do.
+// parsing returns an introspector that reads its tokens from shape, as package remote
+// and package localjwt do.
 func parsing(shape string) oauthz.Introspector {
 	number := 0
 	return &upstream{answer: func(_ context.Context, token string) (*oauthz.Token, error) {
@@ -67,9 +67,9 @@ func parsing(shape string) oauthz.Introspector {
 	}}
 }
 
-// MaxBytes counts the bytes that the tokens take on the heap. Not parallel: other
-// tests take memory as well.
-func TestMaxBytesCountsWhatIsKept(t *testing.T) {
+// MaxBytes counts the bytes that the tokens take on the heap. The test is not
+// parallel, because other tests use the heap too.
+func TestMaxBytesCountsTheHeap(t *testing.T) {
 	for name, shape := range shapes {
 		t.Run(name, func(t *testing.T) {
 			n := max(3<<20/(len(shape)+1000), 100)
@@ -80,8 +80,8 @@ func TestMaxBytesCountsWhatIsKept(t *testing.T) {
 	}
 }
 
-// A cache that is full, and has dropped many tokens, takes no more than MaxBytes
-// either. Not parallel, as above.
+// A full cache that has evicted many tokens does not take more than MaxBytes. The
+// test is not parallel, for the same reason.
 func TestFullCacheTakesMaxBytes(t *testing.T) {
 	const most = 2 << 20
 	c := newCache(t, parsing(shapes["opaque"]), cache.Config{MaxBytes: most})
@@ -96,7 +96,7 @@ func TestFullCacheTakesMaxBytes(t *testing.T) {
 	assert.LessOrEqual(t, float64(kept)/most, 1.2)
 }
 
-// fill returns how many bytes a cache counts for n tokens, and how many they take.
+// fillCache returns the bytes that a cache counts for n tokens, and the bytes that they take.
 func fillCache(t *testing.T, next oauthz.Introspector, n int) (counted, kept int64) {
 	t.Helper()
 	c := newCache(t, next, cache.Config{MaxTokens: 1 << 30, MaxBytes: 1 << 30})
@@ -110,11 +110,11 @@ func fillCache(t *testing.T, next oauthz.Introspector, n int) (counted, kept int
 	return c.Stats().Bytes, kept
 }
 
-// heap returns how many bytes are in use.
+// heapInUse returns the bytes in use on the heap.
 func heapInUse() int64 {
 	var stats runtime.MemStats
 	runtime.GC()
-	runtime.GC() // what finalizers and pools kept through the first
+	runtime.GC() // frees the objects that finalizers and pools kept during the first
 	runtime.ReadMemStats(&stats)
 	return int64(stats.HeapAlloc)
 }

@@ -20,9 +20,9 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// CA-15 and StaleIfError: while the introspector faults, a verdict may serve on,
-// within the bound and not past exp.
-func TestCA15StaleIfError(t *testing.T) {
+// While the introspector returns faults, an accepted token is served beyond its TTL:
+// within StaleIfError, and not after exp.
+func TestStaleIfErrorServesDuringFaults(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		next := answers(oauthztest.Claims{"exp": time.Now().Add(time.Hour)})
@@ -35,11 +35,11 @@ func TestCA15StaleIfError(t *testing.T) {
 		advance(8*time.Minute + 59*time.Second)
 		assert.Equal(t, stale, request(t, c, "token"))
 		next.answer = good
-		assert.Equal(t, fresh, request(t, c, "token"), "asked each time")
+		assert.Equal(t, fresh, request(t, c, "token"), "called on every request")
 		next.answer = failsWith(errors.New("reset")).answer
 		advance(11 * time.Minute)
-		assert.Equal(t, 503, request(t, c, "token").status, "beyond the bound")
-		assert.Equal(t, 503, request(t, c, "another").status, "nothing is known of it")
+		assert.Equal(t, 503, request(t, c, "token").status, "beyond StaleIfError")
+		assert.Equal(t, 503, request(t, c, "another").status, "never accepted before")
 	})
 }
 
@@ -57,7 +57,7 @@ func TestStaleIfErrorEndsWithTheToken(t *testing.T) {
 	})
 }
 
-// The time is taken when the introspector has failed, not before it was asked.
+// The time is taken after the introspector has failed, not before the call.
 func TestStaleIfErrorAfterASlowFault(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -73,7 +73,7 @@ func TestStaleIfErrorAfterASlowFault(t *testing.T) {
 	})
 }
 
-func TestRefusalIsNeverOverruled(t *testing.T) {
+func TestRefusalIsNeverServedStale(t *testing.T) {
 	t.Parallel()
 	for _, refusal := range []error{oauthz.ErrInactive, oauthz.ErrInvalidToken, temporary{oauthz.ErrInvalidToken}, oauthz.ErrUnrecognized} {
 		synctest.Test(t, func(t *testing.T) {
@@ -99,8 +99,8 @@ func TestStaleIfErrorIsOffByDefault(t *testing.T) {
 	})
 }
 
-// CA-17: who may use a token that is bound to a key is asked each time.
-func TestCA17BindingIsCheckedEachTime(t *testing.T) {
+// The Guard checks the proof of possession of a bound token on every request.
+func TestBindingIsCheckedOnEveryRequest(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, answers(oauthztest.Claims{"cnf": map[string]string{"jkt": "x"}}), cache.Config{})
 	for range 2 {
@@ -108,17 +108,17 @@ func TestCA17BindingIsCheckedEachTime(t *testing.T) {
 	}
 }
 
-// CA-18: no token in what a cache prints.
-func TestCA18OnlyHashes(t *testing.T) {
+// A cache does not print tokens.
+func TestCacheDoesNotPrintTokens(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, answers(nil), cache.Config{})
 	require.Equal(t, fresh, request(t, c, "c4n4ry"))
 	assert.NotContains(t, fmt.Sprintf("%v %+v %#v %+v", c, c, c, c.Stats()), "c4n4ry")
 }
 
-// CA-19: the twin of an ES256 token is another string, judged for itself; and a
-// revocation names claims, so that neither spelling comes back.
-func TestCA19Twins(t *testing.T) {
+// The second valid encoding of an ES256 token is another string with an entry of its
+// own. A revocation names claims, so it covers both encodings.
+func TestRevocationCoversBothEncodings(t *testing.T) {
 	t.Parallel()
 	next := answers(oauthztest.Claims{"jti": "j"})
 	c := newCache(t, next, cache.Config{})
@@ -135,8 +135,8 @@ func TestCA19Twins(t *testing.T) {
 	}
 }
 
-// CA-20: a key that is withdrawn takes along what it verified, stale or not.
-func TestCA20WithdrawnKey(t *testing.T) {
+// Withdrawing a key ends the entries of the tokens that it verified, stale or not.
+func TestWithdrawnKeyEndsEntries(t *testing.T) {
 	t.Parallel()
 	as := oauthztest.NewServer(oauthztest.Config{Algorithm: "ES256"})
 	t.Cleanup(as.Close)
@@ -151,12 +151,12 @@ func TestCA20WithdrawnKey(t *testing.T) {
 	old := as.Keys()[0]
 	as.Rotate()
 	as.Withdraw(old)
-	require.Equal(t, 204, request(t, c, as.Mint(nil)).status) // fetches the new set
+	require.Equal(t, 204, request(t, c, as.Mint(nil)).status) // fetches the new key set
 	assert.Equal(t, 401, request(t, c, token).status)
 }
 
-// RefreshAhead: a busy token is asked for again in the background.
-func TestRefreshAhead(t *testing.T) {
+// RefreshAhead refreshes a busy token in the background.
+func TestRefreshAheadRefreshesInTheBackground(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		next := answers(nil)
@@ -171,16 +171,16 @@ func TestRefreshAhead(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, int64(2), next.calls.Load())
 		advance(30 * time.Second)
-		assert.Equal(t, remembered, request(t, c, "token"), "never waited")
+		assert.Equal(t, remembered, request(t, c, "token"), "the request did not wait")
 		next.answer = failsWith(oauthz.ErrInactive).answer
 		advance(25 * time.Second)
 		require.Equal(t, remembered, request(t, c, "token"))
 		synctest.Wait()
-		assert.Equal(t, 401, request(t, c, "token").status, "a refresh that brings a refusal ends it at once")
+		assert.Equal(t, 401, request(t, c, "token").status, "a refusal of the refresh removes the entry at once")
 	})
 }
 
-func TestConfigIsChecked(t *testing.T) {
+func TestConfigMistakesAreReported(t *testing.T) {
 	t.Parallel()
 	var none *upstream
 	var list oauthz.Revocations
@@ -212,9 +212,9 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-// A panic in the introspector is a fault: it is a goroutine of the cache's, so
-// nobody else could recover it.
-func TestPanic(t *testing.T) {
+// A panic in the introspector is a fault. No caller could recover it, because the
+// cache started the goroutine.
+func TestPanicInTheIntrospectorIsAFault(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, &upstream{answer: func(context.Context, string) (*oauthz.Token, error) { panic("c4n4ry") }}, cache.Config{})
 	_, err := c.Introspect(t.Context(), "token")
@@ -222,10 +222,10 @@ func TestPanic(t *testing.T) {
 	assert.Equal(t, 500, request(t, c, "token").status, "as without a cache")
 }
 
-// Close ends what is under way, and leaves no goroutine.
-func TestClose(t *testing.T) {
+// Close cancels the calls in flight, and leaves no goroutine.
+func TestCloseCancelsCallsInFlight(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) { // which fails if a goroutine is left
+	synctest.Test(t, func(t *testing.T) { // fails if a goroutine is left
 		next := &upstream{answer: func(ctx context.Context, _ string) (*oauthz.Token, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
@@ -246,8 +246,8 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// The requests of many users, with as many tokens, under the race detector.
-func TestManyUsers(t *testing.T) {
+// Many users with many tokens each get their own token, under the race detector.
+func TestConcurrentUsersGetTheirOwnTokens(t *testing.T) {
 	t.Parallel()
 	next := &upstream{answer: func(_ context.Context, token string) (*oauthz.Token, error) {
 		return oauthztest.Token(oauthztest.Claims{"sub": token}), nil

@@ -17,7 +17,7 @@ import (
 	"github.com/oauthz/oauthz/endpoint"
 )
 
-// credentialed is a request with Authorization fields, and a form beside the token.
+// credentialed returns requests with these Authorization fields, and with form after the token.
 func credentialed(form string, authorization ...string) func() *http.Request {
 	return func() *http.Request {
 		r := postRaw("token=opaque" + form)
@@ -34,54 +34,56 @@ var (
 	assertion = "&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=a.b.c"
 )
 
-// RFC 6749 §2.3.1 and §5.2.
-func TestClientSecret(t *testing.T) {
+var clientSecretTests = []struct {
+	name    string
+	request func() *http.Request
+	want    answer
+}{
+	{"basic", credentialed("", goodBasic), accepted},
+	{"basic, scheme in lower case", credentialed("", "basic"+goodBasic[5:]), accepted},
+	{"basic, percent-encoded space", credentialed("", basicHeader(strings.ReplaceAll(url.QueryEscape(client), "+", "%20"), url.QueryEscape(secret))), accepted},
+	{"basic, and the same client_id", credentialed("&client_id="+url.QueryEscape(client), goodBasic), accepted},
+	{"basic, and empty parameters", credentialed("&client_secret=&client_id=", goodBasic), accepted},
+	{"post", credentialed(goodPost), accepted},
+
+	{"no credentials", credentialed(""), invalidClient},
+	{"neither credentials nor a token", func() *http.Request { return postRaw("") }, invalidClient},
+	{"only a client id", credentialed("&client_id=" + url.QueryEscape(client)), invalidClient},
+	{"basic, wrong secret", credentialed("", basicHeader(url.QueryEscape(client), "wrong")), invalidClient},
+	{"basic, unknown client", credentialed("", basicHeader("nobody", url.QueryEscape(secret))), invalidClient},
+	{"basic, no secret", credentialed("", basicHeader(url.QueryEscape(client), "")), invalidClient},
+	{"basic, no id", credentialed("", basicHeader("", url.QueryEscape(secret))), invalidClient},
+	{"basic, no colon", credentialed("", "Basic YWJj"), invalidClient},
+	{"basic, not base64", credentialed("", "Basic !"), invalidClient},
+	{"empty field", credentialed("", ""), invalidClient},
+	{"another scheme", credentialed("", "Bearer abc"), invalidClient},
+	{"post, wrong secret", credentialed("&client_id=" + url.QueryEscape(client) + "&client_secret=wrong"), invalidClient},
+	{"post, empty secret", credentialed("&client_id=" + url.QueryEscape(client) + "&client_secret="), invalidClient},
+	{"post, no id", credentialed("&client_secret=" + url.QueryEscape(secret)), invalidClient},
+	{"in the query", func() *http.Request {
+		r := postRaw("token=opaque")
+		r.URL.RawQuery = goodPost[1:]
+		return r
+	}, invalidClient},
+	{"assertion", credentialed(assertion), invalidClient},
+
+	{"basic, not encoded", credentialed("", basicHeader("orders api", secret)), badCredentials},
+	{"basic, id not encoded", credentialed("", basicHeader("100%", url.QueryEscape(secret))), badCredentials},
+	{"basic, not UTF-8", credentialed("", basicHeader("%ff", "x")), badCredentials},
+	{"basic and post", credentialed(goodPost, goodBasic), badCredentials},
+	{"basic and a secret", credentialed("&client_secret=wrong", goodBasic), badCredentials},
+	{"two fields", credentialed("", goodBasic, goodBasic), badCredentials},
+	{"basic and an empty field", credentialed("", goodBasic, ""), badCredentials},
+	{"basic and an assertion", credentialed(assertion, goodBasic), badCredentials},
+	{"post and an assertion", credentialed(goodPost + assertion), badCredentials},
+	{"post and another scheme", credentialed(goodPost, "Bearer abc"), badCredentials},
+	{"another client in the form", credentialed("&client_id=other", goodBasic), otherClient},
+}
+
+// Credentials in each way of RFC 6749 §2.3.1, and errors of RFC 6749 §5.2.
+func TestClientSecretAcceptsBasicAndPost(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		name    string
-		request func() *http.Request
-		want    answer
-	}{
-		{"basic", credentialed("", goodBasic), accepted},
-		{"basic, scheme in lower case", credentialed("", "basic"+goodBasic[5:]), accepted},
-		{"basic, percent-encoded space", credentialed("", basicHeader(strings.ReplaceAll(url.QueryEscape(client), "+", "%20"), url.QueryEscape(secret))), accepted},
-		{"basic, and who it is again", credentialed("&client_id="+url.QueryEscape(client), goodBasic), accepted},
-		{"basic, and parameters without a value", credentialed("&client_secret=&client_id=", goodBasic), accepted},
-		{"post", credentialed(goodPost), accepted},
-
-		{"none", credentialed(""), invalidClient},
-		{"none, and no token either", func() *http.Request { return postRaw("") }, invalidClient},
-		{"client id alone", credentialed("&client_id=" + url.QueryEscape(client)), invalidClient},
-		{"basic, wrong secret", credentialed("", basicHeader(url.QueryEscape(client), "wrong")), invalidClient},
-		{"basic, unknown client", credentialed("", basicHeader("nobody", url.QueryEscape(secret))), invalidClient},
-		{"basic, no secret", credentialed("", basicHeader(url.QueryEscape(client), "")), invalidClient},
-		{"basic, no id", credentialed("", basicHeader("", url.QueryEscape(secret))), invalidClient},
-		{"basic, no colon", credentialed("", "Basic YWJj"), invalidClient},
-		{"basic, not base64", credentialed("", "Basic !"), invalidClient},
-		{"empty field", credentialed("", ""), invalidClient},
-		{"another scheme", credentialed("", "Bearer abc"), invalidClient},
-		{"post, wrong secret", credentialed("&client_id=" + url.QueryEscape(client) + "&client_secret=wrong"), invalidClient},
-		{"post, empty secret", credentialed("&client_id=" + url.QueryEscape(client) + "&client_secret="), invalidClient},
-		{"post, no id", credentialed("&client_secret=" + url.QueryEscape(secret)), invalidClient},
-		{"in the query", func() *http.Request {
-			r := postRaw("token=opaque")
-			r.URL.RawQuery = goodPost[1:]
-			return r
-		}, invalidClient},
-		{"assertion", credentialed(assertion), invalidClient},
-
-		{"basic as it stands", credentialed("", basicHeader("orders api", secret)), badCredentials},
-		{"basic, an id as it stands", credentialed("", basicHeader("100%", url.QueryEscape(secret))), badCredentials},
-		{"basic, not UTF-8", credentialed("", basicHeader("%ff", "x")), badCredentials},
-		{"basic and post", credentialed(goodPost, goodBasic), badCredentials},
-		{"basic and a secret", credentialed("&client_secret=wrong", goodBasic), badCredentials},
-		{"two fields", credentialed("", goodBasic, goodBasic), badCredentials},
-		{"basic and an empty field", credentialed("", goodBasic, ""), badCredentials},
-		{"basic and an assertion", credentialed(assertion, goodBasic), badCredentials},
-		{"post and an assertion", credentialed(goodPost + assertion), badCredentials},
-		{"post and another scheme", credentialed(goodPost, "Bearer abc"), badCredentials},
-		{"another client in the form", credentialed("&client_id=other", goodBasic), otherClient},
-	} {
+	for _, tt := range clientSecretTests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			in := &introspectorSpy{next: answers(nil, oauthz.ErrInvalidToken)}
@@ -90,13 +92,13 @@ func TestClientSecret(t *testing.T) {
 				want = inactive
 			}
 			assert.Equal(t, want, serve(t, introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: in}), tt.request()))
-			assert.Equal(t, tt.want == accepted, len(in.tokens) == 1, "the introspector is asked for clients only")
+			assert.Equal(t, tt.want == accepted, len(in.tokens) == 1, "the introspector is called only for authenticated clients")
 		})
 	}
 }
 
-// A check need not know that an empty secret, or the secret of nobody, is none.
-func TestClientSecretIsNeverEmpty(t *testing.T) {
+// A check may accept an empty id or secret, because it is never called with one.
+func TestClientSecretCheckNeverGetsEmptyValues(t *testing.T) {
 	t.Parallel()
 	for name, request := range map[string]func() *http.Request{
 		"basic, no secret": credentialed("", basicHeader("c", "")),
@@ -106,15 +108,15 @@ func TestClientSecretIsNeverEmpty(t *testing.T) {
 		"post, no id":      credentialed("&client_id=&client_secret=s"),
 	} {
 		auth := endpoint.ClientSecret(func(context.Context, string, oauthz.Secret) error {
-			t.Error("the check is asked")
+			t.Error("the check is called")
 			return nil
 		})
 		assert.Equal(t, invalidClient, serve(t, introspectionHandler(t, endpoint.IntrospectionConfig{Auth: auth}), request()), name)
 	}
 }
 
-// Whoever implements ClientAuth says what its errors mean.
-func TestClientAuthErrors(t *testing.T) {
+// The error of an authenticator decides the answer.
+func TestClientAuthenticatorErrorsDecideTheAnswer(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
@@ -123,14 +125,14 @@ func TestClientAuthErrors(t *testing.T) {
 		want answer
 	}{
 		{"good", "c", nil, inactive},
-		{"not who it says", "", endpoint.ErrInvalidClient, invalidClient},
-		{"not who it says, wrapped", "c", fmt.Errorf("canary: %w", endpoint.ErrInvalidClient), invalidClient},
+		{"invalid client", "", endpoint.ErrInvalidClient, invalidClient},
+		{"invalid client, wrapped", "c", fmt.Errorf("canary: %w", endpoint.ErrInvalidClient), invalidClient},
 		{"malformed", "", fmt.Errorf("canary: %w", oauthz.ErrInvalidRequest), badCredentials},
 		{"fault", "", errors.New("canary"), unavailable},
-		{"fault, whatever the id", "c", errors.New("canary"), unavailable},
-		{"fault that names a time", "", retryableError(503, 9e9), retryIn("9")},
-		{"a refusal of a token is none of a client", "", oauthz.ErrInvalidToken, unavailable},
-		{"neither", "", nil, serverError},
+		{"fault with an id", "c", errors.New("canary"), unavailable},
+		{"fault with a retry time", "", retryableError(503, 9e9), retryIn("9")},
+		{"a refusal of a token is a fault", "", oauthz.ErrInvalidToken, unavailable},
+		{"neither id nor error", "", nil, serverError},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -147,14 +149,14 @@ func TestClientAuthErrors(t *testing.T) {
 	}
 }
 
-// A ClientAuth sees the whole request and its form, as private_key_jwt and mutual TLS need it.
-func TestClientAuthSees(t *testing.T) {
+// An authenticator receives the whole request and its form: private_key_jwt and mutual TLS need them.
+func TestClientAuthenticatorReceivesTheRequest(t *testing.T) {
 	t.Parallel()
 	auth := endpoint.ClientAuthenticatorFunc(func(ctx context.Context, r *http.Request, form url.Values) (string, error) {
 		assert.Equal(t, r.Context(), ctx)
 		assert.Equal(t, "v", r.Header.Get("X"))
 		assert.Equal(t, url.Values{"token": {"opaque"}, "client_assertion": {"a.b.c"}}, form)
-		form.Set("token", "other") // which is too late
+		form.Set("token", "other") // too late to have an effect
 		return "c", nil
 	})
 	in := &introspectorSpy{next: answers(nil, oauthz.ErrInvalidToken)}
@@ -164,8 +166,8 @@ func TestClientAuthSees(t *testing.T) {
 	assert.Equal(t, []string{"opaque"}, in.tokens)
 }
 
-// RFC 7662 §2.1: a caller with an access token of its own, which its Guard judges.
-func TestBearer(t *testing.T) {
+// RFC 7662 §2.1: a client with an access token of its own, which its Guard checks.
+func TestAccessTokenAuthenticatesClients(t *testing.T) {
 	t.Parallel()
 	callers := oauthz.IntrospectorFunc(func(_ context.Context, token string) (*oauthz.Token, error) {
 		switch token {
@@ -195,13 +197,13 @@ func TestBearer(t *testing.T) {
 		want    answer
 	}{
 		{"good", credentialed("", "Bearer good"), inactive},
-		{"good, and who it is", credentialed("&client_id=api", "Bearer good"), inactive},
-		{"good, but another client", credentialed("&client_id=other", "Bearer good"), otherClient},
-		{"none", credentialed(""), answer{401, isJSON + "\nWww-Authenticate: Bearer realm=\"callers\", scope=\"introspect\"", `{}`}},
-		{"the token that is asked about", credentialed("", "Bearer opaque"), refused(401, "invalid_token", "The access token is not valid", "")},
+		{"good, and the same client_id", credentialed("&client_id=api", "Bearer good"), inactive},
+		{"good, and another client_id", credentialed("&client_id=other", "Bearer good"), otherClient},
+		{"no credentials", credentialed(""), answer{401, isJSON + "\nWww-Authenticate: Bearer realm=\"callers\", scope=\"introspect\"", `{}`}},
+		{"the token to introspect", credentialed("", "Bearer opaque"), refused(401, "invalid_token", "The access token is not valid", "")},
 		{"without the scope", credentialed("", "Bearer weak"), refused(403, "insufficient_scope", "The access token lacks a scope that is required", `, scope="introspect"`)},
-		{"of no client", credentialed("", "Bearer nameless"), forbidden},
-		{"cannot tell", credentialed("", "Bearer down"), unavailable},
+		{"without a client_id", credentialed("", "Bearer nameless"), forbidden},
+		{"fault", credentialed("", "Bearer down"), unavailable},
 		{"and a secret", credentialed(goodPost, "Bearer good"), badCredentials},
 		{"and an assertion", credentialed(assertion, "Bearer good"), badCredentials},
 	} {
@@ -215,14 +217,14 @@ func TestBearer(t *testing.T) {
 			assert.Equal(t, tt.want == inactive, len(in.tokens) == 1)
 			assert.Equal(t, tt.want != inactive, len(heard.errs) == 1, "reported once")
 			for _, err := range heard.errs {
-				assert.NotContains(t, err.Error(), "endpoint: status 503", "what the Guard refuses is no fault of ours")
+				assert.NotContains(t, err.Error(), "endpoint: status 503", "a refusal of the Guard is not a fault of the endpoint")
 			}
 		})
 	}
 }
 
-// The certificate of mutual TLS is what a ClientAuth makes of it (RFC 8705 §2).
-func TestClientAuthByCertificate(t *testing.T) {
+// An authenticator can use the certificate of mutual TLS (RFC 8705 §2).
+func TestClientAuthenticatorByCertificate(t *testing.T) {
 	t.Parallel()
 	auth := endpoint.ClientAuthenticatorFunc(func(_ context.Context, r *http.Request, form url.Values) (string, error) {
 		if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {

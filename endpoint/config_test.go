@@ -3,11 +3,6 @@ package endpoint_test
 import (
 	"bytes"
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rsa"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -20,7 +15,7 @@ import (
 	"github.com/oauthz/oauthz/endpoint"
 )
 
-// lines are the messages of a joined error.
+// lines returns the messages of a joined error.
 func lines(err error) []string {
 	if err == nil {
 		return nil
@@ -28,7 +23,7 @@ func lines(err error) []string {
 	return strings.Split(err.Error(), "\n")
 }
 
-func TestConfigurations(t *testing.T) {
+func TestConfigMistakesAreReported(t *testing.T) {
 	t.Parallel()
 	var nilFunc oauthz.IntrospectorFunc
 	var nilList *oauthz.Revocations
@@ -71,7 +66,7 @@ func TestConfigurations(t *testing.T) {
 		{"no guard", auth(endpoint.AccessToken(nil, oauthz.Require("x"))), []string{"endpoint: introspection: config: Auth: the Guard is nil"}},
 		{"public", auth(endpoint.AccessToken(guard, oauthz.Public())), []string{nobody}},
 		{"anonymous", auth(endpoint.AccessToken(guard, oauthz.Require("x").OrAnonymous())), []string{nobody}},
-		{"anonymous within", auth(endpoint.AccessToken(guard, oauthz.Any(oauthz.Require("x"), oauthz.Public()))), []string{nobody}},
+		{"anonymous as an alternative", auth(endpoint.AccessToken(guard, oauthz.Any(oauthz.Require("x"), oauthz.Public()))), []string{nobody}},
 		{"zero requirement", auth(endpoint.AccessToken(guard, oauthz.Requirement{})), []string{anybody}},
 		{"any valid token", auth(endpoint.AccessToken(guard, oauthz.Any(oauthz.Require("x"), oauthz.Require()))), []string{anybody}},
 		{"scope", auth(endpoint.AccessToken(guard, oauthz.Require("x"))), nil},
@@ -84,49 +79,7 @@ func TestConfigurations(t *testing.T) {
 	}
 }
 
-func TestSigningConfigurations(t *testing.T) {
-	t.Parallel()
-	ec := ecKey(t, elliptic.P256())
-	const misfit = "Key: the key is missing, or does not sign with Algorithm"
-	const useless = "Key: the key cannot sign"
-	for _, tt := range []struct {
-		name   string
-		issuer string
-		key    crypto.Signer
-		alg    string
-		want   string
-	}{
-		{"good", "https://as.example", ec, "ES256", ""},
-		{"good, loopback", "http://127.0.0.1:1", ec, "ES256", ""},
-		{"http", "http://as.example", ec, "ES256", "Issuer: want an https URL without a query (http only on loopback)"},
-		{"query", "https://as.example?x", ec, "ES256", "Issuer: want an https URL without a query (http only on loopback)"},
-		{"no algorithm", "https://as.example", ec, "", misfit},
-		{"none", "https://as.example", ec, "none", misfit},
-		{"HS256", "https://as.example", ec, "HS256", misfit},
-		{"another curve", "https://as.example", ec, "ES384", misfit},
-		{"another kind", "https://as.example", ec, "RS256", misfit},
-		{"no key", "https://as.example", nil, "ES256", misfit},
-		{"nil EC", "https://as.example", (*ecdsa.PrivateKey)(nil), "ES256", misfit},
-		{"nil Ed25519", "https://as.example", ed25519.PrivateKey(nil), "EdDSA", useless},
-		{"zero EC", "https://as.example", &ecdsa.PrivateKey{}, "ES256", useless},
-		{"zero RSA", "https://as.example", &rsa.PrivateKey{}, "RS256", useless},
-		{"small RSA", "https://as.example", rsaKey(t, 1024), "RS256", "Key: the key has less than 2048 bits"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			_, err := endpoint.Introspection(endpoint.IntrospectionConfig{
-				Introspector: knownTokens(), Auth: clients(), Signing: &endpoint.Signing{Issuer: tt.issuer, Key: tt.key, Algorithm: tt.alg},
-			})
-			if tt.want == "" {
-				assert.NoError(t, err)
-				return
-			}
-			assert.EqualError(t, err, "endpoint: introspection: config: Signing."+tt.want)
-		})
-	}
-}
-
-func TestRevocationsConfigurations(t *testing.T) {
+func TestAdminConfigMistakesAreReported(t *testing.T) {
 	t.Parallel()
 	var nilList *oauthz.Revocations
 	good := endpoint.AdminConfig{Guard: administrators(t), Requirement: oauthz.Require("x"), Revoker: &recorder{}, Lister: &lister{}}
@@ -140,7 +93,7 @@ func TestRevocationsConfigurations(t *testing.T) {
 		{"nil inside", func(c *endpoint.AdminConfig) { c.Revoker, c.Lister = nilList, nilList }, []string{"Revoker is required", "Lister is required"}},
 		{"public", func(c *endpoint.AdminConfig) { c.Requirement = oauthz.Public() }, []string{"the Requirement lets callers without a token through"}},
 		{"anonymous", func(c *endpoint.AdminConfig) { c.Requirement = c.Requirement.OrAnonymous() }, []string{"the Requirement lets callers without a token through"}},
-		{"anybody", func(c *endpoint.AdminConfig) { c.Requirement = oauthz.All() }, []string{"the Requirement is met by any valid token: require a scope or a claim"}},
+		{"any valid token", func(c *endpoint.AdminConfig) { c.Requirement = oauthz.All() }, []string{"the Requirement is met by any valid token: require a scope or a claim"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -156,8 +109,8 @@ func TestRevocationsConfigurations(t *testing.T) {
 	}
 }
 
-// What is configured is copied: the caller's slice and struct are its own again.
-func TestConfigurationIsCopied(t *testing.T) {
+// The endpoint copies its configuration: the caller may change the slice and the struct afterwards.
+func TestConfigIsCopied(t *testing.T) {
 	t.Parallel()
 	lists := []oauthz.RevocationList{fixedList{}}
 	cfg := endpoint.IntrospectionConfig{Introspector: knownTokens(), RevocationLists: lists, Signing: signedConfig(edKey(t)).Signing}
@@ -167,8 +120,9 @@ func TestConfigurationIsCopied(t *testing.T) {
 	assert.Equal(t, "Content-Type: "+signedType, serve(t, h, signedRequest("active", signedType)).header)
 }
 
-// A fault is logged where nobody asks to be told, and what is the client's doing is not.
+// Without a Report hook, faults are logged, and mistakes of clients are not.
 func TestFaultsAreLogged(t *testing.T) { // not parallel: the logger is the process's
+
 	var logged bytes.Buffer
 	before := slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, nil)))
@@ -187,8 +141,8 @@ func TestFaultsAreLogged(t *testing.T) { // not parallel: the logger is the proc
 	assert.Contains(t, logged.String(), `level=WARN msg="oauthz: an endpoint failed" error="endpoint: status 503:`)
 }
 
-// Report is told once of what is not answered, and its panic is told like any other.
-func TestReport(t *testing.T) {
+// Report is called once for each request that fails, and its panic is a server error.
+func TestReportReceivesFailures(t *testing.T) {
 	t.Parallel()
 	heard := &reports{}
 	h := introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: knownTokens(), Report: heard.add})
@@ -211,8 +165,8 @@ func TestReport(t *testing.T) {
 	assert.Equal(t, serverError, serve(t, h, signedRequest("fault", "")))
 }
 
-// Package fmt prints no secret that a configuration holds.
-func TestConfigurationsDoNotPrint(t *testing.T) {
+// Package fmt does not print a secret that a configuration holds.
+func TestConfigsDoNotPrintSecrets(t *testing.T) {
 	t.Parallel()
 	signing := endpoint.Signing{Key: edKey(t), KeyID: canary}
 	introspection := endpoint.IntrospectionConfig{Introspector: secretHolder{canary}, Signing: &signing}
@@ -227,7 +181,7 @@ func TestConfigurationsDoNotPrint(t *testing.T) {
 	}
 }
 
-// holder is an introspector that holds a secret.
+// secretHolder is an introspector that holds a secret.
 type secretHolder struct{ secret string }
 
 func (secretHolder) Introspect(context.Context, string) (*oauthz.Token, error) { return nil, nil }

@@ -17,7 +17,7 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// A service that verifies JWTs tells others, who cannot, what they say, and lets clients revoke their own.
+// A service that verifies JWTs introspects them for services that cannot, and lets clients revoke their own tokens.
 func Example() {
 	as := oauthztest.NewServer(oauthztest.Config{})
 	defer as.Close()
@@ -27,8 +27,8 @@ func Example() {
 	}
 	revoked := &oauthz.Revocations{}
 
-	// First, who may ask: here those whose secret has the hash that we keep. It is long and random; a password would
-	// need a slow hash.
+	// First, authenticate the clients: the service keeps a hash of each secret. The secret is long and random; a password
+	// would need a slow hash.
 	hashes := map[string][32]byte{"billing": sha256.Sum256([]byte("correct horse battery staple"))}
 	clients := endpoint.ClientSecret(func(_ context.Context, clientID string, secret oauthz.Secret) error {
 		want, known := hashes[clientID]
@@ -39,13 +39,13 @@ func Example() {
 		return nil
 	})
 
-	// Next, what they may ask.
+	// Next, make the endpoints.
 	introspection, err := endpoint.Introspection(endpoint.IntrospectionConfig{
 		Introspector:    verifier,
 		RevocationLists: []oauthz.RevocationList{revoked},
 		Auth:            clients,
 		Entitled: func(_ context.Context, _ string, _ *oauthz.Token, members map[string]any) (bool, error) {
-			for name := range members { // what nobody needs is told to nobody
+			for name := range members { // a client sees only the members that it needs
 				switch name {
 				case "sub", "scope":
 				default:
@@ -66,7 +66,7 @@ func Example() {
 	mux.Handle("/introspect", introspection)
 	mux.Handle("/revoke", revocation)
 
-	// Finally, a client asks, revokes, and asks again.
+	// Finally, a client introspects its token, revokes it, and introspects it again.
 	token := as.Mint(oauthztest.Claims{"client_id": "billing", "scope": "invoices:read"})
 	for _, path := range []string{"/introspect", "/revoke", "/introspect"} {
 		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(url.Values{"token": {token}}.Encode()))

@@ -19,9 +19,9 @@ import (
 	"github.com/oauthz/oauthz/endpoint"
 )
 
-// FuzzRequest: whatever is sent, the answer is one of those that there are; what
-// the client authentication and the introspector see is what the body says, by
-// a reading that shares no code with it, and never what the query says.
+// FuzzRequest checks that every input gets one of the known answers, and that the
+// authenticator and the introspector receive the parameters of the body and never
+// those of the query. The test reads the body with a parser of its own.
 func FuzzRequest(f *testing.F) {
 	f.Add("token=opaque", "application/x-www-form-urlencoded", "token=q", "Basic YTpi")
 	f.Add("token=a%2Bb+c&token_type_hint=x&client_id=a&client_secret=b", "application/x-www-form-urlencoded;charset=utf-8", "", "")
@@ -67,7 +67,7 @@ func FuzzRequest(f *testing.F) {
 			require.Equal(t, said["client_secret"], string(secret))
 		}
 		if token != "" {
-			require.NotEmpty(t, id, "asked for somebody who is not authenticated")
+			require.NotEmpty(t, id, "called for an unauthenticated client")
 			require.Equal(t, said["token"], token)
 			require.LessOrEqual(t, len(token), oauthz.MaxTokenBytes)
 			require.Empty(t, strings.Trim(token, visible))
@@ -77,8 +77,8 @@ func FuzzRequest(f *testing.F) {
 
 const visible = "!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
 
-// pairs reads a form as RFC 6749 appendix B has it, in the plainest way; false
-// if it cannot be read, or if it says something twice.
+// parseForm parses a form as RFC 6749 appendix B defines it, in the simplest way. It
+// returns false if the form is malformed or repeats a name.
 func parseForm(body string) (map[string]string, bool) {
 	out := map[string]string{}
 	for _, pair := range strings.Split(body, "&") {
@@ -101,7 +101,7 @@ func parseForm(body string) (map[string]string, bool) {
 	return out, true
 }
 
-// FuzzAccept: what is signed was asked for by name, and no client that names nothing gets it.
+// FuzzAccept checks that an answer is signed only if Accept names the media type.
 func FuzzAccept(f *testing.F) {
 	for _, seed := range []string{"", "*/*", signedType, signedType + ";q=0", "application/json;q=0.5," + signedType + ";q=0.7", `a/b;c="d,e", ` + signedType} {
 		f.Add(seed)
@@ -120,9 +120,9 @@ func FuzzAccept(f *testing.F) {
 	})
 }
 
-// FuzzRevocations: what is recorded is all that was sent, in order, and says the
-// same when it is written again; else nothing is.
-func FuzzRevocations(f *testing.F) {
+// FuzzAdminPost checks that either all revocations of the array are recorded, in
+// order, and survive a second encoding and decoding, or none is recorded.
+func FuzzAdminPost(f *testing.F) {
 	for _, seed := range []string{`[]`, `[{"match":{"iss":"i","n":1e2}}]`, `[{"match":{"iss":"i"}},{}]`, `[{"match":{"iss":"i"},"at":"2026-11-21T12:00:00+01:00"}],"x":[]`} {
 		f.Add(seed)
 	}
@@ -156,8 +156,8 @@ func FuzzRevocations(f *testing.F) {
 	})
 }
 
-// The handlers are safe for concurrent use, and no answer crosses to another request.
-func TestConcurrently(t *testing.T) {
+// The handlers are safe for concurrent use, and every request gets its own answer.
+func TestHandlersAreSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	revoked := &oauthz.Revocations{Now: atNoon}
 	in := oauthz.IntrospectorFunc(func(_ context.Context, token string) (*oauthz.Token, error) {

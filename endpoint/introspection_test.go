@@ -18,50 +18,54 @@ import (
 
 func unixAt(offset time.Duration) int64 { return noon.Add(offset).Unix() }
 
-// judged are tokens, and what is told of them (RFC 7662 §2.2).
-func TestIntrospectionAnswers(t *testing.T) {
+func expiring(offset time.Duration) string {
+	return fmt.Sprintf(`{"sub":"alice","exp":%d}`, unixAt(offset))
+}
+
+var introspectionTests = []struct {
+	name   string
+	claims string
+	want   answer
+}{
+	{"no claims", `{}`, activeAnswer(`{"active":true,"token_type":"Bearer"}`)},
+	{
+		"all standard claims",
+		`{"iss":"https://as.example","sub":"alice","aud":["a","b"],"exp":1800000000,"nbf":1,"iat":2,"jti":"id","client_id":"c","sid":"s","username":"Alice","scope":"read write","acr":"gold","auth_time":3}`,
+		activeAnswer(`{"acr":"gold","active":true,"aud":["a","b"],"auth_time":3,"client_id":"c","exp":1800000000,"iat":2,"iss":"https://as.example","jti":"id","nbf":1,"scope":"read write","sid":"s","sub":"alice","token_type":"Bearer","username":"Alice"}`),
+	},
+	{
+		"other claims unchanged", `{"n":1e2,"big":12345678901234567890,"deep":{"a":[null,true]},"html":"<&>"}`,
+		activeAnswer(`{"active":true,"big":12345678901234567890,"deep":{"a":[null,true]},"html":"\u003c\u0026\u003e","n":1e2,"token_type":"Bearer"}`),
+	},
+	{
+		"claims with names of other members are left out", `{"active":"no","token_type":"N_A","sub":"alice"}`,
+		activeAnswer(`{"active":true,"sub":"alice","token_type":"Bearer"}`),
+	},
+	{
+		"reserved names", `{"token_sha256":"x","token_tenant":"y"}`,
+		activeAnswer(`{"active":true,"token_type":"Bearer"}`),
+	},
+	{"scp", `{"scp":["read"]}`, activeAnswer(`{"active":true,"scope":"read","scp":["read"],"token_type":"Bearer"}`)},
+	{"bound to a key", `{"cnf":{"jkt":"k"}}`, activeAnswer(`{"active":true,"cnf":{"jkt":"k"},"token_type":"DPoP"}`)},
+	{"bound to a certificate", `{"cnf":{"x5t#S256":"c"}}`, activeAnswer(`{"active":true,"cnf":{"x5t#S256":"c"},"token_type":"Bearer"}`)},
+	{"bound in an unknown way", `{"cnf":{"kid":"k"}}`, activeAnswer(`{"active":true,"cnf":{"kid":"k"},"token_type":"Bearer"}`)},
+	{"empty cnf", `{"cnf":{}}`, activeAnswer(`{"active":true,"cnf":{},"token_type":"Bearer"}`)},
+	{"not expired", expiring(time.Second), activeAnswer(fmt.Sprintf(`{"active":true,"exp":%d,"sub":"alice","token_type":"Bearer"}`, unixAt(time.Second)))},
+	{"expires now", expiring(0), inactive},
+	{"expired", expiring(-time.Hour), inactive},
+	{"nbf beyond any leeway", fmt.Sprintf(`{"nbf":%d}`, unixAt(oauthz.MaxLeeway+time.Second)), inactive},
+	{"nbf within the largest leeway", fmt.Sprintf(`{"nbf":%d}`, unixAt(oauthz.MaxLeeway)), activeAnswer(fmt.Sprintf(`{"active":true,"nbf":%d,"token_type":"Bearer"}`, unixAt(oauthz.MaxLeeway)))},
+	{"iat beyond any leeway", fmt.Sprintf(`{"iat":%d}`, unixAt(oauthz.MaxLeeway+time.Second)), inactive},
+	{"iat within the largest leeway", fmt.Sprintf(`{"iat":%d}`, unixAt(oauthz.MaxLeeway)), activeAnswer(fmt.Sprintf(`{"active":true,"iat":%d,"token_type":"Bearer"}`, unixAt(oauthz.MaxLeeway)))},
+	{"refresh token by token_type", `{"token_type":"refresh_token"}`, inactive},
+	{"refresh token by token_use", `{"token_use":"Refresh"}`, inactive},
+	{"refresh token by typ", `{"typ":"Refresh"}`, inactive},
+}
+
+// The answer for each set of claims (RFC 7662 §2.2).
+func TestIntrospectionAnswersWithTheClaims(t *testing.T) {
 	t.Parallel()
-	exp := func(offset time.Duration) string { return fmt.Sprintf(`{"sub":"alice","exp":%d}`, unixAt(offset)) }
-	tests := []struct {
-		name   string
-		claims string
-		want   answer
-	}{
-		{"nothing but active", `{}`, activeAnswer(`{"active":true,"token_type":"Bearer"}`)},
-		{
-			"all standard claims",
-			`{"iss":"https://as.example","sub":"alice","aud":["a","b"],"exp":1800000000,"nbf":1,"iat":2,"jti":"id","client_id":"c","sid":"s","username":"Alice","scope":"read write","acr":"gold","auth_time":3}`,
-			activeAnswer(`{"acr":"gold","active":true,"aud":["a","b"],"auth_time":3,"client_id":"c","exp":1800000000,"iat":2,"iss":"https://as.example","jti":"id","nbf":1,"scope":"read write","sid":"s","sub":"alice","token_type":"Bearer","username":"Alice"}`),
-		},
-		{
-			"other claims as they came", `{"n":1e2,"big":12345678901234567890,"deep":{"a":[null,true]},"html":"<&>"}`,
-			activeAnswer(`{"active":true,"big":12345678901234567890,"deep":{"a":[null,true]},"html":"\u003c\u0026\u003e","n":1e2,"token_type":"Bearer"}`),
-		},
-		{
-			"what the claims say of the answer is not repeated", `{"active":"no","token_type":"N_A","sub":"alice"}`,
-			activeAnswer(`{"active":true,"sub":"alice","token_type":"Bearer"}`),
-		},
-		{
-			"names that only claims can have", `{"token_sha256":"x","token_tenant":"y"}`,
-			activeAnswer(`{"active":true,"token_type":"Bearer"}`),
-		},
-		{"scp", `{"scp":["read"]}`, activeAnswer(`{"active":true,"scope":"read","scp":["read"],"token_type":"Bearer"}`)},
-		{"IN-24 bound to a key", `{"cnf":{"jkt":"k"}}`, activeAnswer(`{"active":true,"cnf":{"jkt":"k"},"token_type":"DPoP"}`)},
-		{"IN-24 bound to a certificate", `{"cnf":{"x5t#S256":"c"}}`, activeAnswer(`{"active":true,"cnf":{"x5t#S256":"c"},"token_type":"Bearer"}`)},
-		{"IN-24 bound in a way that is not known", `{"cnf":{"kid":"k"}}`, activeAnswer(`{"active":true,"cnf":{"kid":"k"},"token_type":"Bearer"}`)},
-		{"IN-24 bound to nothing", `{"cnf":{}}`, activeAnswer(`{"active":true,"cnf":{},"token_type":"Bearer"}`)},
-		{"not over", exp(time.Second), activeAnswer(fmt.Sprintf(`{"active":true,"exp":%d,"sub":"alice","token_type":"Bearer"}`, unixAt(time.Second)))},
-		{"IN-06 over now", exp(0), inactive},
-		{"IN-06 over", exp(-time.Hour), inactive},
-		{"IN-08 nbf far in the future", fmt.Sprintf(`{"nbf":%d}`, unixAt(oauthz.MaxLeeway+time.Second)), inactive},
-		{"IN-08 nbf within any leeway", fmt.Sprintf(`{"nbf":%d}`, unixAt(oauthz.MaxLeeway)), activeAnswer(fmt.Sprintf(`{"active":true,"nbf":%d,"token_type":"Bearer"}`, unixAt(oauthz.MaxLeeway)))},
-		{"IN-32 iat far in the future", fmt.Sprintf(`{"iat":%d}`, unixAt(oauthz.MaxLeeway+time.Second)), inactive},
-		{"IN-32 iat within any leeway", fmt.Sprintf(`{"iat":%d}`, unixAt(oauthz.MaxLeeway)), activeAnswer(fmt.Sprintf(`{"active":true,"iat":%d,"token_type":"Bearer"}`, unixAt(oauthz.MaxLeeway)))},
-		{"IN-22 token_type", `{"token_type":"refresh_token"}`, inactive},
-		{"IN-22 token_use", `{"token_use":"Refresh"}`, inactive},
-		{"IN-22 typ", `{"typ":"Refresh"}`, inactive},
-	}
-	for _, tt := range tests {
+	for _, tt := range introspectionTests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			h := introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: claims(t, tt.claims)})
@@ -70,8 +74,8 @@ func TestIntrospectionAnswers(t *testing.T) {
 	}
 }
 
-// Fields that an introspector filled in are told, and not what came instead.
-func TestIntrospectionTellsTheFields(t *testing.T) {
+// The answer has the fields of the token, even if they differ from its claims.
+func TestIntrospectionAnswersWithTheFields(t *testing.T) {
 	t.Parallel()
 	token := parseToken(t, `{"iss":"came","sub":"alice"}`)
 	token.Issuer, token.Subject, token.Tenant, token.Scopes = "https://as.example", "", "acme", oauthz.Scopes{"a", "b"}
@@ -79,8 +83,8 @@ func TestIntrospectionTellsTheFields(t *testing.T) {
 	assert.Equal(t, activeAnswer(`{"active":true,"iss":"https://as.example","scope":"a b","token_type":"Bearer"}`), serve(t, h, postToken()))
 }
 
-// The leeway that an introspector grants holds here as it does in a Guard: up to MaxLeeway, and only for exp.
-func TestIntrospectionLeeway(t *testing.T) {
+// The leeway of an introspector has the same effect as in a Guard: up to MaxLeeway, and only for exp.
+func TestIntrospectionGrantsTheLeewayOfAGuard(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name          string
@@ -88,10 +92,10 @@ func TestIntrospectionLeeway(t *testing.T) {
 		active        bool
 	}{
 		{"within the leeway", 59 * time.Second, time.Minute, true},
-		{"at its end", time.Minute, time.Minute, false},
+		{"at the end of the leeway", time.Minute, time.Minute, false},
 		{"no more than MaxLeeway", oauthz.MaxLeeway, time.Hour, false},
 		{"less than MaxLeeway", oauthz.MaxLeeway - time.Second, time.Hour, true},
-		{"a verdict that ends before exp", -time.Minute, -2 * time.Minute, true},
+		{"validity that ends before exp", -time.Minute, -2 * time.Minute, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -109,7 +113,7 @@ func TestIntrospectionLeeway(t *testing.T) {
 	}
 }
 
-// wait is a fault that says when to come back.
+// retryableError returns an error with this status that asks for a retry after d.
 func retryableError(status int, d time.Duration) error {
 	return &oauthz.Error{Status: status, RetryAfter: d, Err: errors.New("canary")}
 }
@@ -118,13 +122,13 @@ func retryIn(seconds string) answer {
 	return answer{503, isJSON + "\nRetry-After: " + seconds, `{"error":"temporarily_unavailable"}`}
 }
 
-// verdictTests are what an introspector may answer, and how a client is told: of
-// a refusal by refused, which differs.
+// introspectorAnswerTests are the possible answers of an introspector, and the
+// answer that a client gets. The answer to a refusal differs between endpoints.
 var introspectorAnswerTests = []struct {
 	name  string
 	token *oauthz.Token
 	err   error
-	want  answer // zero: refused
+	want  answer // zero: the answer to a refusal
 }{
 	{name: "refused", err: oauthz.ErrInvalidToken},
 	{name: "refused, wrapped", err: fmt.Errorf("x: %w", oauthz.ErrExpired)},
@@ -134,17 +138,17 @@ var introspectorAnswerTests = []struct {
 	{name: "fault", err: errors.New("canary"), want: unavailable},
 	{name: "ErrUnavailable", err: oauthz.ErrUnavailable, want: unavailable},
 	{name: "canceled", err: context.Canceled, want: unavailable},
-	{name: "fault that names a time", err: retryableError(503, 90*time.Second), want: retryIn("90")},
-	{name: "IN-14 fault that names a fraction", err: fmt.Errorf("x: %w", retryableError(503, 1500*time.Millisecond)), want: retryIn("2")},
-	{name: "IN-14 fault that names too long a time", err: retryableError(503, 48*time.Hour), want: retryIn("3600")},
+	{name: "fault with a retry time", err: retryableError(503, 90*time.Second), want: retryIn("90")},
+	{name: "fault with a retry time in fractions of a second", err: fmt.Errorf("x: %w", retryableError(503, 1500*time.Millisecond)), want: retryIn("2")},
+	{name: "fault with a retry time that is too long", err: retryableError(503, 48*time.Hour), want: retryIn("3600")},
 	{name: "fault that wraps a refusal", err: &oauthz.Error{Status: 503, Err: oauthz.ErrInvalidToken}, want: unavailable},
 	{name: "server error", err: retryableError(500, 0), want: serverError},
-	{name: "status that there is not", err: retryableError(200, 0), want: serverError},
+	{name: "status 200", err: retryableError(200, 0), want: serverError},
 	{name: "nil Error", err: (*oauthz.Error)(nil), want: serverError},
-	{name: "neither", want: serverError},
+	{name: "neither token nor error", want: serverError},
 }
 
-func TestIntrospectionVerdicts(t *testing.T) {
+func TestIntrospectionOfIntrospectorErrors(t *testing.T) {
 	t.Parallel()
 	for _, tt := range introspectorAnswerTests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -161,13 +165,13 @@ func TestIntrospectionVerdicts(t *testing.T) {
 	}
 }
 
-// A token that the introspector forbids is good, and not for this API.
-func TestIntrospectionForbidden(t *testing.T) {
+// A token that the introspector forbids is valid, but not for this API.
+func TestIntrospectionOfAForbiddenTokenIsInactive(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, inactive, serve(t, introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: answers(nil, retryableError(403, 0))}), postToken()))
 }
 
-func TestIntrospectionRevocations(t *testing.T) {
+func TestIntrospectionChecksRevocationLists(t *testing.T) {
 	t.Parallel()
 	sub := activeAnswer(`{"active":true,"sub":"alice","token_type":"Bearer"}`)
 	for _, tt := range []struct {
@@ -176,10 +180,10 @@ func TestIntrospectionRevocations(t *testing.T) {
 		want  answer
 	}{
 		{"not revoked", []oauthz.RevocationList{fixedList{}, fixedList{}}, sub},
-		{"RV-01 revoked by the second", []oauthz.RevocationList{fixedList{}, fixedList{revoked: true}}, inactive},
-		{"RV-08 cannot tell", []oauthz.RevocationList{fixedList{err: errors.New("canary")}}, unavailable},
-		{"RV-08 cannot tell, whatever it wraps", []oauthz.RevocationList{fixedList{err: oauthz.ErrInvalidToken}}, unavailable},
-		{"RV-08 cannot tell until", []oauthz.RevocationList{fixedList{err: retryableError(401, 7*time.Second)}}, retryIn("7")},
+		{"revoked by the second list", []oauthz.RevocationList{fixedList{}, fixedList{revoked: true}}, inactive},
+		{"list fails", []oauthz.RevocationList{fixedList{err: errors.New("canary")}}, unavailable},
+		{"list fails with a refusal", []oauthz.RevocationList{fixedList{err: oauthz.ErrInvalidToken}}, unavailable},
+		{"list fails with a retry time", []oauthz.RevocationList{fixedList{err: retryableError(401, 7*time.Second)}}, retryIn("7")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -188,36 +192,39 @@ func TestIntrospectionRevocations(t *testing.T) {
 	}
 }
 
-// RFC 7662 §2.2, §4 and §5: what a client may see is for the server to say.
-func TestIntrospectionEntitled(t *testing.T) {
+type entitledHook = func(context.Context, string, *oauthz.Token, map[string]any) (bool, error)
+
+func entitles(ok bool, err error) entitledHook {
+	return func(context.Context, string, *oauthz.Token, map[string]any) (bool, error) { return ok, err }
+}
+
+func edits(edit func(map[string]any)) entitledHook {
+	return func(_ context.Context, _ string, _ *oauthz.Token, members map[string]any) (bool, error) {
+		edit(members)
+		return true, nil
+	}
+}
+
+// RFC 7662 §2.2, §4 and §5: the server decides which members a client sees.
+func TestEntitledDecidesTheMembers(t *testing.T) {
 	t.Parallel()
-	type entitled = func(context.Context, string, *oauthz.Token, map[string]any) (bool, error)
-	says := func(ok bool, err error) entitled {
-		return func(context.Context, string, *oauthz.Token, map[string]any) (bool, error) { return ok, err }
-	}
-	edits := func(edit func(map[string]any)) entitled {
-		return func(_ context.Context, _ string, _ *oauthz.Token, members map[string]any) (bool, error) {
-			edit(members)
-			return true, nil
-		}
-	}
 	whole := activeAnswer(`{"active":true,"cnf":{"jkt":"k"},"scope":"read write","sub":"alice","token_type":"DPoP"}`)
 	for _, tt := range []struct {
 		name string
-		hook entitled
+		hook entitledHook
 		want answer
 	}{
 		{"no hook", nil, whole},
-		{"entitled", says(true, nil), whole},
-		{"not entitled", says(false, nil), inactive},
-		{"cannot tell", says(true, errors.New("canary")), unavailable},
-		{"cannot tell until", says(false, retryableError(503, time.Minute)), retryIn("60")},
-		{"by the client", func(_ context.Context, id string, t *oauthz.Token, _ map[string]any) (bool, error) {
+		{"entitled", entitles(true, nil), whole},
+		{"not entitled", entitles(false, nil), inactive},
+		{"hook fails", entitles(true, errors.New("canary")), unavailable},
+		{"hook fails with a retry time", entitles(false, retryableError(503, time.Minute)), retryIn("60")},
+		{"decides by client and token", func(_ context.Context, id string, t *oauthz.Token, _ map[string]any) (bool, error) {
 			return id == client && t.Subject == "alice", nil
 		}, whole},
-		{"less", edits(func(m map[string]any) { delete(m, "sub"); m["scope"] = "read" }),
+		{"removes members", edits(func(m map[string]any) { delete(m, "sub"); m["scope"] = "read" }),
 			activeAnswer(`{"active":true,"cnf":{"jkt":"k"},"scope":"read","token_type":"DPoP"}`)},
-		{"not what is fixed", edits(func(m map[string]any) { clear(m); m["active"], m["token_type"] = false, "Bearer" }),
+		{"cannot change fixed members", edits(func(m map[string]any) { clear(m); m["active"], m["token_type"] = false, "Bearer" }),
 			activeAnswer(`{"active":true,"cnf":{"jkt":"k"},"token_type":"DPoP"}`)},
 		{"not JSON", edits(func(m map[string]any) { m["x"] = func() {} }), serverError},
 	} {
@@ -231,8 +238,8 @@ func TestIntrospectionEntitled(t *testing.T) {
 	}
 }
 
-// What the hook changes is its own: the next answer is whole again.
-func TestEntitledChangesNobodysToken(t *testing.T) {
+// The hook changes copies: the next answer is complete again.
+func TestEntitledChangesCopies(t *testing.T) {
 	t.Parallel()
 	shared := parseToken(t, `{"sub":"alice","scope":"read","aud":"a"}`)
 	h := introspectionHandler(t, endpoint.IntrospectionConfig{

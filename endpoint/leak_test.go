@@ -16,10 +16,10 @@ import (
 	"github.com/oauthz/oauthz/endpoint"
 )
 
-// canary is within every token, secret and cause that must not be seen.
+// canary is a part of every token, secret and cause that must not appear in an answer.
 const canary = "canary-7f3a"
 
-// canaryRequests hold it wherever a client can put it.
+// canaryRequests returns requests with canary in every place that a client controls.
 func canaryRequests() map[string]*http.Request {
 	form := func(body string, authorization ...string) *http.Request {
 		return credentialed(body, authorization...)()
@@ -55,12 +55,12 @@ func canaryRequests() map[string]*http.Request {
 	}
 }
 
-// canaryError has it in its text, as an error of somebody else's client may.
+// canaryError has canary in its text, like an error of a third-party HTTP client.
 var canaryError = &url.Error{Op: "Post", URL: "https://" + canary, Err: errors.New(canary)}
 
-// RS-06: no byte of a token or a secret is in an answer or in what is reported;
-// and no byte of a cause is in an answer, whoever fails and however.
-func TestNothingLeaks(t *testing.T) {
+// No answer and no reported error contains a byte of a token or a secret. No answer
+// contains a byte of a cause, regardless of the hook that fails and how it fails.
+func TestNoAnswerLeaksSecrets(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]func() error{
 		"good":      func() error { return nil },
@@ -80,7 +80,7 @@ func TestNothingLeaks(t *testing.T) {
 				got := serve(t, introspectionHandler(t, cfg), r)
 				assert.NotContains(t, fmt.Sprint(got), canary, "%s, %s, %s", name, where, what)
 				for _, err := range heard.errs {
-					if !errors.Is(err, canaryError) { // a cause is told as it is
+					if !errors.Is(err, canaryError) { // causes are reported unchanged
 						assert.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), canary, "%s, %s, %s", name, where, what)
 					}
 				}
@@ -94,7 +94,7 @@ func TestNothingLeaks(t *testing.T) {
 	}
 }
 
-// failing is configurations in each of which one hook fails.
+// failingConfigs returns configurations in each of which one hook fails.
 func failingConfigs(t *testing.T, fail func() error) map[string]endpoint.IntrospectionConfig {
 	takesAll := endpoint.ClientAuthenticatorFunc(func(context.Context, *http.Request, url.Values) (string, error) { return "c", nil })
 	good := claims(t, `{"iss":"i","client_id":"c","jti":"7"}`)
@@ -121,8 +121,8 @@ type failingRevoker func() error
 
 func (f failingRevoker) Revoke(context.Context, ...oauthz.Revocation) error { return f() }
 
-// A hook that panics is our mistake, whichever it is.
-func TestPanics(t *testing.T) {
+// A panic of any hook is a server error.
+func TestPanicsOfHooksAreServerErrors(t *testing.T) {
 	t.Parallel()
 	for where, cfg := range failingConfigs(t, func() error { panic(canary) }) {
 		t.Run(where, func(t *testing.T) {

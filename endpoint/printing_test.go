@@ -14,8 +14,8 @@ import (
 	"github.com/oauthz/oauthz/endpoint"
 )
 
-// The key of signed answers is never printed, logged or encoded: the name of its
-// configuration is. Package fmt calls no method for the verbs p and w.
+// The key of Signing is never printed, logged or encoded: the name of the type is.
+// The verbs %p and %w are left out, because package fmt calls no method for them.
 func TestSigningIsPrintedByName(t *testing.T) {
 	t.Parallel()
 	signing := endpoint.Signing{Key: edKey(t)}

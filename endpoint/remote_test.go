@@ -6,11 +6,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,15 +26,15 @@ import (
 
 const audience = "https://api.example"
 
-// known is an introspector of the tokens that tests ask about.
+// knownTokens returns an introspector of the tokens that the tests send.
 func knownTokens() oauthz.Introspector {
 	return oauthz.IntrospectorFunc(func(_ context.Context, token string) (*oauthz.Token, error) {
 		said := map[string]string{
 			"active":  fmt.Sprintf(`{"iss":"https://as.example","aud":%q,"sub":"alice","client_id":"c","scope":"read write","exp":%d,"jti":"7","roles":["a"]}`, audience, unixAt(time.Hour)),
 			"bound":   fmt.Sprintf(`{"aud":%q,"sub":"alice","cnf":{"jkt":"k"}}`, audience),
-			"over":    fmt.Sprintf(`{"aud":%q,"sub":"alice","exp":1}`, audience),
+			"expired": fmt.Sprintf(`{"aud":%q,"sub":"alice","exp":1}`, audience),
 			"refresh": fmt.Sprintf(`{"aud":%q,"sub":"alice","token_use":"refresh"}`, audience),
-			"others":  `{"aud":"https://other.example","sub":"alice"}`,
+			"foreign": `{"aud":"https://other.example","sub":"alice"}`,
 		}
 		switch claims, ok := said[token]; {
 		case ok:
@@ -51,7 +48,7 @@ func knownTokens() oauthz.Introspector {
 	})
 }
 
-// server serves an introspection endpoint, and the keys of its signed answers.
+// introspectionServer starts a server with an introspection endpoint and the keys of its signed answers.
 func introspectionServer(t *testing.T, key crypto.Signer, alg string) *httptest.Server {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -82,30 +79,9 @@ func publicJWK(t *testing.T, public crypto.PublicKey) string {
 	}
 }
 
-func rsaKey(t testing.TB, bits int) *rsa.PrivateKey {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, bits)
-	require.NoError(t, err)
-	return key
-}
-
-func ecKey(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(curve, rand.Reader)
-	require.NoError(t, err)
-	return key
-}
-
-func edKey(t testing.TB) ed25519.PrivateKey {
-	t.Helper()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	require.NoError(t, err)
-	return key
-}
-
-// TestRemote: package remote understands what this package answers, plain and
-// signed, and both ends of the project agree on what a token is.
-func TestRemote(t *testing.T) {
+// Package remote understands the answers of this package, plain and signed, and both
+// read the same token from them.
+func TestRemoteReadsTheAnswers(t *testing.T) {
 	t.Parallel()
 	type end struct {
 		name string
@@ -143,7 +119,7 @@ func checkRemote(t *testing.T, cfg remote.Config) {
 	}
 	in, err := remote.New(t.Context(), cfg)
 	require.NoError(t, err)
-	if cfg.Issuer == "" { // signed answers are the issuer's own, so iss must be it
+	if cfg.Issuer == "" { // the iss of a signed answer must be the issuer of the answer
 		token, err := in.Introspect(t.Context(), "active")
 		require.NoError(t, err)
 		assert.Equal(t, "alice c read write 7", strings.Join([]string{token.Subject, token.ClientID, token.Scopes.String(), token.ID}, " "))
@@ -156,8 +132,8 @@ func checkRemote(t *testing.T, cfg remote.Config) {
 	token, err := in.Introspect(t.Context(), "bound")
 	require.NoError(t, err)
 	assert.Equal(t, &oauthz.Confirmation{JWKThumbprint: "k"}, token.Confirmation)
-	assert.Equal(t, 401, guardedStatus(guardOf(t, in), "bound"), "IN-24: nobody confirms it")
-	for token, want := range map[string]error{"over": oauthz.ErrInactive, "refresh": oauthz.ErrInactive, "unknown": oauthz.ErrInactive, "others": oauthz.ErrInvalidToken} {
+	assert.Equal(t, 401, guardedStatus(guardOf(t, in), "bound"), "nothing checks the proof of possession")
+	for token, want := range map[string]error{"expired": oauthz.ErrInactive, "refresh": oauthz.ErrInactive, "unknown": oauthz.ErrInactive, "foreign": oauthz.ErrInvalidToken} {
 		_, err := in.Introspect(t.Context(), token)
 		assert.ErrorIs(t, err, want, token)
 	}
@@ -166,7 +142,7 @@ func checkRemote(t *testing.T, cfg remote.Config) {
 	assert.NotErrorIs(t, err, oauthz.ErrInvalidToken)
 	var e *oauthz.Error
 	require.ErrorAs(t, err, &e)
-	assert.Equal(t, 42*time.Second, e.RetryAfter, "how long to wait comes through")
+	assert.Equal(t, 42*time.Second, e.RetryAfter, "the retry time is passed on")
 	_, err = in.Introspect(t.Context(), "panic")
 	assert.NotErrorIs(t, err, oauthz.ErrInvalidToken)
 	require.Error(t, err)
@@ -179,8 +155,8 @@ func guardOf(t *testing.T, in oauthz.Introspector) *oauthz.Guard {
 	return guard
 }
 
-// Whoever cannot authenticate learns nothing, and does not refuse good tokens for it.
-func TestRemoteWithWrongCredentials(t *testing.T) {
+// A client that cannot authenticate gets no answer about a token, and its Guard answers 503, not 401.
+func TestRemoteWithWrongCredentialsGets503(t *testing.T) {
 	t.Parallel()
 	s := introspectionServer(t, nil, "")
 	in, err := remote.New(t.Context(), remote.Config{
@@ -190,8 +166,8 @@ func TestRemoteWithWrongCredentials(t *testing.T) {
 	assert.Equal(t, 503, guardedStatus(guardOf(t, in), "active"))
 }
 
-// A client that takes signed answers only does not take the plain ones of an endpoint that cannot sign: IJ-10.
-func TestRemoteWithoutSigning(t *testing.T) {
+// A client that requires signed answers does not accept the plain ones of an endpoint that cannot sign.
+func TestRemoteRefusesPlainAnswersIfItRequiresSigned(t *testing.T) {
 	t.Parallel()
 	s := introspectionServer(t, nil, "")
 	in, err := remote.New(t.Context(), remote.Config{
@@ -200,144 +176,4 @@ func TestRemoteWithoutSigning(t *testing.T) {
 	})
 	require.NoError(t, err)
 	assert.Equal(t, 503, guardedStatus(guardOf(t, in), "active"))
-}
-
-// signedConfig signs with a key whose signatures can be checked by hand.
-func signedConfig(key ed25519.PrivateKey) endpoint.IntrospectionConfig {
-	return endpoint.IntrospectionConfig{
-		Introspector: knownTokens(), Signing: &endpoint.Signing{Issuer: "https://as.example", Key: key, Algorithm: "EdDSA", KeyID: "k1"},
-	}
-}
-
-func signedRequest(token, accept string) *http.Request {
-	r := postRaw("token=" + token)
-	r.Header.Set("Authorization", goodBasic)
-	r.Header.Set("Accept", accept)
-	return r
-}
-
-const signedType = "application/token-introspection+jwt"
-
-// RFC 9701 §5, to the byte.
-func TestSignedAnswer(t *testing.T) {
-	t.Parallel()
-	key := edKey(t)
-	for token, want := range map[string]string{
-		"bound":   `{"aud":"orders api:1","iat":1795262400,"iss":"https://as.example","token_introspection":{"active":true,"aud":"https://api.example","cnf":{"jkt":"k"},"sub":"alice","token_type":"DPoP"}}`,
-		"unknown": `{"aud":"orders api:1","iat":1795262400,"iss":"https://as.example","token_introspection":{"active":false}}`,
-	} {
-		t.Run(token, func(t *testing.T) {
-			t.Parallel()
-			got := serve(t, introspectionHandler(t, signedConfig(key)), signedRequest(token, signedType))
-			assert.Equal(t, 200, got.status)
-			assert.Equal(t, "Content-Type: "+signedType, got.header)
-			part := strings.Split(got.body, ".")
-			require.Len(t, part, 3)
-			var decoded [3][]byte
-			for i := range part {
-				var err error
-				decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part[i])
-				require.NoError(t, err)
-			}
-			assert.JSONEq(t, `{"alg":"EdDSA","kid":"k1","typ":"token-introspection+jwt"}`, string(decoded[0]))
-			assert.Equal(t, want, string(decoded[1]))
-			assert.True(t, ed25519.Verify(key.Public().(ed25519.PublicKey), []byte(part[0]+"."+part[1]), decoded[2]))
-		})
-	}
-}
-
-// RFC 9701 §4: what is no answer about the token is not signed.
-func TestErrorsAreNotSigned(t *testing.T) {
-	t.Parallel()
-	h := introspectionHandler(t, signedConfig(edKey(t)))
-	assert.Equal(t, retryIn("42"), serve(t, h, signedRequest("fault", signedType)))
-	assert.Equal(t, serverError, serve(t, h, signedRequest("panic", signedType)))
-	assert.Equal(t, noToken, serve(t, h, signedRequest("", signedType)))
-	stranger := signedRequest("active", signedType)
-	stranger.Header.Del("Authorization")
-	assert.Equal(t, invalidClient, serve(t, h, stranger))
-}
-
-// badSigner is a key that is kept elsewhere, out of reach.
-type badSigner struct{ crypto.Signer }
-
-func (badSigner) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
-	return nil, errors.New("canary")
-}
-
-func TestAnswerThatCannotBeSigned(t *testing.T) {
-	t.Parallel()
-	cfg := signedConfig(edKey(t))
-	cfg.Signing.Key = badSigner{cfg.Signing.Key}
-	assert.Equal(t, unavailable, serve(t, introspectionHandler(t, cfg), signedRequest("active", signedType)))
-	cfg = signedConfig(edKey(t))
-	cfg.Entitled = func(_ context.Context, _ string, _ *oauthz.Token, members map[string]any) (bool, error) {
-		members["x"] = json.RawMessage("{")
-		return true, nil
-	}
-	assert.Equal(t, serverError, serve(t, introspectionHandler(t, cfg), signedRequest("active", signedType)))
-}
-
-// RFC 9701 §4 and RFC 9110 §12.5.1.
-func TestAccept(t *testing.T) {
-	t.Parallel()
-	h := introspectionHandler(t, signedConfig(edKey(t)))
-	for _, tt := range []struct {
-		accept []string
-		signed bool
-	}{
-		{nil, false},
-		{[]string{""}, false},
-		{[]string{"*/*"}, false},
-		{[]string{"application/*"}, false},
-		{[]string{"application/json"}, false},
-		{[]string{"application/jwt"}, false},
-		{[]string{"text/html"}, false},
-		{[]string{signedType}, true},
-		{[]string{"Application/Token-Introspection+JWT; charset=utf-8"}, true},
-		{[]string{signedType + ";q=0.001"}, true},
-		{[]string{signedType + "; q=0"}, false},
-		{[]string{signedType + ";q=0.000"}, false},
-		{[]string{signedType + ";q=nan"}, false},
-		{[]string{signedType + ";q=1e3"}, false},
-		{[]string{signedType + ";q=1e-1"}, false},
-		{[]string{signedType + ";q=+1"}, false},
-		{[]string{signedType + ";q=1.1"}, false},
-		{[]string{signedType + ";q=-1"}, false},
-		{[]string{signedType + ";q=."}, false},
-		{[]string{"application/json, " + signedType}, true},
-		{[]string{signedType + ", application/json"}, true},
-		{[]string{"application/json;q=0.5, " + signedType}, true},
-		{[]string{"application/json, " + signedType + ";q=0.9"}, false},
-		{[]string{"application/json;q=0.2, " + signedType + ";q=0.3, */*"}, true},
-		{[]string{signedType + ";q=0.3, */*;q=0.5"}, false},
-		{[]string{signedType + ";q=0.5, */*;q=0.3"}, true},
-		{[]string{signedType + ";q=0.3, application/*;q=0.2, */*"}, true},
-		{[]string{"application/json;q=0.5", signedType}, true},
-		{[]string{"application/json", signedType + ";q=0.5"}, false},
-		{[]string{"text/html;;, " + signedType}, true},
-		{[]string{signedType + "x"}, false},
-		{[]string{signedType, strings.Repeat(",", 8<<10-len(signedType))}, true},
-		{[]string{signedType, strings.Repeat(",", 8<<10-len(signedType)+1)}, false},
-	} {
-		t.Run(strings.TrimRight(strings.Join(tt.accept, "|"), ","), func(t *testing.T) {
-			t.Parallel()
-			r := signedRequest("active", "")
-			r.Header["Accept"] = tt.accept
-			got := serve(t, h, r)
-			assert.Equal(t, 200, got.status)
-			want := isJSON
-			if tt.signed {
-				want = "Content-Type: " + signedType
-			}
-			assert.Equal(t, want, got.header)
-		})
-	}
-}
-
-// Without a key there is one kind of answer, whatever is asked for.
-func TestNothingIsSignedWithoutAKey(t *testing.T) {
-	t.Parallel()
-	h := introspectionHandler(t, endpoint.IntrospectionConfig{})
-	assert.Equal(t, activeAnswer(`{"active":true,"sub":"alice","token_type":"Bearer"}`), serve(t, h, signedRequest("active", signedType)))
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/oauthz/oauthz/endpoint"
 )
 
-// with changes a good request.
+// changedRequest returns a valid request after change.
 func changedRequest(change func(r *http.Request)) *http.Request {
 	r := postToken()
 	change(r)
@@ -31,22 +31,23 @@ func requestWithType(types ...string) *http.Request {
 	return changedRequest(func(r *http.Request) { r.Header["Content-Type"] = types })
 }
 
-// good stands for the answer to a request that is in order.
+// accepted stands for the answer to a valid request, which differs between endpoints.
 var accepted = answer{}
 
-// requestTests are the rules that both endpoints have for requests.
+// requestTests are the rules for requests to both endpoints.
 var requestTests = []struct {
 	name    string
 	request func() *http.Request
 	want    answer
-	asked   []string // what the introspector is asked
+	asked   []string // tokens that the introspector receives
 }{
+
 	{"good", postToken, accepted, []string{"opaque"}},
 	{"charset", func() *http.Request { return requestWithType("Application/X-WWW-Form-URLEncoded; charset=UTF-8") }, accepted, []string{"opaque"}},
 	{"hint", func() *http.Request { return requestWithBody("token=opaque&token_type_hint=refresh_token") }, accepted, []string{"opaque"}},
-	{"hint that nobody knows", func() *http.Request { return requestWithBody("token=opaque&token_type_hint=%00") }, accepted, []string{"opaque"}},
-	{"parameter that nobody knows", func() *http.Request { return requestWithBody("token=opaque&more=x") }, accepted, []string{"opaque"}},
-	{"IN-25 encoded", func() *http.Request { return post(url.Values{"token": {`a&b=c+d%2"`}}) }, accepted, []string{`a&b=c+d%2"`}},
+	{"unknown hint", func() *http.Request { return requestWithBody("token=opaque&token_type_hint=%00") }, accepted, []string{"opaque"}},
+	{"unknown parameter", func() *http.Request { return requestWithBody("token=opaque&more=x") }, accepted, []string{"opaque"}},
+	{"encoded token", func() *http.Request { return post(url.Values{"token": {`a&b=c+d%2"`}}) }, accepted, []string{`a&b=c+d%2"`}},
 	{"longest token", func() *http.Request { return requestWithBody("token=" + strings.Repeat("a", oauthz.MaxTokenBytes)) }, accepted, []string{strings.Repeat("a", oauthz.MaxTokenBytes)}},
 	{"query is not read", func() *http.Request {
 		return changedRequest(func(r *http.Request) { r.URL.RawQuery = "token=other&token=again" })
@@ -60,7 +61,7 @@ var requestTests = []struct {
 	{"two content types", func() *http.Request { return requestWithType("application/x-www-form-urlencoded", "application/json") }, notAForm, nil},
 	{"JSON", func() *http.Request { return requestWithType("application/json") }, notAForm, nil},
 	{"multipart", func() *http.Request { return requestWithType("multipart/form-data; boundary=x") }, notAForm, nil},
-	{"content type that cannot be read", func() *http.Request { return requestWithType("application/x-www-form-urlencoded; =") }, notAForm, nil},
+	{"malformed content type", func() *http.Request { return requestWithType("application/x-www-form-urlencoded; =") }, notAForm, nil},
 	{"bad percent", func() *http.Request { return requestWithBody("token=opaque&x=%zz") }, malformed, nil},
 	{"semicolon", func() *http.Request { return requestWithBody("token=opaque;x=1") }, malformed, nil},
 	{"not UTF-8", func() *http.Request { return requestWithBody("token=opaque&x=%ff") }, malformed, nil},
@@ -72,18 +73,18 @@ var requestTests = []struct {
 		413, isJSON, `{"error":"invalid_request","error_description":"The body is too large"}`,
 	}, nil},
 	{"token twice", func() *http.Request { return requestWithBody("token=opaque&token=opaque") }, repeated, nil},
-	{"token twice, by another spelling", func() *http.Request { return requestWithBody("token=opaque&%74oken=other") }, repeated, nil},
+	{"token twice, once percent-encoded", func() *http.Request { return requestWithBody("token=opaque&%74oken=other") }, repeated, nil},
 	{"another parameter twice", func() *http.Request { return requestWithBody("token=opaque&x=1&x=") }, repeated, nil},
 	{"no token", func() *http.Request { return requestWithBody("") }, noToken, nil},
 	{"empty token", func() *http.Request { return requestWithBody("token=") }, noToken, nil},
 	{"token in the query", func() *http.Request {
 		return changedRequest(func(r *http.Request) { r.Body, r.URL.RawQuery = http.NoBody, "token=opaque" })
 	}, noToken, nil},
-	{"Token", func() *http.Request { return requestWithBody("Token=opaque") }, noToken, nil},
+	{"parameter name in upper case", func() *http.Request { return requestWithBody("Token=opaque") }, noToken, nil},
 }
 
-// RFC 7662 §2.1 and RFC 7009 §2.1.
-func TestRequests(t *testing.T) {
+// The parameters of RFC 7662 §2.1 and RFC 7009 §2.1.
+func TestRequestRules(t *testing.T) {
 	t.Parallel()
 	for _, tt := range requestTests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -108,9 +109,9 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// What cannot be a token is like one that there is not (RFC 7662 §2.2, RFC 7009
-// §2.2), and nobody is asked about it: IN-26.
-func TestStringsThatAreNoToken(t *testing.T) {
+// A string that cannot be a token is answered like an unknown token (RFC 7662 §2.2,
+// RFC 7009 §2.2), and the introspector is not called.
+func TestInvalidTokenStringsAreUnknownTokens(t *testing.T) {
 	t.Parallel()
 	for name, token := range map[string]string{
 		"space": "a b", "control": "a\nb", "not ASCII": "tökén", "NUL": "a\x00", "too long": strings.Repeat("a", oauthz.MaxTokenBytes+1),
@@ -127,9 +128,9 @@ func TestStringsThatAreNoToken(t *testing.T) {
 	}
 }
 
-// Over a connection, too: a Content-Length that is too small or too large is
-// net/http's to refuse, and what it lets through is a form.
-func TestOverHTTP(t *testing.T) {
+// A request over a connection: net/http refuses a body that does not fit its
+// Content-Length, and the handler reads any other body as a form.
+func TestIntrospectionOverHTTP(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(introspectionHandler(t, endpoint.IntrospectionConfig{}))
 	t.Cleanup(server.Close)
@@ -141,19 +142,5 @@ func TestOverHTTP(t *testing.T) {
 		body, _ := io.ReadAll(got.Body)
 		_ = got.Body.Close()
 		assert.Equal(t, `{"active":true,"sub":"alice","token_type":"Bearer"}`, string(body))
-	}
-}
-
-// An array that some log would never take is told so, and not that it should come again later.
-func TestRevocationsAreNotTooMany(t *testing.T) {
-	t.Parallel()
-	for n, want := range map[int]answer{
-		10_000: {204, "", ""},
-		10_001: {413, isJSON, `{"error":"invalid_request","error_description":"The array is too long"}`},
-	} {
-		revoker := &recorder{}
-		body := "[" + strings.TrimSuffix(strings.Repeat(`{"match":{"iss":"i"}},`, n), ",") + "]"
-		assert.Equal(t, want, serve(t, adminHandler(t, revoker, &lister{}), adminRequest(http.MethodPost, "", body)))
-		assert.Equal(t, want.status == http.StatusNoContent, len(revoker.revs) == n)
 	}
 }

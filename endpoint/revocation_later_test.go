@@ -19,14 +19,14 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// later is a refusal that may not last.
+// temporary is a refusal that may not last.
 type temporary struct{ error }
 
 func (temporary) Temporary() bool { return true }
 func (l temporary) Unwrap() error { return l.error }
 
-// RFC 7009 §2.2.1: 200 promises that the token is dead. A token that is refused
-// now and may be accepted later is not.
+// RFC 7009 §2.2.1: 200 promises that the token no longer works. That is not true for
+// a token that is refused now and may be accepted later.
 func TestRevocationOfATokenThatMayBeAcceptedLater(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{
@@ -57,14 +57,30 @@ type movingClock struct{ moved atomic.Int64 }
 func (c *movingClock) now() time.Time       { return noon.Add(time.Duration(c.moved.Load())) }
 func (c *movingClock) move(d time.Duration) { c.moved.Add(int64(d)) }
 
-// A token whose key the issuer has not published yet, or that is not valid yet,
-// is not dead: it is accepted a moment later.
+// revocableJWTs starts an authorization server, and returns it with a Guard for its
+// tokens and the revocation endpoint of the Guard's list.
+func revocableJWTs(t *testing.T, clock *movingClock) (*oauthztest.Server, *oauthz.Guard, http.Handler) {
+	t.Helper()
+	as := oauthztest.NewServer(oauthztest.Config{Algorithm: "ES256", Now: clock.now})
+	t.Cleanup(as.Close)
+	verifier, err := localjwt.New(t.Context(), localjwt.Config{
+		Issuer: as.Issuer(), Audience: []string{audience}, Now: clock.now, Leeway: -1,
+	})
+	require.NoError(t, err)
+	revoked := &oauthz.Revocations{Now: clock.now}
+	guard, err := oauthz.New(oauthz.Config{Introspector: verifier, Revocations: []oauthz.RevocationList{revoked}, Now: clock.now})
+	require.NoError(t, err)
+	return as, guard, revocationHandler(t, endpoint.RevocationConfig{Introspector: verifier, Revoker: revoked})
+}
+
+// A token whose key the issuer has not published yet, or that is not valid yet, is
+// accepted a moment later.
 func TestRevocationOfATokenThatIsAcceptedAMomentLater(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		claims  oauthztest.Claims
-		publish bool // its key is published only later
+		publish bool // publish its key only later
 	}{
 		{name: "key not published yet", publish: true},
 		{name: "key not published yet, older than the keys", claims: oauthztest.Claims{"iat": noon.Add(-time.Minute)}, publish: true},
@@ -73,17 +89,7 @@ func TestRevocationOfATokenThatIsAcceptedAMomentLater(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			clock := &movingClock{}
-			as := oauthztest.NewServer(oauthztest.Config{Algorithm: "ES256", Now: clock.now})
-			t.Cleanup(as.Close)
-			verifier, err := localjwt.New(t.Context(), localjwt.Config{
-				Issuer: as.Issuer(), Audience: []string{audience}, Now: clock.now, Leeway: -1,
-			})
-			require.NoError(t, err)
-			revoked := &oauthz.Revocations{Now: clock.now}
-			guard, err := oauthz.New(oauthz.Config{Introspector: verifier, Revocations: []oauthz.RevocationList{revoked}, Now: clock.now})
-			require.NoError(t, err)
-			h := revocationHandler(t, endpoint.RevocationConfig{Introspector: verifier, Revoker: revoked})
-
+			as, guard, h := revocableJWTs(t, clock)
 			claims := oauthztest.Claims{"client_id": client}
 			for name, value := range tt.claims {
 				claims[name] = value
@@ -100,16 +106,16 @@ func TestRevocationOfATokenThatIsAcceptedAMomentLater(t *testing.T) {
 				as.Publish(kid)
 			}
 			clock.move(3 * time.Minute)
-			require.Equal(t, 204, guardedStatus(guard, token), "it was not dead")
+			require.Equal(t, 204, guardedStatus(guard, token), "the token was not dead")
 			assert.Equal(t, revokedAnswer, serve(t, h, post(url.Values{"token": {token}})))
 			assert.Equal(t, 401, guardedStatus(guard, token))
 		})
 	}
 }
 
-// A token that no published key will save is dead: its client must not try again
-// without end.
-func TestRevocationOfATokenThatIsDeadWhateverItsKey(t *testing.T) {
+// A token that stays invalid whichever keys are published is dead: its client must
+// not try again without end.
+func TestRevocationOfATokenThatNoKeyMakesValid(t *testing.T) {
 	t.Parallel()
 	as := oauthztest.NewServer(oauthztest.Config{Algorithm: "ES256", Now: atNoon})
 	t.Cleanup(as.Close)
@@ -121,12 +127,12 @@ func TestRevocationOfATokenThatIsDeadWhateverItsKey(t *testing.T) {
 		value any
 		want  answer
 	}{
-		"may be ours":        {"x", "y", unavailable},
-		"not valid yet":      {"nbf", noon.Add(time.Hour), unavailable},
-		"expired":            {"exp", noon.Add(-time.Hour), revokedAnswer},
-		"of another issuer":  {"iss", "https://other.example", revokedAnswer},
-		"for another API":    {"aud", "https://other.example", revokedAnswer},
-		"a claim of no type": {"exp", "x", revokedAnswer},
+		"unknown key":               {"x", "y", unavailable},
+		"not valid yet":             {"nbf", noon.Add(time.Hour), unavailable},
+		"expired":                   {"exp", noon.Add(-time.Hour), revokedAnswer},
+		"of another issuer":         {"iss", "https://other.example", revokedAnswer},
+		"for another API":           {"aud", "https://other.example", revokedAnswer},
+		"a claim of the wrong type": {"exp", "x", revokedAnswer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -145,18 +151,18 @@ func TestRevocationOfATokenThatIsDeadWhateverItsKey(t *testing.T) {
 	}
 }
 
-// The clock of another instance may be behind: a token that has just expired is
+// The clock of another replica may be behind: a token that has just expired is
 // recorded, for as long as a list keeps it.
 func TestRevocationOfATokenThatHasJustExpired(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		expired  time.Duration // ago
+		expired  time.Duration // time since exp
 		recorded bool
 	}{
-		"now":                    {0, true},
-		"within MaxLeeway":       {oauthz.MaxLeeway - time.Second, true},
-		"at the end of it":       {oauthz.MaxLeeway, false},
-		"beyond what lists hold": {time.Hour, false},
+		"now":                        {0, true},
+		"within MaxLeeway":           {oauthz.MaxLeeway - time.Second, true},
+		"at the end of MaxLeeway":    {oauthz.MaxLeeway, false},
+		"longer ago than lists keep": {time.Hour, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -170,7 +176,7 @@ func TestRevocationOfATokenThatHasJustExpired(t *testing.T) {
 	}
 }
 
-// A server that introspects a token as active before it is valid will be believed later.
+// A token that its server introspects as active before it is valid will be accepted later.
 func TestRevocationOfARemoteTokenThatIsNotValidYet(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

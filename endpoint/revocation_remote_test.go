@@ -19,8 +19,8 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// introspecting starts an authorization server that verifies the JWTs that it
-// introspects, and returns it with an introspector that calls it.
+// introspectingServer starts an authorization server that introspects its own JWTs.
+// It returns the server, and an introspector that calls it.
 func introspectingServer(t *testing.T) (*oauthztest.Server, oauthz.Introspector) {
 	t.Helper()
 	as := oauthztest.NewServer(oauthztest.Config{Algorithm: "ES256", Now: atNoon})
@@ -36,8 +36,8 @@ func introspectingServer(t *testing.T) (*oauthztest.Server, oauthz.Introspector)
 	return as, in
 }
 
-// A JWT that a server introspects is revoked with every encoding of its
-// signature, also where only its bytes name it.
+// If a server introspects a JWT, a revocation covers every encoding of its signature,
+// even if only the bytes of the token name it.
 func TestRevokedRemoteJWTIsRefused(t *testing.T) {
 	t.Parallel()
 	absent := oauthztest.Absent
@@ -71,7 +71,7 @@ func TestRevokedRemoteJWTIsRefused(t *testing.T) {
 	}
 }
 
-// A record of a vendor's client names every encoding as well.
+// A record of a vendor's client also names every encoding.
 func TestRemoteJWTRecordedByAVendorsClientIsRefused(t *testing.T) {
 	t.Parallel()
 	as, in := introspectingServer(t)
@@ -88,7 +88,7 @@ func TestRemoteJWTRecordedByAVendorsClientIsRefused(t *testing.T) {
 	}
 }
 
-// sliding is an authorization server that moves exp each time that the token is used.
+// slidingExpiry starts a server that moves exp at each introspection, and returns an introspector that calls it.
 func slidingExpiry(t *testing.T, now func() time.Time) oauthz.Introspector {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -101,7 +101,7 @@ func slidingExpiry(t *testing.T, now func() time.Time) oauthz.Introspector {
 	return in
 }
 
-// A token whose server moves exp at each use stays revoked as long as it can live.
+// A revoked token whose server moves exp at each use is refused as long as it can live.
 func TestRevokedTokenWhoseExpiryMovesIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -109,10 +109,10 @@ func TestRevokedTokenWhoseExpiryMovesIsRefused(t *testing.T) {
 		later    time.Duration
 		want     int
 	}{
-		"exp does not move, says the configuration": {0, 16 * time.Minute, 204},
-		"until it can live no longer":               {time.Hour, 59 * time.Minute, 401},
-		"less than its exp":                         {time.Minute, 9 * time.Minute, 401},
-		"no limit":                                  {-1, 1000 * time.Hour, 401},
+		"configured without a lifetime": {0, 16 * time.Minute, 204},
+		"within the lifetime":           {time.Hour, 59 * time.Minute, 401},
+		"lifetime shorter than exp":     {time.Minute, 9 * time.Minute, 401},
+		"no limit":                      {-1, 1000 * time.Hour, 401},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -130,7 +130,7 @@ func TestRevokedTokenWhoseExpiryMovesIsRefused(t *testing.T) {
 	}
 }
 
-// What MaxTokenLifetime changes: records of tokens that a server was asked about, and that expire at all.
+// MaxTokenLifetime changes only records of tokens that a server introspects and that have an exp.
 func TestRevocationKeptForMaxTokenLifetime(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -29,54 +29,59 @@ var (
 	unsupportedToken = answer{400, isJSON, `{"error":"unsupported_token_type"}`}
 )
 
-// RFC 7009 §2.1 and §2.2: whose token it is, and by what it is recorded.
-func TestRevocationRecords(t *testing.T) {
+var (
+	hashMatch = map[string]any{"iss": "i", "token_sha256": oauthz.TokenHash("opaque")}
+	jtiMatch  = map[string]any{"iss": "i", "jti": "7"}
+)
+
+var revocationTests = []struct {
+	name   string
+	token  string // default "opaque"
+	remote bool   // a server introspected the token, so it carries its hash
+	claims string // CLIENT stands for the id of the client
+	want   answer
+	match  []map[string]any
+}{
+	{name: "jti", claims: `{"iss":"i","jti":"7","client_id":"CLIENT","sub":"s","iat":1}`, want: revokedAnswer, match: []map[string]any{jtiMatch}},
+	{
+		name: "iat, without a jti", claims: `{"iss":"i","client_id":"CLIENT","sub":"s","iat":1800000000}`, want: revokedAnswer,
+		match: []map[string]any{{"iss": "i", "client_id": client, "sub": "s", "iat": json.Number("1800000000")}},
+	},
+	{
+		name: "iat, without a subject", claims: `{"iss":"i","client_id":"CLIENT","iat":1800000000.5}`, want: revokedAnswer,
+		match: []map[string]any{{"iss": "i", "client_id": client, "iat": json.Number("1800000000.5")}},
+	},
+	{name: "hash", remote: true, claims: `{"iss":"i","jti":"7","client_id":"CLIENT","iat":1}`, want: revokedAnswer, match: []map[string]any{hashMatch}},
+	{name: "only the hash", remote: true, claims: `{"iss":"i","client_id":"CLIENT"}`, want: revokedAnswer, match: []map[string]any{hashMatch}},
+	{
+		name: "JWT that a server introspected", token: "a.b.c", remote: true,
+		claims: `{"iss":"i","jti":"7","client_id":"CLIENT","iat":1}`, want: revokedAnswer,
+		match: []map[string]any{{"iss": "i", "token_sha256": oauthz.TokenHash("a.b.c")}, jtiMatch},
+	},
+	{
+		name: "JWT that a server introspected, without a jti", token: "a.b.c", remote: true, claims: `{"iss":"i","client_id":"CLIENT","iat":1}`, want: revokedAnswer,
+		match: []map[string]any{{"iss": "i", "token_sha256": oauthz.TokenHash("a.b.c")}, {"iss": "i", "client_id": client, "iat": json.Number("1")}},
+	},
+	{
+		name: "token_sha256 claimed by the token", claims: `{"iss":"i","jti":"7","client_id":"CLIENT","token_sha256":"x"}`, want: revokedAnswer,
+		match: []map[string]any{jtiMatch},
+	},
+	{name: "neither jti, iat nor hash", claims: `{"iss":"i","client_id":"CLIENT","sub":"s"}`, want: unsupportedToken},
+	{name: "no issuer", claims: `{"jti":"7","client_id":"CLIENT","iat":1}`, want: unsupportedToken},
+	{name: "no issuer, hash", remote: true, claims: `{"jti":"7","client_id":"CLIENT","iat":1}`, want: unsupportedToken},
+	{name: "refresh token", claims: `{"iss":"i","jti":"7","client_id":"CLIENT","token_type":"refresh_token"}`, want: unsupportedToken},
+	{name: "another client's", claims: `{"iss":"i","jti":"7","client_id":"other"}`, want: notOwner},
+	{name: "another client's, that differs in case", claims: `{"iss":"i","jti":"7","client_id":"Orders api:1"}`, want: notOwner},
+	{name: "no client's", claims: `{"iss":"i","jti":"7"}`, want: notOwner},
+	{name: "another client's, and nothing to name it by", claims: `{"client_id":"other"}`, want: notOwner},
+	{name: "expired", claims: `{"iss":"i","jti":"7","client_id":"CLIENT","exp":1}`, want: revokedAnswer},
+	{name: "expired, another client's", claims: `{"iss":"i","jti":"7","client_id":"other","exp":1}`, want: revokedAnswer},
+}
+
+// RFC 7009 §2.1 and §2.2: which client may revoke a token, and the claims that its record names.
+func TestRevocationRecordsMatches(t *testing.T) {
 	t.Parallel()
-	hash := map[string]any{"iss": "i", "token_sha256": oauthz.TokenHash("opaque")}
-	jti := map[string]any{"iss": "i", "jti": "7"}
-	for _, tt := range []struct {
-		name   string
-		token  string // default "opaque"
-		remote bool   // a server was asked, so the token carries its hash
-		claims string // CLIENT is the client's id
-		want   answer
-		match  []map[string]any
-	}{
-		{name: "jti", claims: `{"iss":"i","jti":"7","client_id":"CLIENT","sub":"s","iat":1}`, want: revokedAnswer, match: []map[string]any{jti}},
-		{
-			name: "iat, for want of a jti", claims: `{"iss":"i","client_id":"CLIENT","sub":"s","iat":1800000000}`, want: revokedAnswer,
-			match: []map[string]any{{"iss": "i", "client_id": client, "sub": "s", "iat": json.Number("1800000000")}},
-		},
-		{
-			name: "iat, and no subject", claims: `{"iss":"i","client_id":"CLIENT","iat":1800000000.5}`, want: revokedAnswer,
-			match: []map[string]any{{"iss": "i", "client_id": client, "iat": json.Number("1800000000.5")}},
-		},
-		{name: "hash", remote: true, claims: `{"iss":"i","jti":"7","client_id":"CLIENT","iat":1}`, want: revokedAnswer, match: []map[string]any{hash}},
-		{name: "hash, and nothing else", remote: true, claims: `{"iss":"i","client_id":"CLIENT"}`, want: revokedAnswer, match: []map[string]any{hash}},
-		{
-			name: "RV-06 a JWT that a server was asked about has twins", token: "a.b.c", remote: true,
-			claims: `{"iss":"i","jti":"7","client_id":"CLIENT","iat":1}`, want: revokedAnswer,
-			match: []map[string]any{{"iss": "i", "token_sha256": oauthz.TokenHash("a.b.c")}, jti},
-		},
-		{
-			name: "RV-06 without a jti, too", token: "a.b.c", remote: true, claims: `{"iss":"i","client_id":"CLIENT","iat":1}`, want: revokedAnswer,
-			match: []map[string]any{{"iss": "i", "token_sha256": oauthz.TokenHash("a.b.c")}, {"iss": "i", "client_id": client, "iat": json.Number("1")}},
-		},
-		{
-			name: "a hash that the token claims is none", claims: `{"iss":"i","jti":"7","client_id":"CLIENT","token_sha256":"x"}`, want: revokedAnswer,
-			match: []map[string]any{jti},
-		},
-		{name: "RV-03 nothing to know it by", claims: `{"iss":"i","client_id":"CLIENT","sub":"s"}`, want: unsupportedToken},
-		{name: "no issuer", claims: `{"jti":"7","client_id":"CLIENT","iat":1}`, want: unsupportedToken},
-		{name: "no issuer, hash", remote: true, claims: `{"jti":"7","client_id":"CLIENT","iat":1}`, want: unsupportedToken},
-		{name: "refresh token", claims: `{"iss":"i","jti":"7","client_id":"CLIENT","token_type":"refresh_token"}`, want: unsupportedToken},
-		{name: "another client's", claims: `{"iss":"i","jti":"7","client_id":"other"}`, want: notOwner},
-		{name: "another client's, that differs in case", claims: `{"iss":"i","jti":"7","client_id":"Orders api:1"}`, want: notOwner},
-		{name: "nobody's", claims: `{"iss":"i","jti":"7"}`, want: notOwner},
-		{name: "another client's comes first", claims: `{"client_id":"other"}`, want: notOwner},
-		{name: "over", claims: `{"iss":"i","jti":"7","client_id":"CLIENT","exp":1}`, want: revokedAnswer},
-		{name: "over, another client's", claims: `{"iss":"i","jti":"7","client_id":"other","exp":1}`, want: revokedAnswer},
-	} {
+	for _, tt := range revocationTests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			presented := tt.token
@@ -99,16 +104,16 @@ func TestRevocationRecords(t *testing.T) {
 	}
 }
 
-// RFC 7009 §2.1: a client_id means a client of one issuer. With tokens of several, a namesake's are somebody else's.
-func TestRevocationByANamesake(t *testing.T) {
+// RFC 7009 §2.1: a client_id names a client of one issuer. A client of another issuer with the same id may not revoke the token.
+func TestRevocationByAClientOfAnotherIssuer(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		caller, token string
 		want          answer
 	}{
-		"its own":                  {`"iss":"i",`, `"iss":"i",`, revokedAnswer},
-		"a namesake's":             {`"iss":"evil",`, `"iss":"i",`, notOwner},
-		"nobody said whose client": {``, `"iss":"i",`, revokedAnswer},
+		"same issuer":              {`"iss":"i",`, `"iss":"i",`, revokedAnswer},
+		"another issuer":           {`"iss":"evil",`, `"iss":"i",`, notOwner},
+		"client without an issuer": {``, `"iss":"i",`, revokedAnswer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -127,7 +132,7 @@ func TestRevocationByANamesake(t *testing.T) {
 	}
 }
 
-func TestRevocationEntry(t *testing.T) {
+func TestRevocationRecordFields(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		claims string
@@ -149,8 +154,8 @@ func TestRevocationEntry(t *testing.T) {
 	}
 }
 
-// RFC 7009 §2.2: unknown tokens are no error. §2.2.1: a fault is 503, never 200.
-func TestRevocationVerdicts(t *testing.T) {
+// RFC 7009 §2.2: an unknown token is not an error. §2.2.1: a fault is answered with 503, never with 200.
+func TestRevocationOfIntrospectorErrors(t *testing.T) {
 	t.Parallel()
 	for _, tt := range introspectorAnswerTests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -167,16 +172,16 @@ func TestRevocationVerdicts(t *testing.T) {
 	}
 }
 
-func TestRevocationThatIsNotRecorded(t *testing.T) {
+func TestRevocationRevokerFaults(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		err  error
 		want answer
 	}{
-		"fault":                    {errors.New("canary"), unavailable},
-		"fault that names a time":  {retryableError(503, time.Minute), retryIn("60")},
-		"whatever it wraps":        {oauthz.ErrInvalidToken, unavailable},
-		"whatever its status says": {retryableError(401, 0), unavailable},
+		"fault":                              {errors.New("canary"), unavailable},
+		"fault with a retry time":            {retryableError(503, time.Minute), retryIn("60")},
+		"fault that wraps a refusal":         {oauthz.ErrInvalidToken, unavailable},
+		"fault with the status of a refusal": {retryableError(401, 0), unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -188,7 +193,7 @@ func TestRevocationThatIsNotRecorded(t *testing.T) {
 	}
 }
 
-// A token that its client revoked is refused everywhere, in each of its spellings.
+// A token that its client revoked is refused everywhere, in each of its encodings.
 func TestRevokedTokenIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, given := range map[string]oauthztest.Claims{
@@ -212,17 +217,17 @@ func TestRevokedTokenIsRefused(t *testing.T) {
 
 			h := revocationHandler(t, endpoint.RevocationConfig{Introspector: verifier, Revoker: revoked})
 			require.Equal(t, revokedAnswer, serve(t, h, post(url.Values{"token": {token}})))
-			assert.Equal(t, []int{401, 401, 204}, []int{statusOf(token), statusOf(twin), statusOf(other)}, "RV-06: token, twin, other")
+			assert.Equal(t, []int{401, 401, 204}, []int{statusOf(token), statusOf(twin), statusOf(other)}, "token, second encoding, other")
 			introspect := introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: verifier, RevocationLists: []oauthz.RevocationList{revoked}})
 			for _, spelling := range []string{token, twin} {
 				assert.Equal(t, inactive, serve(t, introspect, post(url.Values{"token": {spelling}})))
 			}
-			assert.Equal(t, revokedAnswer, serve(t, h, post(url.Values{"token": {token}})), "again")
+			assert.Equal(t, revokedAnswer, serve(t, h, post(url.Values{"token": {token}})), "a second revocation")
 		})
 	}
 }
 
-// statusBehind is what a handler behind guard answers to who presents token: 204, if it runs.
+// guardedStatus returns the status for a request with token behind guard: 204 if the handler runs.
 func guardedStatus(guard *oauthz.Guard, token string) int {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Authorization", "Bearer "+token)
@@ -233,7 +238,7 @@ func guardedStatus(guard *oauthz.Guard, token string) int {
 	return w.Code
 }
 
-// highS is the twin of an ES256 token: n-s verifies as s does.
+// withHighS returns the second valid encoding of an ES256 signature: n-s verifies as s does.
 func withHighS(t *testing.T, token string) string {
 	t.Helper()
 	signed, signature := token[:strings.LastIndexByte(token, '.')], token[strings.LastIndexByte(token, '.')+1:]
@@ -244,8 +249,8 @@ func withHighS(t *testing.T, token string) string {
 	return signed + "." + base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// Nobody but the client gets to say that: a Revoker is not asked for others.
-func TestRevocationOfUnauthenticated(t *testing.T) {
+// Only an authenticated client can revoke: otherwise the Revoker is not called.
+func TestRevocationRequiresAuthentication(t *testing.T) {
 	t.Parallel()
 	revoker := &recorder{}
 	h := revocationHandler(t, endpoint.RevocationConfig{

@@ -12,7 +12,7 @@ import (
 	"github.com/oauthz/oauthz/endpoint"
 )
 
-func TestTokenInfo(t *testing.T) {
+func TestTokenInfoAnswersWithTheClaims(t *testing.T) {
 	t.Parallel()
 	full := parseToken(t, `{"iss":"i","sub":"alice","aud":["a","b"],"exp":2,"nbf":1,"iat":1,"jti":"id","client_id":"c","sid":"s","username":"A","scope":"read write","acr":"gold","auth_time":1,"cnf":{"jkt":"k"},"secret":"x"}`)
 	full.Tenant = "acme"
@@ -24,8 +24,8 @@ func TestTokenInfo(t *testing.T) {
 		want   answer
 	}{
 		{"all", http.MethodGet, full, activeAnswer(`{"acr":"gold","aud":["a","b"],"auth_time":1,"client_id":"c","cnf":{"jkt":"k"},"exp":2,"iat":1,"iss":"i","scope":"read write","sub":"alice","tenant":"acme","username":"A"}`)},
-		{"little", http.MethodGet, parseToken(t, `{"sub":"alice"}`), activeAnswer(`{"sub":"alice"}`)},
-		{"nothing", http.MethodGet, parseToken(t, `{}`), activeAnswer(`{}`)},
+		{"one claim", http.MethodGet, parseToken(t, `{"sub":"alice"}`), activeAnswer(`{"sub":"alice"}`)},
+		{"no claims", http.MethodGet, parseToken(t, `{}`), activeAnswer(`{}`)},
 		{"HEAD", http.MethodHead, full, activeAnswer(``)},
 		{"no token", http.MethodGet, nil, none},
 		{"no token, HEAD", http.MethodHead, nil, answer{none.status, none.header, ""}},
@@ -40,8 +40,8 @@ func TestTokenInfo(t *testing.T) {
 	}
 }
 
-// Mounted without a Guard it believes nobody, and behind one only whom the Guard believes.
-func TestTokenInfoBehindAGuard(t *testing.T) {
+// Without a Guard every request is answered with 401; behind a Guard only callers with a valid token see its claims.
+func TestTokenInfoRequiresAToken(t *testing.T) {
 	t.Parallel()
 	guard, err := oauthz.New(oauthz.Config{Introspector: claims(t, `{"sub":"alice","scope":"read"}`)})
 	require.NoError(t, err)

@@ -20,18 +20,18 @@ import (
 	"github.com/oauthz/oauthz/endpoint"
 )
 
-// noon is when tests happen.
+// noon is the time in all tests.
 var noon = time.Date(2026, time.November, 21, 12, 0, 0, 0, time.UTC)
 
 func atNoon() time.Time { return noon }
 
-// The client that asks, whose id and secret both need the encoding of RFC 6749 §2.3.1.
+// The client in the tests. Its id and its secret both need the encoding of RFC 6749 §2.3.1.
 const (
 	client = "orders api:1"
 	secret = "p@ss:w%rd+/=&ü"
 )
 
-// clients knows one client.
+// clients returns an authenticator that knows one client.
 func clients() endpoint.ClientAuthenticator {
 	return endpoint.ClientSecret(func(_ context.Context, id string, s oauthz.Secret) error {
 		if id != client || s != secret {
@@ -41,12 +41,12 @@ func clients() endpoint.ClientAuthenticator {
 	})
 }
 
-// says is an introspector that always gives the same answer.
+// answers returns an introspector that always gives the same answer.
 func answers(t *oauthz.Token, err error) oauthz.Introspector {
 	return oauthz.IntrospectorFunc(func(context.Context, string) (*oauthz.Token, error) { return t, err })
 }
 
-// claims is an introspector that takes every string for a token that says this.
+// claims returns an introspector that accepts every string as a token with these claims.
 func claims(t testing.TB, json string) oauthz.Introspector {
 	t.Helper()
 	return answers(parseToken(t, json), nil)
@@ -59,7 +59,7 @@ func parseToken(t testing.TB, json string) *oauthz.Token {
 	return token
 }
 
-// asked is an introspector that notes what it was asked.
+// introspectorSpy records the tokens that it receives.
 type introspectorSpy struct {
 	next oauthz.Introspector
 
@@ -74,7 +74,7 @@ func (a *introspectorSpy) Introspect(ctx context.Context, token string) (*oauthz
 	return a.next.Introspect(ctx, token)
 }
 
-// recorder is a Revoker that notes what it was told, unless it fails.
+// recorder is a Revoker that keeps the revocations, unless it fails.
 type recorder struct {
 	err error
 
@@ -91,7 +91,7 @@ func (r *recorder) Revoke(_ context.Context, revs ...oauthz.Revocation) error {
 	return r.err
 }
 
-// listSays is a RevocationList that always gives the same answer.
+// fixedList is a RevocationList that always gives the same answer.
 type fixedList struct {
 	revoked bool
 	err     error
@@ -99,7 +99,7 @@ type fixedList struct {
 
 func (l fixedList) Revoked(context.Context, *oauthz.Token) (bool, error) { return l.revoked, l.err }
 
-// reports collects what a handler reports.
+// reports collects the errors that a handler reports.
 type reports struct {
 	mu   sync.Mutex
 	errs []error
@@ -142,7 +142,7 @@ func revocationHandler(t testing.TB, cfg endpoint.RevocationConfig) http.Handler
 	return h
 }
 
-// post is a form, with the credentials of the client.
+// post returns a request with form and the credentials of the client.
 func post(form url.Values) *http.Request {
 	r := postRaw(form.Encode())
 	r.SetBasicAuth(url.QueryEscape(client), url.QueryEscape(secret))
@@ -151,7 +151,7 @@ func post(form url.Values) *http.Request {
 
 func postToken() *http.Request { return post(url.Values{"token": {"opaque"}}) }
 
-// postRaw is a body that calls itself a form, without credentials.
+// postRaw returns a request with a form content type and any body, without credentials.
 func postRaw(body string) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -162,14 +162,14 @@ func basicHeader(user, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 }
 
-// answer is all that a client sees, but for the two headers that every answer has.
+// answer is the response that a client gets, without the two headers that every response has.
 type answer struct {
 	status int
-	header string // "Name: value" lines in the order of names
+	header string // "Name: value" lines, sorted by name
 	body   string
 }
 
-// serve returns the answer, and checks the headers that every answer has.
+// serve returns the answer, and checks the headers that every response has.
 func serve(t testing.TB, h http.Handler, r *http.Request) answer {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -188,7 +188,7 @@ func serve(t testing.TB, h http.Handler, r *http.Request) answer {
 
 const isJSON = "Content-Type: application/json"
 
-// The answers that there are.
+// The possible answers.
 var (
 	inactive       = answer{200, isJSON, `{"active":false}`}
 	revokedAnswer  = answer{200, "", ""}
