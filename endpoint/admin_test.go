@@ -3,7 +3,6 @@ package endpoint_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"net/http"
 	"net/http/httptest"
@@ -70,14 +69,7 @@ func adminRequest(method, query, body string) *http.Request {
 
 func TestAdminRequiresTheRequirement(t *testing.T) {
 	t.Parallel()
-	refused := func(status int, code, description string) answer {
-		return answer{
-			status, fmt.Sprintf("%s\nWww-Authenticate: Bearer realm=\"api\", error=\"%s\", error_description=\"%s\"", isJSON, code, description),
-			fmt.Sprintf(`{"error":"%s","error_description":"%s"}`, code, description),
-		}
-	}
-	weak := refused(403, "insufficient_scope", "The access token lacks a scope that is required")
-	weak.header += `, scope="revocations"`
+	weak := refusedBy("api", 403, "insufficient_scope", "The access token lacks a scope that is required", `, scope="revocations"`)
 	for _, tt := range []struct {
 		name   string
 		fields []string
@@ -85,7 +77,7 @@ func TestAdminRequiresTheRequirement(t *testing.T) {
 	}{
 		{"no token", nil, answer{401, isJSON + "\nWww-Authenticate: Bearer realm=\"api\", scope=\"revocations\"", `{}`}},
 		{"a user", []string{"Bearer user"}, weak},
-		{"a bad token", []string{"Bearer x"}, refused(401, "invalid_token", "The access token is not valid")},
+		{"a bad token", []string{"Bearer x"}, refusedBy("api", 401, "invalid_token", "The access token is not valid", "")},
 		{"a client", []string{goodBasic}, answer{401, isJSON + "\nWww-Authenticate: Bearer realm=\"api\", scope=\"revocations\"", `{}`}},
 		{"fault", []string{"Bearer down"}, unavailable},
 	} {

@@ -166,9 +166,9 @@ func TestClientAuthenticatorReceivesTheRequest(t *testing.T) {
 	assert.Equal(t, []string{"opaque"}, in.tokens)
 }
 
-// RFC 7662 §2.1: a client with an access token of its own, which its Guard checks.
-func TestAccessTokenAuthenticatesClients(t *testing.T) {
-	t.Parallel()
+// callersGuard returns a Guard that accepts tokens of callers.
+func callersGuard(t *testing.T) *oauthz.Guard {
+	t.Helper()
 	callers := oauthz.IntrospectorFunc(func(_ context.Context, token string) (*oauthz.Token, error) {
 		switch token {
 		case "good":
@@ -184,13 +184,13 @@ func TestAccessTokenAuthenticatesClients(t *testing.T) {
 	})
 	guard, err := oauthz.New(oauthz.Config{Introspector: callers, Realm: "callers", Now: atNoon})
 	require.NoError(t, err)
-	refused := func(status int, code, description, params string) answer {
-		return answer{
-			status, fmt.Sprintf("%s\nWww-Authenticate: Bearer realm=\"callers\", error=\"%s\", error_description=\"%s\"%s", isJSON, code, description, params),
-			fmt.Sprintf(`{"error":"%s","error_description":"%s"}`, code, description),
-		}
-	}
-	forbidden := refused(403, "insufficient_scope", "The access token does not allow this", "")
+	return guard
+}
+
+// RFC 7662 §2.1: a client with an access token of its own, which its Guard checks.
+func TestAccessTokenAuthenticatesClients(t *testing.T) {
+	t.Parallel()
+	guard := callersGuard(t)
 	for _, tt := range []struct {
 		name    string
 		request func() *http.Request
@@ -200,9 +200,9 @@ func TestAccessTokenAuthenticatesClients(t *testing.T) {
 		{"good, and the same client_id", credentialed("&client_id=api", "Bearer good"), inactive},
 		{"good, and another client_id", credentialed("&client_id=other", "Bearer good"), otherClient},
 		{"no credentials", credentialed(""), answer{401, isJSON + "\nWww-Authenticate: Bearer realm=\"callers\", scope=\"introspect\"", `{}`}},
-		{"the token to introspect", credentialed("", "Bearer opaque"), refused(401, "invalid_token", "The access token is not valid", "")},
-		{"without the scope", credentialed("", "Bearer weak"), refused(403, "insufficient_scope", "The access token lacks a scope that is required", `, scope="introspect"`)},
-		{"without a client_id", credentialed("", "Bearer nameless"), forbidden},
+		{"the token to introspect", credentialed("", "Bearer opaque"), refusedBy("callers", 401, "invalid_token", "The access token is not valid", "")},
+		{"without the scope", credentialed("", "Bearer weak"), refusedBy("callers", 403, "insufficient_scope", "The access token lacks a scope that is required", `, scope="introspect"`)},
+		{"without a client_id", credentialed("", "Bearer nameless"), refusedBy("callers", 403, "insufficient_scope", "The access token does not allow this", "")},
 		{"fault", credentialed("", "Bearer down"), unavailable},
 		{"and a secret", credentialed(goodPost, "Bearer good"), badCredentials},
 		{"and an assertion", credentialed(assertion, "Bearer good"), badCredentials},

@@ -23,58 +23,72 @@ func lines(err error) []string {
 	return strings.Split(err.Error(), "\n")
 }
 
-func TestConfigMistakesAreReported(t *testing.T) {
+func TestIntrospectionConfigMistakesAreReported(t *testing.T) {
 	t.Parallel()
 	var nilFunc oauthz.IntrospectorFunc
 	var nilList *oauthz.Revocations
 	var nilAuth endpoint.ClientAuthenticatorFunc
+	_, err := endpoint.Introspection(endpoint.IntrospectionConfig{})
+	assert.Equal(t, []string{
+		"endpoint: introspection: config: Introspector is required", "endpoint: introspection: config: Auth is required",
+	}, lines(err))
+	_, err = endpoint.Introspection(endpoint.IntrospectionConfig{
+		Introspector: nilFunc, RevocationLists: []oauthz.RevocationList{&oauthz.Revocations{}, nil, nilList}, Auth: nilAuth, Signing: &endpoint.Signing{},
+	})
+	assert.Equal(t, []string{
+		"endpoint: introspection: config: Introspector is required",
+		"endpoint: introspection: config: RevocationLists[1] is nil",
+		"endpoint: introspection: config: RevocationLists[2] is nil",
+		"endpoint: introspection: config: Auth is required",
+		"endpoint: introspection: config: Signing.Issuer: want an https URL without a query (http only on loopback)",
+		"endpoint: introspection: config: Signing.Key: the key is missing, or does not sign with Algorithm",
+	}, lines(err))
+}
+
+func TestRevocationConfigMistakesAreReported(t *testing.T) {
+	t.Parallel()
+	var nilFunc oauthz.IntrospectorFunc
+	var nilList *oauthz.Revocations
+	_, err := endpoint.Revocation(endpoint.RevocationConfig{})
+	assert.Equal(t, []string{
+		"endpoint: revocation: config: Introspector is required", "endpoint: revocation: config: Revoker is required",
+		"endpoint: revocation: config: Auth is required",
+	}, lines(err))
+	_, err = endpoint.Revocation(endpoint.RevocationConfig{Introspector: nilFunc, Revoker: nilList, Auth: clients()})
+	assert.Equal(t, []string{
+		"endpoint: revocation: config: Introspector is required", "endpoint: revocation: config: Revoker is required",
+	}, lines(err))
+}
+
+func TestAuthConfigMistakesAreReported(t *testing.T) {
+	t.Parallel()
 	guard, err := oauthz.New(oauthz.Config{Introspector: claims(t, `{}`)})
 	require.NoError(t, err)
-	introspection := func(cfg endpoint.IntrospectionConfig) error { _, err := endpoint.Introspection(cfg); return err }
-	revocation := func(cfg endpoint.RevocationConfig) error { _, err := endpoint.Revocation(cfg); return err }
-	auth := func(a endpoint.ClientAuthenticator) error {
-		return introspection(endpoint.IntrospectionConfig{Introspector: claims(t, `{}`), Auth: a})
-	}
-	const anybody = "endpoint: introspection: config: Auth: the Requirement is met by any valid token: require a scope or a claim"
-	const nobody = "endpoint: introspection: config: Auth: the Requirement lets callers without a token through"
+	const anyToken = "the Requirement is met by any valid token: require a scope or a claim"
+	const noToken = "the Requirement lets callers without a token through"
 	for _, tt := range []struct {
 		name string
-		err  error
-		want []string
+		auth endpoint.ClientAuthenticator
+		want string
 	}{
-		{"introspection, zero", introspection(endpoint.IntrospectionConfig{}), []string{
-			"endpoint: introspection: config: Introspector is required", "endpoint: introspection: config: Auth is required",
-		}},
-		{"introspection, nil inside", introspection(endpoint.IntrospectionConfig{
-			Introspector: nilFunc, RevocationLists: []oauthz.RevocationList{&oauthz.Revocations{}, nil, nilList}, Auth: nilAuth, Signing: &endpoint.Signing{},
-		}), []string{
-			"endpoint: introspection: config: Introspector is required",
-			"endpoint: introspection: config: RevocationLists[1] is nil",
-			"endpoint: introspection: config: RevocationLists[2] is nil",
-			"endpoint: introspection: config: Auth is required",
-			"endpoint: introspection: config: Signing.Issuer: want an https URL without a query (http only on loopback)",
-			"endpoint: introspection: config: Signing.Key: the key is missing, or does not sign with Algorithm",
-		}},
-		{"revocation, zero", revocation(endpoint.RevocationConfig{}), []string{
-			"endpoint: revocation: config: Introspector is required", "endpoint: revocation: config: Revoker is required",
-			"endpoint: revocation: config: Auth is required",
-		}},
-		{"revocation, nil inside", revocation(endpoint.RevocationConfig{Introspector: nilFunc, Revoker: nilList, Auth: clients()}), []string{
-			"endpoint: revocation: config: Introspector is required", "endpoint: revocation: config: Revoker is required",
-		}},
-		{"no check of secrets", auth(endpoint.ClientSecret(nil)), []string{"endpoint: introspection: config: Auth: the check of ClientSecret is nil"}},
-		{"no guard", auth(endpoint.AccessToken(nil, oauthz.Require("x"))), []string{"endpoint: introspection: config: Auth: the Guard is nil"}},
-		{"public", auth(endpoint.AccessToken(guard, oauthz.Public())), []string{nobody}},
-		{"anonymous", auth(endpoint.AccessToken(guard, oauthz.Require("x").OrAnonymous())), []string{nobody}},
-		{"anonymous as an alternative", auth(endpoint.AccessToken(guard, oauthz.Any(oauthz.Require("x"), oauthz.Public()))), []string{nobody}},
-		{"zero requirement", auth(endpoint.AccessToken(guard, oauthz.Requirement{})), []string{anybody}},
-		{"any valid token", auth(endpoint.AccessToken(guard, oauthz.Any(oauthz.Require("x"), oauthz.Require()))), []string{anybody}},
-		{"scope", auth(endpoint.AccessToken(guard, oauthz.Require("x"))), nil},
-		{"claim", auth(endpoint.AccessToken(guard, oauthz.RequireClaim("x", "y"))), nil},
+		{"no check of secrets", endpoint.ClientSecret(nil), "the check of ClientSecret is nil"},
+		{"no guard", endpoint.AccessToken(nil, oauthz.Require("x")), "the Guard is nil"},
+		{"public", endpoint.AccessToken(guard, oauthz.Public()), noToken},
+		{"anonymous", endpoint.AccessToken(guard, oauthz.Require("x").OrAnonymous()), noToken},
+		{"anonymous as an alternative", endpoint.AccessToken(guard, oauthz.Any(oauthz.Require("x"), oauthz.Public())), noToken},
+		{"zero requirement", endpoint.AccessToken(guard, oauthz.Requirement{}), anyToken},
+		{"any valid token", endpoint.AccessToken(guard, oauthz.Any(oauthz.Require("x"), oauthz.Require())), anyToken},
+		{"scope", endpoint.AccessToken(guard, oauthz.Require("x")), ""},
+		{"claim", endpoint.AccessToken(guard, oauthz.RequireClaim("x", "y")), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			assert.Equal(t, tt.want, lines(tt.err))
+			_, err := endpoint.Introspection(endpoint.IntrospectionConfig{Introspector: claims(t, `{}`), Auth: tt.auth})
+			if tt.want == "" {
+				assert.NoError(t, err)
+				return
+			}
+			assert.EqualError(t, err, "endpoint: introspection: config: Auth: "+tt.want)
 		})
 	}
 }

@@ -27,33 +27,15 @@ func Example() {
 	}
 	revoked := &oauthz.Revocations{}
 
-	// First, authenticate the clients: the service keeps a hash of each secret. The secret is long and random; a password
-	// would need a slow hash.
-	hashes := map[string][32]byte{"billing": sha256.Sum256([]byte("correct horse battery staple"))}
-	clients := endpoint.ClientSecret(func(_ context.Context, clientID string, secret oauthz.Secret) error {
-		want, known := hashes[clientID]
-		got := sha256.Sum256([]byte(secret))
-		if subtle.ConstantTimeCompare(want[:], got[:]) != 1 || !known {
-			return endpoint.ErrInvalidClient
-		}
-		return nil
-	})
+	// First, authenticate the clients.
+	clients := endpoint.ClientSecret(checkSecret)
 
 	// Next, make the endpoints.
 	introspection, err := endpoint.Introspection(endpoint.IntrospectionConfig{
 		Introspector:    verifier,
 		RevocationLists: []oauthz.RevocationList{revoked},
 		Auth:            clients,
-		Entitled: func(_ context.Context, _ string, _ *oauthz.Token, members map[string]any) (bool, error) {
-			for name := range members { // a client sees only the members that it needs
-				switch name {
-				case "sub", "scope":
-				default:
-					delete(members, name)
-				}
-			}
-			return true, nil
-		},
+		Entitled:        onlySubjectAndScope,
 	})
 	if err != nil {
 		panic(err)
@@ -69,16 +51,43 @@ func Example() {
 	// Finally, a client introspects its token, revokes it, and introspects it again.
 	token := as.Mint(oauthztest.Claims{"client_id": "billing", "scope": "invoices:read"})
 	for _, path := range []string{"/introspect", "/revoke", "/introspect"} {
-		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(url.Values{"token": {token}}.Encode()))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.SetBasicAuth("billing", url.QueryEscape("correct horse battery staple"))
-		w := httptest.NewRecorder()
-		mux.ServeHTTP(w, r)
-		body, _ := io.ReadAll(w.Body)
-		fmt.Println(strings.TrimSpace(fmt.Sprintf("%s %d %s", path, w.Code, body)))
+		fmt.Println(postAs(mux, path, token))
 	}
 	// Output:
 	// /introspect 200 {"active":true,"scope":"invoices:read","sub":"user-1","token_type":"Bearer"}
 	// /revoke 200
 	// /introspect 200 {"active":false}
+}
+
+// hashes holds a hash of the secret of each client. The secret is long and random; a password would need a slow hash.
+var hashes = map[string][32]byte{"billing": sha256.Sum256([]byte("correct horse battery staple"))}
+
+func checkSecret(_ context.Context, clientID string, secret oauthz.Secret) error {
+	want, known := hashes[clientID]
+	got := sha256.Sum256([]byte(secret))
+	if subtle.ConstantTimeCompare(want[:], got[:]) != 1 || !known {
+		return endpoint.ErrInvalidClient
+	}
+	return nil
+}
+
+// onlySubjectAndScope removes the members that the clients do not need.
+func onlySubjectAndScope(_ context.Context, _ string, _ *oauthz.Token, members map[string]any) (bool, error) {
+	for name := range members {
+		if name != "sub" && name != "scope" {
+			delete(members, name)
+		}
+	}
+	return true, nil
+}
+
+// postAs sends token as the client billing, and returns the path, the status and the body.
+func postAs(h http.Handler, path, token string) string {
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(url.Values{"token": {token}}.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth("billing", url.QueryEscape("correct horse battery staple"))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	body, _ := io.ReadAll(w.Body)
+	return strings.TrimSpace(fmt.Sprintf("%s %d %s", path, w.Code, body))
 }

@@ -30,20 +30,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("token=;&=&&", "application/x-www-form-urlencoded", "token", "Bearer x")
 	f.Add(`{"token":"a"}`, "application/json", "", "Basic YTpi")
 	f.Fuzz(func(t *testing.T, body, contentType, query, authorization string) {
-		var id, token string
-		var secret oauthz.Secret
-		h, err := endpoint.Introspection(endpoint.IntrospectionConfig{
-			Report: func(context.Context, error) {},
-			Auth: endpoint.ClientSecret(func(_ context.Context, i string, s oauthz.Secret) error {
-				id, secret = i, s
-				return nil
-			}),
-			Introspector: oauthz.IntrospectorFunc(func(_ context.Context, asked string) (*oauthz.Token, error) {
-				token = asked
-				return nil, oauthz.ErrInvalidToken
-			}),
-		})
-		require.NoError(t, err)
+		got := &received{}
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 		r.URL.RawQuery = query
 		r.Header["Content-Type"] = []string{contentType}
@@ -51,27 +38,47 @@ func FuzzRequest(f *testing.F) {
 			r.Header["Authorization"] = []string{authorization}
 		}
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
+		got.handler(t).ServeHTTP(w, r)
 		require.Contains(t, []int{200, 400, 401, 413}, w.Code)
 		answer, err := io.ReadAll(w.Result().Body)
 		require.NoError(t, err)
 		require.Equal(t, w.Code == 200, string(answer) == `{"active":false}`)
 
-		said, wellFormed := parseForm(body)
-		if id != "" || token != "" {
+		form, wellFormed := parseForm(body)
+		if got.id != "" || got.token != "" {
 			require.True(t, wellFormed, "%q", body)
-			require.NotEmpty(t, secret)
+			require.NotEmpty(t, got.secret)
 		}
-		if id != "" && authorization == "" {
-			require.Equal(t, said["client_id"], id)
-			require.Equal(t, said["client_secret"], string(secret))
+		if got.id != "" && authorization == "" {
+			require.Equal(t, form["client_id"], got.id)
+			require.Equal(t, form["client_secret"], string(got.secret))
 		}
-		if token != "" {
-			require.NotEmpty(t, id, "called for an unauthenticated client")
-			require.Equal(t, said["token"], token)
-			require.LessOrEqual(t, len(token), oauthz.MaxTokenBytes)
-			require.Empty(t, strings.Trim(token, visible))
+		if got.token != "" {
+			require.NotEmpty(t, got.id, "called for an unauthenticated client")
+			require.Equal(t, form["token"], got.token)
+			require.LessOrEqual(t, len(got.token), oauthz.MaxTokenBytes)
+			require.Empty(t, strings.Trim(got.token, visible))
 		}
+	})
+}
+
+// received holds the values that the hooks of an endpoint received.
+type received struct {
+	id, token string
+	secret    oauthz.Secret
+}
+
+func (got *received) handler(t *testing.T) http.Handler {
+	t.Helper()
+	return introspectionHandler(t, endpoint.IntrospectionConfig{
+		Auth: endpoint.ClientSecret(func(_ context.Context, id string, secret oauthz.Secret) error {
+			got.id, got.secret = id, secret
+			return nil
+		}),
+		Introspector: oauthz.IntrospectorFunc(func(_ context.Context, token string) (*oauthz.Token, error) {
+			got.token = token
+			return nil, oauthz.ErrInvalidToken
+		}),
 	})
 }
 

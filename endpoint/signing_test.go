@@ -190,8 +190,7 @@ func TestNothingIsSignedWithoutAKey(t *testing.T) {
 func TestSigningConfigMistakesAreReported(t *testing.T) {
 	t.Parallel()
 	ec := ecKey(t, elliptic.P256())
-	const misfit = "Key: the key is missing, or does not sign with Algorithm"
-	const useless = "Key: the key cannot sign"
+	const misfit, useless = "Key: the key is missing, or does not sign with Algorithm", "Key: the key cannot sign"
 	for _, tt := range []struct {
 		name   string
 		issuer string

@@ -209,3 +209,11 @@ func invalidRequest(description string) answer {
 }
 
 func activeAnswer(members string) answer { return answer{200, isJSON, members} }
+
+// refusedBy returns the answer of a Guard of this realm. params are added to the challenge.
+func refusedBy(realm string, status int, code, description, params string) answer {
+	return answer{
+		status, fmt.Sprintf("%s\nWww-Authenticate: Bearer realm=\"%s\", error=\"%s\", error_description=\"%s\"%s", isJSON, realm, code, description, params),
+		fmt.Sprintf(`{"error":"%s","error_description":"%s"}`, code, description),
+	}
+}
