@@ -175,7 +175,8 @@ func isFault(err error) bool {
 	return !errors.Is(err, oauthz.ErrInvalidToken) && !errors.Is(err, oauthz.ErrUnrecognized)
 }
 
-// shared waits for the call that is in flight for k, and starts one if there is none.
+// shared waits for the answer of the call in flight for k. It starts the call if none
+// is in flight.
 func (c *Cache) shared(ctx context.Context, k key, token string) (*oauthz.Token, error) {
 	f := c.flights.join(k, func(ctx context.Context, f *flight) {
 		// Another call may have ended after the caller looked.

@@ -35,7 +35,7 @@ var (
 	errGoexit = errors.New("cache: the introspector ended its goroutine")
 )
 
-// join adds a waiter to the flight for k, and starts the flight if there is none. A
+// join adds a waiter to the flight for k. It starts the flight if none is running. A
 // waiter that never leaves keeps the flight running until it ends by itself.
 func (fs *flights) join(k key, ask func(context.Context, *flight)) *flight {
 	fs.mu.Lock()

@@ -59,7 +59,7 @@ func TestConcurrentRequestsCauseOneCall(t *testing.T) {
 			})
 		}
 		all.Wait()
-		t.Logf("1000 requests: %d calls, %d the same verdict", next.calls.Load(), same.Load())
+		t.Logf("1000 requests: %d calls, %d the same answer", next.calls.Load(), same.Load())
 		assert.Equal(t, int64(1), next.calls.Load())
 		assert.Equal(t, int64(1000), same.Load())
 	})

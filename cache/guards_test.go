@@ -68,7 +68,7 @@ func TestStaleIfErrorWithAClockSetBack(t *testing.T) {
 // The status of an error decides whether it is a fault.
 func TestStatusDecidesFault(t *testing.T) {
 	t.Parallel()
-	for status, served := range map[int]bool{400: false, 403: false, 500: true, 503: true} {
+	for status, isFault := range map[int]bool{400: false, 403: false, 500: true, 503: true} {
 		synctest.Test(t, func(t *testing.T) {
 			next := answers(nil)
 			c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
@@ -76,7 +76,7 @@ func TestStatusDecidesFault(t *testing.T) {
 			next.answer = failsWith(&oauthz.Error{Status: status, Err: errors.New("of the introspector")}).answer
 			advance(2 * time.Minute)
 			_, err := c.Introspect(t.Context(), "token")
-			assert.Equal(t, served, err == nil, status)
+			assert.Equal(t, isFault, err == nil, status)
 		})
 	}
 }
@@ -109,11 +109,11 @@ func TestTokenHasOneEntry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		next := failsWith(oauthz.ErrInactive)
-		c, off := newCache(t, next, cache.Config{}), newCache(t, next, cache.Config{NegativeTTL: -1})
+		c, withoutRefusals := newCache(t, next, cache.Config{}), newCache(t, next, cache.Config{NegativeTTL: -1})
 		require.Equal(t, 401, request(t, c, "token").status)
-		require.Equal(t, 401, request(t, off, "token").status)
+		require.Equal(t, 401, request(t, withoutRefusals, "token").status)
 		assert.Equal(t, 1, c.Stats().Refusals)
-		assert.Zero(t, off.Stats().Refusals)
+		assert.Zero(t, withoutRefusals.Stats().Refusals)
 		next.answer = answers(nil).answer
 		advance(5 * time.Second)
 		require.Equal(t, fresh, request(t, c, "token"))

@@ -15,7 +15,7 @@ import (
 	"github.com/oauthz/oauthz/cache"
 )
 
-// shapes are answers of servers. %d stands for the number of the token.
+// shapes are answers of servers. %d stillValid for the number of the token.
 var shapes = map[string]string{
 	"opaque, short":        `{"active":true,"iss":"https://i.example","sub":"u%d"}`,
 	"opaque":               `{"active":true,"iss":"https://i.example","sub":"user-%d","aud":"api","client_id":"web","scope":"a b c","exp":4102444800}`,
@@ -62,8 +62,8 @@ func parsing(shape string) oauthz.Introspector {
 		if err != nil {
 			return nil, err
 		}
-		stands := number
-		return t.WithTokenHash(token).WithValidity(time.Time{}, func() bool { return stands > 0 }), nil
+		stillValid := number
+		return t.WithTokenHash(token).WithValidity(time.Time{}, func() bool { return stillValid > 0 }), nil
 	}}
 }
 

@@ -125,13 +125,13 @@ func TestRevocationCoversBothEncodings(t *testing.T) {
 	var revocations oauthz.Revocations
 	checked, err := oauthz.CheckRevoked(c, &revocations)
 	require.NoError(t, err)
-	for _, twin := range []string{"low-s", "high-s"} {
-		require.Equal(t, 204, request(t, checked, twin).status)
+	for _, encoding := range []string{"low-s", "high-s"} {
+		require.Equal(t, 204, request(t, checked, encoding).status)
 	}
 	assert.Equal(t, int64(2), next.calls.Load())
 	require.NoError(t, revocations.Revoke(t.Context(), oauthz.Revocation{Match: map[string]any{"iss": "https://issuer.example", "jti": "j"}}))
-	for _, twin := range []string{"low-s", "high-s"} {
-		assert.Equal(t, 401, request(t, checked, twin).status)
+	for _, encoding := range []string{"low-s", "high-s"} {
+		assert.Equal(t, 401, request(t, checked, encoding).status)
 	}
 }
 

@@ -41,9 +41,8 @@ var (
 var adminQueryTests = []struct {
 	name, query string
 	want        answer
-	asked       *oauthz.Query
+	received    *oauthz.Query
 }{
-
 	{"all", "", noRevocations, &oauthz.Query{Limit: 101}},
 	{"all parameters", allParameters, noRevocations, &oauthz.Query{
 		Match:       map[string]any{"iss": "i", "n": json.Number("12345678901234567890"), "b": true, "f": false},
@@ -84,12 +83,12 @@ func TestAdminListQueries(t *testing.T) {
 			got := serve(t, adminHandler(t, &recorder{}, list), adminRequest(http.MethodGet, tt.query, ""))
 			assert.Equal(t, tt.want, got)
 			assert.NotContains(t, got.body, "canary")
-			if tt.asked == nil {
-				assert.Empty(t, list.asked)
+			if tt.received == nil {
+				assert.Empty(t, list.queries)
 				return
 			}
-			require.Len(t, list.asked, 1)
-			assertQuery(t, *tt.asked, list.asked[0])
+			require.Len(t, list.queries, 1)
+			assertQuery(t, *tt.received, list.queries[0])
 		})
 	}
 }

@@ -31,7 +31,6 @@ var adminPostTests = []struct {
 	want       answer
 	revs       []oauthz.Revocation
 }{
-
 	{"one", `[` + oneMatch + `]`, recorded, []oauthz.Revocation{oneRev}},
 	{"two, with space", " [\n" + oneMatch + "\t,\r\n" + oneMatch + " ] ", recorded, []oauthz.Revocation{oneRev, oneRev}},
 	{
@@ -127,7 +126,7 @@ func TestAdminRevokerFaults(t *testing.T) {
 	}
 }
 
-// The client learns that an array is too long for some logs. It is not asked to try again later.
+// The client learns that an array is too long for some logs. The answer does not ask for a retry.
 func TestAdminBoundsTheArray(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]answer{

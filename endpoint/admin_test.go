@@ -19,13 +19,13 @@ import (
 
 // lister records the queries that it receives, and lists revs.
 type lister struct {
-	revs  []oauthz.Revocation
-	err   error
-	asked []oauthz.Query
+	revs    []oauthz.Revocation
+	err     error
+	queries []oauthz.Query
 }
 
 func (l *lister) All(q oauthz.Query) (iter.Seq[oauthz.Revocation], error) {
-	l.asked = append(l.asked, q)
+	l.queries = append(l.queries, q)
 	return slices.Values(l.revs[:min(len(l.revs), q.Limit)]), l.err
 }
 
@@ -89,7 +89,7 @@ func TestAdminRequiresTheRequirement(t *testing.T) {
 				r.Header["Authorization"] = tt.fields
 				assert.Equal(t, tt.want, serve(t, adminHandler(t, revoker, list), r), method)
 				assert.Empty(t, revoker.revs)
-				assert.Empty(t, list.asked)
+				assert.Empty(t, list.queries)
 			}
 		})
 	}

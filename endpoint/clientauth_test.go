@@ -209,14 +209,14 @@ func TestAccessTokenAuthenticatesClients(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			in, heard := &introspectorSpy{next: answers(nil, oauthz.ErrInvalidToken)}, &reports{}
+			in, reported := &introspectorSpy{next: answers(nil, oauthz.ErrInvalidToken)}, &reports{}
 			h := introspectionHandler(t, endpoint.IntrospectionConfig{
-				Introspector: in, Auth: endpoint.AccessToken(guard, oauthz.Require("introspect")), Report: heard.add,
+				Introspector: in, Auth: endpoint.AccessToken(guard, oauthz.Require("introspect")), Report: reported.add,
 			})
 			assert.Equal(t, tt.want, serve(t, h, tt.request()))
 			assert.Equal(t, tt.want == inactive, len(in.tokens) == 1)
-			assert.Equal(t, tt.want != inactive, len(heard.errs) == 1, "reported once")
-			for _, err := range heard.errs {
+			assert.Equal(t, tt.want != inactive, len(reported.errs) == 1, "reported once")
+			for _, err := range reported.errs {
 				assert.NotContains(t, err.Error(), "endpoint: status 503", "a refusal of the Guard is not a fault of the endpoint")
 			}
 		})

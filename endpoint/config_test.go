@@ -158,22 +158,22 @@ func TestFaultsAreLogged(t *testing.T) { // not parallel: the logger is the proc
 // Report is called once for each request that fails, and its panic is a server error.
 func TestReportReceivesFailures(t *testing.T) {
 	t.Parallel()
-	heard := &reports{}
-	h := introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: knownTokens(), Report: heard.add})
+	reported := &reports{}
+	h := introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: knownTokens(), Report: reported.add})
 	serve(t, h, signedRequest("active", ""))
 	serve(t, h, signedRequest("unknown", ""))
-	assert.Empty(t, heard.errs)
+	assert.Empty(t, reported.errs)
 	serve(t, h, postRaw("token=active"))
-	require.Len(t, heard.errs, 1)
-	assert.ErrorIs(t, heard.errs[0], endpoint.ErrInvalidClient)
+	require.Len(t, reported.errs, 1)
+	assert.ErrorIs(t, reported.errs[0], endpoint.ErrInvalidClient)
 	serve(t, h, signedRequest("panic", ""))
-	require.Len(t, heard.errs, 2)
-	assert.Regexp(t, `^endpoint: status 500: panic: string at .*endpoint_test\.\S*known\S*:\d+$`, heard.errs[1].Error())
+	require.Len(t, reported.errs, 2)
+	assert.Regexp(t, `^endpoint: status 500: panic: string at .*endpoint_test\.\S*known\S*:\d+$`, reported.errs[1].Error())
 
-	h = introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: answers(nil, (*oauthz.Error)(nil)), Report: heard.add})
+	h = introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: answers(nil, (*oauthz.Error)(nil)), Report: reported.add})
 	serve(t, h, postToken())
-	require.Len(t, heard.errs, 3)
-	assert.EqualError(t, heard.errs[2], "endpoint: status 500: the introspector returned a nil *Error")
+	require.Len(t, reported.errs, 3)
+	assert.EqualError(t, reported.errs[2], "endpoint: status 500: the introspector returned a nil *Error")
 
 	h = introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: knownTokens(), Report: func(context.Context, error) { panic("canary") }})
 	assert.Equal(t, serverError, serve(t, h, signedRequest("fault", "")))

@@ -80,11 +80,11 @@ func Introspection(cfg IntrospectionConfig) (http.Handler, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	judge, err := newTokenValidator(cfg.Introspector, cfg.RevocationLists, cfg.Now)
+	validator, err := newTokenValidator(cfg.Introspector, cfg.RevocationLists, cfg.Now)
 	if err != nil {
 		return nil, err
 	}
-	i := &introspectionHandler{validator: judge, auth: cfg.Auth, entitled: cfg.Entitled}
+	i := &introspectionHandler{validator: validator, auth: cfg.Auth, entitled: cfg.Entitled}
 	if cfg.Signing != nil {
 		if i.sign, err = cfg.Signing.signer(); err != nil {
 			return nil, err

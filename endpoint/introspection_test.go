@@ -87,9 +87,9 @@ func TestIntrospectionAnswersWithTheFields(t *testing.T) {
 func TestIntrospectionGrantsTheLeewayOfAGuard(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name          string
-		over, granted time.Duration
-		active        bool
+		name             string
+		expired, granted time.Duration
+		active           bool
 	}{
 		{"within the leeway", 59 * time.Second, time.Minute, true},
 		{"at the end of the leeway", time.Minute, time.Minute, false},
@@ -99,7 +99,7 @@ func TestIntrospectionGrantsTheLeewayOfAGuard(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			token := parseToken(t, fmt.Sprintf(`{"exp":%d}`, unixAt(-tt.over)))
+			token := parseToken(t, fmt.Sprintf(`{"exp":%d}`, unixAt(-tt.expired)))
 			token.WithValidity(token.ExpiresAt.Add(tt.granted), nil)
 			h := introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: answers(token, nil)})
 			guard, err := oauthz.New(oauthz.Config{Introspector: answers(token, nil), Now: atNoon})
@@ -113,7 +113,7 @@ func TestIntrospectionGrantsTheLeewayOfAGuard(t *testing.T) {
 	}
 }
 
-// retryableError returns an error with this status that asks for a retry after d.
+// retryableError returns an error with this status and RetryAfter d.
 func retryableError(status int, d time.Duration) error {
 	return &oauthz.Error{Status: status, RetryAfter: d, Err: errors.New("canary")}
 }

@@ -73,22 +73,22 @@ func TestNoAnswerLeaksSecrets(t *testing.T) {
 			panic(fmt.Errorf("token %s", canary))
 		},
 	} {
-		for where, cfg := range failingConfigs(t, fail) {
-			for what, r := range canaryRequests() {
-				heard := &reports{}
-				cfg.Report = heard.add
+		for hook, cfg := range failingConfigs(t, fail) {
+			for kind, r := range canaryRequests() {
+				reported := &reports{}
+				cfg.Report = reported.add
 				got := serve(t, introspectionHandler(t, cfg), r)
-				assert.NotContains(t, fmt.Sprint(got), canary, "%s, %s, %s", name, where, what)
-				for _, err := range heard.errs {
+				assert.NotContains(t, fmt.Sprint(got), canary, "%s, %s, %s", name, hook, kind)
+				for _, err := range reported.errs {
 					if !errors.Is(err, canaryError) { // causes are reported unchanged
-						assert.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), canary, "%s, %s, %s", name, where, what)
+						assert.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), canary, "%s, %s, %s", name, hook, kind)
 					}
 				}
 			}
-			for what, r := range canaryRequests() {
+			for kind, r := range canaryRequests() {
 				revoke := endpoint.RevocationConfig{Introspector: cfg.Introspector, Auth: cfg.Auth, Revoker: failingRevoker(fail)}
 				got := serve(t, revocationHandler(t, revoke), r)
-				assert.NotContains(t, fmt.Sprint(got), canary, "%s, %s, %s", name, where, what)
+				assert.NotContains(t, fmt.Sprint(got), canary, "%s, %s, %s", name, hook, kind)
 			}
 		}
 	}
@@ -96,20 +96,20 @@ func TestNoAnswerLeaksSecrets(t *testing.T) {
 
 // failingConfigs returns configurations in each of which one hook fails.
 func failingConfigs(t *testing.T, fail func() error) map[string]endpoint.IntrospectionConfig {
-	takesAll := endpoint.ClientAuthenticatorFunc(func(context.Context, *http.Request, url.Values) (string, error) { return "c", nil })
+	acceptsAll := endpoint.ClientAuthenticatorFunc(func(context.Context, *http.Request, url.Values) (string, error) { return "c", nil })
 	good := claims(t, `{"iss":"i","client_id":"c","jti":"7"}`)
 	return map[string]endpoint.IntrospectionConfig{
-		"introspector": {Auth: takesAll, Introspector: oauthz.IntrospectorFunc(func(context.Context, string) (*oauthz.Token, error) {
+		"introspector": {Auth: acceptsAll, Introspector: oauthz.IntrospectorFunc(func(context.Context, string) (*oauthz.Token, error) {
 			return parseToken(t, `{}`), fail()
 		})},
 		"check": {Introspector: good, Auth: endpoint.ClientSecret(func(context.Context, string, oauthz.Secret) error { return fail() })},
 		"auth": {Introspector: good, Auth: endpoint.ClientAuthenticatorFunc(func(context.Context, *http.Request, url.Values) (string, error) {
 			return "c", fail()
 		})},
-		"entitled": {Introspector: good, Auth: takesAll, Entitled: func(context.Context, string, *oauthz.Token, map[string]any) (bool, error) {
+		"entitled": {Introspector: good, Auth: acceptsAll, Entitled: func(context.Context, string, *oauthz.Token, map[string]any) (bool, error) {
 			return true, fail()
 		}},
-		"list": {Introspector: good, Auth: takesAll, RevocationLists: []oauthz.RevocationList{failingList(fail)}},
+		"list": {Introspector: good, Auth: acceptsAll, RevocationLists: []oauthz.RevocationList{failingList(fail)}},
 	}
 }
 
@@ -124,8 +124,8 @@ func (f failingRevoker) Revoke(context.Context, ...oauthz.Revocation) error { re
 // A panic of any hook is a server error.
 func TestPanicsOfHooksAreServerErrors(t *testing.T) {
 	t.Parallel()
-	for where, cfg := range failingConfigs(t, func() error { panic(canary) }) {
-		t.Run(where, func(t *testing.T) {
+	for hook, cfg := range failingConfigs(t, func() error { panic(canary) }) {
+		t.Run(hook, func(t *testing.T) {
 			t.Parallel()
 			assert.Equal(t, serverError, serve(t, introspectionHandler(t, cfg), postToken()))
 		})

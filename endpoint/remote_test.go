@@ -29,14 +29,14 @@ const audience = "https://api.example"
 // knownTokens returns an introspector of the tokens that the tests send.
 func knownTokens() oauthz.Introspector {
 	return oauthz.IntrospectorFunc(func(_ context.Context, token string) (*oauthz.Token, error) {
-		said := map[string]string{
+		tokens := map[string]string{
 			"active":  fmt.Sprintf(`{"iss":"https://as.example","aud":%q,"sub":"alice","client_id":"c","scope":"read write","exp":%d,"jti":"7","roles":["a"]}`, audience, unixAt(time.Hour)),
 			"bound":   fmt.Sprintf(`{"aud":%q,"sub":"alice","cnf":{"jkt":"k"}}`, audience),
 			"expired": fmt.Sprintf(`{"aud":%q,"sub":"alice","exp":1}`, audience),
 			"refresh": fmt.Sprintf(`{"aud":%q,"sub":"alice","token_use":"refresh"}`, audience),
 			"foreign": `{"aud":"https://other.example","sub":"alice"}`,
 		}
-		switch claims, ok := said[token]; {
+		switch claims, ok := tokens[token]; {
 		case ok:
 			return oauthz.ParseToken([]byte(claims))
 		case token == "fault":

@@ -188,16 +188,16 @@ func retryAfter(d time.Duration) string {
 // panicFailure omits the value of a panic, which may hold a token or a secret,
 // unless the Go runtime created it. It reports the type and the place instead.
 func panicFailure(value any) *failure {
-	what := fmt.Sprintf("%T", value)
+	cause := fmt.Sprintf("%T", value)
 	if err, ok := value.(runtime.Error); ok {
-		what = err.Error()
+		cause = err.Error()
 	}
 	var pcs [32]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
 	for {
 		frame, more := frames.Next()
 		if !strings.HasPrefix(frame.Function, "runtime.") || !more {
-			return serverError(fmt.Errorf("panic: %s at %s:%d", what, frame.Function, frame.Line))
+			return serverError(fmt.Errorf("panic: %s at %s:%d", cause, frame.Function, frame.Line))
 		}
 	}
 }

@@ -39,9 +39,8 @@ var requestTests = []struct {
 	name    string
 	request func() *http.Request
 	want    answer
-	asked   []string // tokens that the introspector receives
+	tokens  []string // tokens that the introspector receives
 }{
-
 	{"good", postToken, accepted, []string{"opaque"}},
 	{"charset", func() *http.Request { return requestWithType("Application/X-WWW-Form-URLEncoded; charset=UTF-8") }, accepted, []string{"opaque"}},
 	{"hint", func() *http.Request { return requestWithBody("token=opaque&token_type_hint=refresh_token") }, accepted, []string{"opaque"}},
@@ -103,7 +102,7 @@ func TestRequestRules(t *testing.T) {
 					want = map[string]answer{"introspection": inactive, "revocation": revokedAnswer}[name]
 				}
 				assert.Equal(t, want, serve(t, serveWith(in), tt.request()), name)
-				assert.Equal(t, tt.asked, in.tokens, name)
+				assert.Equal(t, tt.tokens, in.tokens, name)
 			}
 		})
 	}

@@ -84,11 +84,11 @@ func Revocation(cfg RevocationConfig) (http.Handler, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	judge, err := newTokenValidator(cfg.Introspector, nil, cfg.Now)
+	validator, err := newTokenValidator(cfg.Introspector, nil, cfg.Now)
 	if err != nil {
 		return nil, err
 	}
-	r := &revocationHandler{validator: judge, auth: cfg.Auth, revoker: cfg.Revoker, lifetime: cfg.MaxTokenLifetime}
+	r := &revocationHandler{validator: validator, auth: cfg.Auth, revoker: cfg.Revoker, lifetime: cfg.MaxTokenLifetime}
 	h := &handler{methods: []string{http.MethodPost}, decide: r.decide, report: reportOrLog(cfg.Report)}
 	return http.HandlerFunc(h.serve), nil
 }
@@ -149,9 +149,9 @@ func (v *revocationHandler) records(t *oauthz.Token, q tokenRequest) ([]oauthz.R
 // not known. Only a server can move exp, and a token that a server introspects has
 // a hash.
 func (v *revocationHandler) recordExpiry(t *oauthz.Token, now time.Time) time.Time {
-	_, asked := t.Claim(oauthz.MatchTokenHash)
+	_, introspected := t.Claim(oauthz.MatchTokenHash)
 	switch latest := now.Add(v.lifetime); {
-	case !asked || t.ExpiresAt.IsZero():
+	case !introspected || t.ExpiresAt.IsZero():
 		return t.ExpiresAt
 	case v.lifetime < 0:
 		return time.Time{}

@@ -40,13 +40,13 @@ func TestRevocationOfATokenThatMayBeAcceptedLater(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var told reports
+			var reported reports
 			revoker := &recorder{}
-			h := revocationHandler(t, endpoint.RevocationConfig{Introspector: answers(nil, err), Revoker: revoker, Report: told.add})
+			h := revocationHandler(t, endpoint.RevocationConfig{Introspector: answers(nil, err), Revoker: revoker, Report: reported.add})
 			assert.Equal(t, unavailable, serve(t, h, postToken()))
 			assert.Empty(t, revoker.revs)
-			require.Len(t, told.errs, 1)
-			assert.ErrorIs(t, told.errs[0], err, "the cause is reported")
+			require.Len(t, reported.errs, 1)
+			assert.ErrorIs(t, reported.errs[0], err, "the cause is reported")
 		})
 	}
 }

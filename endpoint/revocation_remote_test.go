@@ -79,8 +79,8 @@ func TestRemoteJWTRecordedByAVendorsClientIsRefused(t *testing.T) {
 	list := &oauthz.Revocations{Now: atNoon}
 	r := providers.Recorder{Vendor: "acme", Issuer: as.Issuer(), Revoker: list, Now: atNoon}
 	require.NoError(t, list.Revoke(t.Context(), r.OfToken(token, time.Hour)))
-	for name, spelling := range map[string]string{"as issued": token, "a second encoding of the signature": withHighS(t, token)} {
-		got, err := in.Introspect(t.Context(), spelling)
+	for name, encoding := range map[string]string{"as issued": token, "a second encoding of the signature": withHighS(t, token)} {
+		got, err := in.Introspect(t.Context(), encoding)
 		require.NoError(t, err)
 		revoked, err := list.Revoked(t.Context(), got)
 		require.NoError(t, err)

@@ -211,16 +211,16 @@ func TestRevokedTokenIsRefused(t *testing.T) {
 			require.NoError(t, err)
 			token := as.Mint(given)
 			other := as.Mint(oauthztest.Claims{"client_id": client, "sub": "another"})
-			twin := withHighS(t, token)
+			reencoded := withHighS(t, token)
 			statusOf := func(token string) int { return guardedStatus(guard, token) }
-			require.Equal(t, []int{204, 204, 204}, []int{statusOf(token), statusOf(twin), statusOf(other)})
+			require.Equal(t, []int{204, 204, 204}, []int{statusOf(token), statusOf(reencoded), statusOf(other)})
 
 			h := revocationHandler(t, endpoint.RevocationConfig{Introspector: verifier, Revoker: revoked})
 			require.Equal(t, revokedAnswer, serve(t, h, post(url.Values{"token": {token}})))
-			assert.Equal(t, []int{401, 401, 204}, []int{statusOf(token), statusOf(twin), statusOf(other)}, "token, second encoding, other")
+			assert.Equal(t, []int{401, 401, 204}, []int{statusOf(token), statusOf(reencoded), statusOf(other)}, "token, second encoding, other")
 			introspect := introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: verifier, RevocationLists: []oauthz.RevocationList{revoked}})
-			for _, spelling := range []string{token, twin} {
-				assert.Equal(t, inactive, serve(t, introspect, post(url.Values{"token": {spelling}})))
+			for _, encoding := range []string{token, reencoded} {
+				assert.Equal(t, inactive, serve(t, introspect, post(url.Values{"token": {encoding}})))
 			}
 			assert.Equal(t, revokedAnswer, serve(t, h, post(url.Values{"token": {token}})), "a second revocation")
 		})

@@ -124,7 +124,6 @@ var acceptTests = []struct {
 	accept []string
 	signed bool
 }{
-
 	{nil, false},
 	{[]string{""}, false},
 	{[]string{"*/*"}, false},

@@ -8,9 +8,9 @@ import (
 )
 
 // tokenInfoMembers are the members that a caller may see of its own token: its
-// permissions, where and for whom they are valid, until when, and the key that the
-// caller must prove to have. Identifiers of the token or of the session are left
-// out, because only a thief could use them.
+// permissions, the APIs and the user that they are valid for, their end, and the
+// key that the caller must prove to have. Identifiers of the token and of the
+// session are left out, because only a thief could use them.
 var tokenInfoMembers = []string{
 	"iss", "sub", "username", "client_id", "aud", "scope", "iat", "exp", "acr", "auth_time", "cnf",
 }
@@ -22,7 +22,7 @@ var tokenInfoMembers = []string{
 // way to read its claims.
 //
 // Put TokenInfo behind an [oauthz.Guard], which puts the token into the context. If
-// the context has no token, because there is no Guard or because the caller is
+// the context has no token, because the Guard is missing or because the caller is
 // anonymous, the answer is 401.
 func TokenInfo() http.Handler {
 	h := &handler{methods: []string{http.MethodGet, http.MethodHead}, decide: tokenInfo, report: reportOrLog(nil)}
