@@ -172,21 +172,36 @@ func TestEntryEndsWithTheTTL(t *testing.T) {
 }
 
 // A token that is revoked only at the server is accepted until the TTL ends; after
-// Forget it is refused at once. Purge forgets refusals as well.
+// Forget or Purge it is refused at once. Both also remove refusals. Forget removes
+// only the entry of its token.
 func TestForgetAndPurgeRemoveEntries(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		next := answers(nil)
-		c := newCache(t, next, cache.Config{})
-		require.Equal(t, fresh, request(t, c, "token"))
-		next.answer = failsWith(oauthz.ErrInactive).answer
-		require.Equal(t, remembered, request(t, c, "token"))
-		c.Forget("token")
-		assert.Equal(t, outcome{401, oauthz.Fresh}, request(t, c, "token"))
-		next.answer = answers(nil).answer
-		c.Purge()
-		assert.Equal(t, fresh, request(t, c, "token"), "a refusal is forgotten too")
-	})
+	accepts, refuses := answers(nil).answer, failsWith(oauthz.ErrInactive).answer
+	forget, purge := func(c *cache.Cache) { c.Forget("token") }, func(c *cache.Cache) { c.Purge() }
+	for name, tt := range map[string]struct {
+		before, after func(context.Context, string) (*oauthz.Token, error)
+		remove        func(*cache.Cache)
+		token, other  outcome
+	}{
+		"Forget, accepted": {accepts, refuses, forget, outcome{401, oauthz.Fresh}, remembered},
+		"Forget, refused":  {refuses, accepts, forget, fresh, outcome{401, oauthz.Remembered}},
+		"Purge, accepted":  {accepts, refuses, purge, outcome{401, oauthz.Fresh}, outcome{401, oauthz.Fresh}},
+		"Purge, refused":   {refuses, accepts, purge, fresh, fresh},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			next := &upstream{answer: tt.before}
+			c := newCache(t, next, cache.Config{})
+			for _, token := range []string{"token", "other"} {
+				require.Equal(t, oauthz.Fresh, request(t, c, token).source)
+			}
+			next.answer = tt.after
+			require.Equal(t, oauthz.Remembered, request(t, c, "token").source)
+			tt.remove(c)
+			assert.Equal(t, tt.token, request(t, c, "token"))
+			assert.Equal(t, tt.other, request(t, c, "other"))
+		})
+	}
 }
 
 // A clock that is set back does not extend an entry.

@@ -122,23 +122,32 @@ func TestEntryForgottenDuringAFaultIsNotServed(t *testing.T) {
 	}
 }
 
-// The leeway of an introspector applies only to tokens that it has just validated: a
-// stale token ends at its exp.
-func TestStaleEndsAtExp(t *testing.T) {
+// A stale token ends at its exp. The leeway of an introspector does not extend it,
+// because a leeway applies only to tokens that have just been validated.
+func TestStaleIfErrorEndsAtExp(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		exp := time.Now().Add(2 * time.Minute)
-		next := &upstream{answer: func(context.Context, string) (*oauthz.Token, error) {
-			return oauthztest.Token(oauthztest.Claims{"exp": exp}).WithLeeway(time.Minute), nil
-		}}
-		c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
-		require.Equal(t, fresh, request(t, c, "token"))
-		next.answer = failsWith(errors.New("reset")).answer
-		advance(119 * time.Second)
-		require.Equal(t, stale, request(t, c, "token"))
-		advance(2 * time.Second)
-		assert.Equal(t, 503, request(t, c, "token").status)
-	})
+	for name, leeway := range map[string]time.Duration{"without leeway": 0, "with leeway": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				exp := time.Now().Add(2 * time.Minute)
+				next := &upstream{answer: func(context.Context, string) (*oauthz.Token, error) {
+					token := oauthztest.Token(oauthztest.Claims{"exp": exp})
+					if leeway > 0 {
+						token.WithLeeway(leeway)
+					}
+					return token, nil
+				}}
+				c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
+				require.Equal(t, fresh, request(t, c, "token"))
+				next.answer = failsWith(errors.New("reset")).answer
+				advance(119 * time.Second)
+				require.Equal(t, stale, request(t, c, "token"))
+				advance(time.Second)
+				assert.Equal(t, 503, request(t, c, "token").status)
+			})
+		})
+	}
 }
 
 // While the server returns faults, RefreshAhead calls it now and then, not on every request.

@@ -17,15 +17,6 @@ import (
 
 // Each test in this file fails if one check of the cache is missing.
 
-func TestConfigBoundsAreChecked(t *testing.T) {
-	t.Parallel()
-	_, err := cache.New(answers(nil), cache.Config{MaxBytes: -1})
-	require.EqualError(t, err, "cache: config: MaxTokens or MaxBytes is negative")
-	_, err = cache.New(answers(nil), cache.Config{RefreshAhead: 61 * time.Second})
-	require.EqualError(t, err, "cache: config: RefreshAhead: 1m1s is not less than TTL 1m0s")
-	newCache(t, answers(nil), cache.Config{RefreshAhead: 59 * time.Second}) // less than the default TTL
-}
-
 // waitForCancel answers when its context is canceled.
 func waitForCancel(ctx context.Context, _ string) (*oauthz.Token, error) {
 	<-ctx.Done()
@@ -123,29 +114,6 @@ func TestTokenHasOneEntry(t *testing.T) {
 		require.Equal(t, 401, request(t, c, "token").status)
 		assert.Equal(t, []int{0, 1}, []int{c.Stats().Tokens, c.Stats().Refusals})
 	})
-}
-
-func TestForgetRemovesARefusal(t *testing.T) {
-	t.Parallel()
-	next := failsWith(oauthz.ErrInactive)
-	c := newCache(t, next, cache.Config{})
-	for _, token := range []string{"token", "other"} {
-		require.Equal(t, outcome{401, oauthz.Fresh}, request(t, c, token))
-	}
-	next.answer = answers(nil).answer
-	c.Forget("token")
-	assert.Equal(t, fresh, request(t, c, "token"))
-	assert.Equal(t, outcome{401, oauthz.Remembered}, request(t, c, "other"), "the entry of another token stays")
-}
-
-func TestPurgeRemovesAnAcceptedToken(t *testing.T) {
-	t.Parallel()
-	next := answers(nil)
-	c := newCache(t, next, cache.Config{})
-	require.Equal(t, fresh, request(t, c, "token"))
-	next.answer = failsWith(oauthz.ErrInactive).answer
-	c.Purge()
-	assert.Equal(t, outcome{401, oauthz.Fresh}, request(t, c, "token"))
 }
 
 // Requests in flight get their answer after Forget or Purge, but it is not remembered.

@@ -43,20 +43,6 @@ func TestStaleIfErrorServesDuringFaults(t *testing.T) {
 	})
 }
 
-func TestStaleIfErrorEndsWithTheToken(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		next := answers(oauthztest.Claims{"exp": time.Now().Add(2 * time.Minute)})
-		c := newCache(t, next, cache.Config{StaleIfError: time.Hour})
-		require.Equal(t, fresh, request(t, c, "token"))
-		next.answer = failsWith(errors.New("reset")).answer
-		advance(119 * time.Second)
-		assert.Equal(t, stale, request(t, c, "token"))
-		advance(time.Second)
-		assert.Equal(t, 503, request(t, c, "token").status)
-	})
-}
-
 // The time is taken after the introspector has failed, not before the call.
 func TestStaleIfErrorAfterASlowFault(t *testing.T) {
 	t.Parallel()
@@ -200,14 +186,22 @@ func TestConfigMistakesAreReported(t *testing.T) {
 		{"nil function", oauthz.IntrospectorFunc(nil), cache.Config{}, "cache: config: the introspector is nil"},
 		{"CheckRevoked", checked, cache.Config{}, uncacheable},
 		{"CheckRevoked in a chain", chain, cache.Config{}, uncacheable},
+		{"negative MaxBytes", answers(nil), cache.Config{MaxBytes: -1}, "cache: config: MaxTokens or MaxBytes is negative"},
 		{"negative", answers(nil), cache.Config{MaxTokens: -1, TTL: -1}, "cache: config: MaxTokens or MaxBytes is negative\ncache: config: TTL is negative: without a TTL, do not use a cache"},
-		{"refresh", answers(nil), cache.Config{RefreshAhead: time.Minute}, "cache: config: RefreshAhead: 1m0s is not less than TTL 1m0s"},
+		{"RefreshAhead equal to the TTL", answers(nil), cache.Config{RefreshAhead: time.Minute}, "cache: config: RefreshAhead: 1m0s is not less than TTL 1m0s"},
+		{"RefreshAhead longer than the TTL", answers(nil), cache.Config{RefreshAhead: 61 * time.Second}, "cache: config: RefreshAhead: 1m1s is not less than TTL 1m0s"},
+		{"RefreshAhead shorter than the default TTL", answers(nil), cache.Config{RefreshAhead: 59 * time.Second}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := cache.New(tt.next, tt.cfg)
-			assert.EqualError(t, err, tt.want)
+			c, err := cache.New(tt.next, tt.cfg)
+			if tt.want != "" {
+				assert.EqualError(t, err, tt.want)
+				return
+			}
+			require.NoError(t, err)
+			assert.NoError(t, c.Close())
 		})
 	}
 }
