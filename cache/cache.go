@@ -65,8 +65,8 @@ func New(next oauthz.Introspector, cfg Config) (*Cache, error) {
 	tokens, err := otter.New(&otter.Options[key, *entry]{
 		MaximumWeight: uint64(cfg.MaxBytes),
 		// A token weighs at least its share of MaxBytes, so that both bounds hold.
-		Weigher: func(_ key, v *entry) uint32 {
-			return uint32(min(max(int64(entryBytes+v.token.Size()), cfg.MaxBytes/int64(cfg.MaxTokens)), 1<<31))
+		Weigher: func(_ key, e *entry) uint32 {
+			return uint32(min(max(int64(entryBytes+e.token.Size()), cfg.MaxBytes/int64(cfg.MaxTokens)), 1<<31))
 		},
 		Executor: inline,
 	})
@@ -92,29 +92,29 @@ func inline(f func()) { f() }
 func (c *Cache) Introspect(ctx context.Context, token string) (*oauthz.Token, error) {
 	k := keyOf(token)
 	now := c.cfg.Now()
-	if v := c.lookup(k, now); v != nil {
+	if e := c.lookup(k, now); e != nil {
 		c.counters.hits.Add(1)
 		oauthz.ReportSource(ctx, oauthz.Remembered)
-		if c.cfg.RefreshAhead > 0 && v.token != nil && c.shouldRefresh(v, now.Sub(v.stored)) {
+		if c.cfg.RefreshAhead > 0 && e.token != nil && c.shouldRefresh(e, now.Sub(e.stored)) {
 			c.flights.join(k, func(ctx context.Context, f *flight) { c.call(ctx, f, k, token) })
 		}
-		return v.token, v.err
+		return e.token, e.err
 	}
 	c.counters.misses.Add(1)
-	v, known := c.tokens.GetIfPresent(k)
+	e, known := c.tokens.GetIfPresent(k)
 	t, err := c.shared(ctx, k, token)
-	if err != nil && known && isFault(err) && ctx.Err() == nil && c.servesStale(k, v) {
+	if err != nil && known && isFault(err) && ctx.Err() == nil && c.servesStale(k, e) {
 		c.counters.stale.Add(1)
 		oauthz.ReportSource(ctx, oauthz.Stale)
-		return v.token, nil
+		return e.token, nil
 	}
 	return t, err
 }
 
 // lookup returns the entry of k that may be served without a call, or nil.
 func (c *Cache) lookup(k key, now time.Time) *entry {
-	if v, ok := c.tokens.GetIfPresent(k); ok && c.fresh(v, now) {
-		return v
+	if e, ok := c.tokens.GetIfPresent(k); ok && c.fresh(e, now) {
+		return e
 	}
 	if r, ok := c.refusals.GetIfPresent(k); ok && within(now.Sub(r.stored), c.cfg.NegativeTTL) {
 		return r
@@ -126,36 +126,36 @@ func (c *Cache) lookup(k key, now time.Time) *entry {
 // if the clock was set back, and an entry must not live longer because of that.
 func within(age, bound time.Duration) bool { return age >= 0 && age < bound }
 
-// fresh reports whether v may be served without a call.
-func (c *Cache) fresh(v *entry, now time.Time) bool {
-	return within(now.Sub(v.stored), c.cfg.TTL) && stillValid(v.token, now)
+// fresh reports whether e may be served without a call.
+func (c *Cache) fresh(e *entry, now time.Time) bool {
+	return within(now.Sub(e.stored), c.cfg.TTL) && stillValid(e.token, now)
 }
 
 // shouldRefresh reports whether the caller should refresh an entry that it serves.
 // It returns true to one of many concurrent callers, and then to none for a while,
 // so that an introspector that returns faults is not called on every request.
-func (c *Cache) shouldRefresh(v *entry, age time.Duration) bool {
+func (c *Cache) shouldRefresh(e *entry, age time.Duration) bool {
 	if c.cfg.TTL-age > c.cfg.RefreshAhead {
 		return false
 	}
-	last := v.refreshed.Load()
+	last := e.refreshed.Load()
 	again := max(c.cfg.RefreshAhead/4, time.Second)
-	return (last == 0 || age-time.Duration(last) >= again) && v.refreshed.CompareAndSwap(last, int64(age))
+	return (last == 0 || age-time.Duration(last) >= again) && e.refreshed.CompareAndSwap(last, int64(age))
 }
 
-// servesStale reports whether v may be served although it is not fresh. It takes the
+// servesStale reports whether e may be served although it is not fresh. It takes the
 // time after the introspector has failed, because the failure may have taken long.
-// v must still be the current entry: it may have been forgotten during the call.
+// e must still be the current entry: it may have been forgotten during the call.
 // The leeway of the introspector does not extend the exp of a stale token.
-func (c *Cache) servesStale(k key, v *entry) bool {
+func (c *Cache) servesStale(k key, e *entry) bool {
 	if c.cfg.StaleIfError <= 0 {
 		return false
 	}
-	if still, ok := c.tokens.GetIfPresent(k); !ok || still != v {
+	if still, ok := c.tokens.GetIfPresent(k); !ok || still != e {
 		return false
 	}
-	now, exp := c.cfg.Now(), v.token.ExpiresAt
-	return within(now.Sub(v.stored), c.cfg.TTL+c.cfg.StaleIfError) && stillValid(v.token, now) && (exp.IsZero() || now.Before(exp))
+	now, exp := c.cfg.Now(), e.token.ExpiresAt
+	return within(now.Sub(e.stored), c.cfg.TTL+c.cfg.StaleIfError) && stillValid(e.token, now) && (exp.IsZero() || now.Before(exp))
 }
 
 // stillValid reports whether the token has not expired and the key that verified it
@@ -180,8 +180,8 @@ func isFault(err error) bool {
 func (c *Cache) shared(ctx context.Context, k key, token string) (*oauthz.Token, error) {
 	f := c.flights.join(k, func(ctx context.Context, f *flight) {
 		// Another call may have ended after the caller looked.
-		if v := c.lookup(k, c.cfg.Now()); v != nil {
-			f.token, f.err = v.token, v.err
+		if e := c.lookup(k, c.cfg.Now()); e != nil {
+			f.token, f.err = e.token, e.err
 			return
 		}
 		c.call(ctx, f, k, token)
@@ -210,12 +210,12 @@ func (c *Cache) call(ctx context.Context, f *flight, k key, token string) {
 // nothing.
 func (c *Cache) remember(k key, f *flight) {
 	now := c.cfg.Now()
-	v := &entry{token: f.token, err: f.err, stored: now}
+	e := &entry{token: f.token, err: f.err, stored: now}
 	switch {
 	case f.err == nil:
 		c.refusals.Invalidate(k)
 		if stillValid(f.token, now) {
-			c.tokens.Set(k, v)
+			c.tokens.Set(k, e)
 		} else {
 			c.tokens.Invalidate(k) // the new answer replaces the old entry
 		}
@@ -223,13 +223,13 @@ func (c *Cache) remember(k key, f *flight) {
 	default:
 		c.tokens.Invalidate(k)
 		if c.cfg.NegativeTTL > 0 && errors.Is(f.err, oauthz.ErrInvalidToken) && !isTemporary(f.err) {
-			c.refusals.Set(k, v)
+			c.refusals.Set(k, e)
 		}
 	}
 }
 
 // isTemporary reports whether a refusal must not be remembered. Such an error has a
-// Temporary method, like errors of package net.
+// Temporary method that returns true, like errors of package net.
 func isTemporary(err error) bool {
 	var t interface{ Temporary() bool }
 	return errors.As(err, &t) && t.Temporary()

@@ -37,7 +37,7 @@ var (
 
 // join adds a waiter to the flight for k. It starts the flight if none is running. A
 // waiter that never leaves keeps the flight running until it ends by itself.
-func (fs *flights) join(k key, ask func(context.Context, *flight)) *flight {
+func (fs *flights) join(k key, call func(context.Context, *flight)) *flight {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if f := fs.running[k]; f != nil {
@@ -53,7 +53,7 @@ func (fs *flights) join(k key, ask func(context.Context, *flight)) *flight {
 	var ctx context.Context
 	ctx, f.cancel = context.WithCancel(fs.ctx)
 	fs.running[k] = f
-	f.err = errGoexit // the answer if ask ends its goroutine with runtime.Goexit
+	f.err = errGoexit // the answer if call ends its goroutine with runtime.Goexit
 	fs.wg.Go(func() {
 		defer f.cancel()
 		defer func() {
@@ -63,7 +63,7 @@ func (fs *flights) join(k key, ask func(context.Context, *flight)) *flight {
 			close(f.done)
 		}()
 		defer f.recoverPanic()
-		ask(ctx, f)
+		call(ctx, f)
 	})
 	return f
 }

@@ -102,24 +102,24 @@ type introspectionHandler struct {
 }
 
 func (i *introspectionHandler) decide(w http.ResponseWriter, r *http.Request) (reply, error) {
-	q, err := readTokenRequest(i.auth, w, r)
+	req, err := readTokenRequest(i.auth, w, r)
 	if err != nil {
 		return reply{}, err
 	}
-	members, err := i.answer(r.Context(), q)
+	members, err := i.answer(r.Context(), req)
 	if err != nil {
 		return reply{}, err
 	}
 	if i.sign != nil && prefersSigned(r.Header) {
-		return i.sign(q.client.id, members, i.validator.now())
+		return i.sign(req.client.id, members, i.validator.now())
 	}
 	return jsonReply(members)
 }
 
 // answer returns the members of the answer (RFC 7662 §2.2).
-func (i *introspectionHandler) answer(ctx context.Context, q tokenRequest) (map[string]any, error) {
+func (i *introspectionHandler) answer(ctx context.Context, req tokenRequest) (map[string]any, error) {
 	inactive := map[string]any{"active": false}
-	t, err := i.validator.active(ctx, q.token)
+	t, err := i.validator.active(ctx, req.token)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (i *introspectionHandler) answer(ctx context.Context, q tokenRequest) (map[
 	if i.entitled == nil {
 		return members, nil
 	}
-	entitled, err := i.entitled(ctx, q.client.id, t.Clone(), members)
+	entitled, err := i.entitled(ctx, req.client.id, t.Clone(), members)
 	if err != nil {
 		return nil, unavailable(err)
 	}

@@ -102,19 +102,19 @@ type revocationHandler struct {
 }
 
 func (v *revocationHandler) decide(w http.ResponseWriter, r *http.Request) (reply, error) {
-	q, err := readTokenRequest(v.auth, w, r)
+	req, err := readTokenRequest(v.auth, w, r)
 	if err != nil {
 		return reply{}, err
 	}
 	done := reply{status: http.StatusOK} // clients ignore its body (RFC 7009 §2.2)
-	t, err := v.validator.revocable(r.Context(), q.token)
+	t, err := v.validator.revocable(r.Context(), req.token)
 	if err != nil {
 		return reply{}, err
 	}
 	if t == nil {
 		return done, nil
 	}
-	revs, err := v.records(t, q)
+	revs, err := v.records(t, req)
 	if err != nil {
 		return reply{}, err
 	}
@@ -126,14 +126,14 @@ func (v *revocationHandler) decide(w http.ResponseWriter, r *http.Request) (repl
 
 // records returns the revocations to record, or the reason why this endpoint does
 // not revoke the token.
-func (v *revocationHandler) records(t *oauthz.Token, q tokenRequest) ([]oauthz.Revocation, error) {
-	if t.ClientID != q.client.id { // the id is never empty: a token without a client_id belongs to no client
+func (v *revocationHandler) records(t *oauthz.Token, req tokenRequest) ([]oauthz.Revocation, error) {
+	if t.ClientID != req.client.id { // the id is never empty: a token without a client_id belongs to no client
 		return nil, notOwner()
 	}
-	if q.client.issuer != "" && t.Issuer != q.client.issuer { // the client has the same id at another issuer
+	if req.client.issuer != "" && t.Issuer != req.client.issuer { // the client has the same id at another issuer
 		return nil, notOwner()
 	}
-	matches := matchesFor(t, q.token)
+	matches := matchesFor(t, req.token)
 	if t.Issuer == "" || len(matches) == 0 || isRefreshToken(t) {
 		return nil, unsupportedToken()
 	}

@@ -84,12 +84,12 @@ func requireAnswer(next oauthz.Introspector) oauthz.Introspector {
 
 // active returns the token if it is active, and nil if it is not. An error is a
 // fault.
-func (j *tokenValidator) active(ctx context.Context, token string) (*oauthz.Token, error) {
-	t, err := j.introspect(ctx, token)
+func (v *tokenValidator) active(ctx context.Context, token string) (*oauthz.Token, error) {
+	t, err := v.introspect(ctx, token)
 	if err != nil {
 		return nil, faultOf(err)
 	}
-	if t == nil || t.Expired(j.now()) {
+	if t == nil || t.Expired(v.now()) {
 		return nil, nil
 	}
 	return t, nil
@@ -99,8 +99,8 @@ func (j *tokenValidator) active(ctx context.Context, token string) (*oauthz.Toke
 // API ever will. An error means that this is not known. Unlike active, revocable
 // does not treat a token as dead that is refused now but may be accepted later, or
 // on a replica whose clock is behind.
-func (j *tokenValidator) revocable(ctx context.Context, token string) (*oauthz.Token, error) {
-	t, err := j.introspect(ctx, token)
+func (v *tokenValidator) revocable(ctx context.Context, token string) (*oauthz.Token, error) {
+	t, err := v.introspect(ctx, token)
 	if err != nil {
 		if fault := faultOf(err); fault != nil {
 			return nil, fault
@@ -110,7 +110,7 @@ func (j *tokenValidator) revocable(ctx context.Context, token string) (*oauthz.T
 		}
 		return nil, nil
 	}
-	if t == nil || !t.ExpiresAt.IsZero() && !j.now().Before(t.ExpiresAt.Add(oauthz.MaxLeeway)) {
+	if t == nil || !t.ExpiresAt.IsZero() && !v.now().Before(t.ExpiresAt.Add(oauthz.MaxLeeway)) {
 		return nil, nil
 	}
 	return t, nil
@@ -119,11 +119,11 @@ func (j *tokenValidator) revocable(ctx context.Context, token string) (*oauthz.T
 // introspect returns the answer of the introspector. It returns nil without an
 // error for a string that cannot be a token: an unknown token is not an error
 // (RFC 7662 §2.2, RFC 7009 §2.2).
-func (j *tokenValidator) introspect(ctx context.Context, token string) (*oauthz.Token, error) {
+func (v *tokenValidator) introspect(ctx context.Context, token string) (*oauthz.Token, error) {
 	if !isTokenSyntax(token) {
 		return nil, nil
 	}
-	return j.introspector.Introspect(ctx, token)
+	return v.introspector.Introspect(ctx, token)
 }
 
 // mayBeAccepted reports whether another request may be accepted with a token that
