@@ -73,8 +73,8 @@ func (cfg *AdminConfig) check() error {
 //
 // POST records a JSON array of revocations ([oauthz.Revocation.MarshalJSON]), up to
 // 10,000 of them in 1 MiB. It records all of them and answers 204, or it records
-// none. A revocation without at is revoked now. The content type must be
-// application/json, which an HTML form on another site cannot send.
+// none. A revocation without the member at gets the current time. The content type
+// must be application/json, which an HTML form on another site cannot send.
 func Admin(cfg AdminConfig) (http.Handler, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
