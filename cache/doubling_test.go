@@ -16,7 +16,7 @@ import (
 // goroutine, whose time is not measured.)
 func TestCostOfALongTokenIsLinear(t *testing.T) {
 	t.Parallel()
-	c := newCache(t, says(nil), cache.Config{})
+	c := newCache(t, answers(nil), cache.Config{})
 	doubling.Linear(t, oauthz.MaxTokenBytes, func(n int) func() {
 		token := strings.Repeat("a", n)
 		return func() { _, _ = c.Introspect(context.Background(), token) }
@@ -30,7 +30,7 @@ func TestCostOfManyTokensIsLinear(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			doubling.Linear(t, 1<<12, func(n int) func() {
-				c := newCache(t, says(nil), cache.Config{TTL: time.Hour, MaxTokens: kept})
+				c := newCache(t, answers(nil), cache.Config{TTL: time.Hour, MaxTokens: kept})
 				tokens := make([]string, n)
 				for i := range tokens {
 					tokens[i] = strconv.Itoa(i)

@@ -36,7 +36,7 @@ func discard(h http.Handler, r *http.Request) { h.ServeHTTP(httptest.NewRecorder
 // Anybody who can reach an endpoint can send a form, before a client has authenticated.
 func TestCostOfAFormIsLinear(t *testing.T) {
 	t.Parallel()
-	h := introspection(t, endpoint.IntrospectionConfig{})
+	h := introspectionHandler(t, endpoint.IntrospectionConfig{})
 	for name, part := range parts {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -58,7 +58,7 @@ func TestCostOfAFormIsLinear(t *testing.T) {
 // The fields that an endpoint reads have a megabyte together.
 func TestCostOfFieldsOfARequestIsLinear(t *testing.T) {
 	t.Parallel()
-	h := introspection(t, endpoint.IntrospectionConfig{})
+	h := introspectionHandler(t, endpoint.IntrospectionConfig{})
 	for name, part := range parts {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -86,7 +86,7 @@ func TestCostOfFieldsOfARequestIsLinear(t *testing.T) {
 // One of many administrators may be a program that is broken.
 func TestCostOfRevocationsIsLinear(t *testing.T) {
 	t.Parallel()
-	h := administration(t, &recorder{}, &oauthz.Revocations{})
+	h := adminHandler(t, &recorder{}, &oauthz.Revocations{})
 	documents := doubling.Objects()
 	documents["revocations"] = func(n int) string { return strings.Repeat(`{"match":{"iss":"i","sub":"s"}},`, n/32) + `{}` }
 	documents["elements"] = func(n int) string { return strings.Repeat(`0,`, n/2) + `0` }
