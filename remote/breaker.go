@@ -5,89 +5,121 @@ import (
 	"time"
 )
 
-// When an endpoint counts as down, and how long it is left alone.
-const (
-	failuresToOpen = 5
-	timeToOpen     = 2 * time.Second
-	minPause       = time.Second
-	maxPause       = 30 * time.Second
-)
-
-// breaker leaves an endpoint alone that is down: requests fail at once instead
-// of waiting for it, and it is not hammered when it comes back. It opens after
-// some failures in a row, over some time, and lets one request through after a
-// pause to see.
+// breaker refuses requests while the endpoint is down, so that they do not wait
+// for it in vain. Its rules:
 //
-// Only the absence of an answer is a failure, so no token, whatever it makes
-// the server do, opens it for the others as long as one of them is answered.
+//  1. A sign of life is any answer but 502, 503 and 504, which a gateway sends when
+//     the server does not answer. A 500 is one: some servers answer it to a forged
+//     token.
+//  2. If there has been none for quiet since a call was sent, the next request also
+//     sends a probe: a question about a token that is made for it. Anybody can send
+//     tokens on which a server hangs, but nobody chooses the token of a probe. It
+//     has the whole Timeout, whatever the caller has. If requests wait for their
+//     turn, a shorter silence is unusual, and a probe is sent earlier.
+//  3. If a probe fails, and there is still no sign of life after quiet, the breaker
+//     opens. All requests are then refused at once, except one every pause: the
+//     trial. It is sent, and a probe beside it: a server may hang on tokens that it
+//     does not know.
+//  4. A sign of life, whichever call brought it, closes the breaker.
+//
+// So a hang is found out within quiet and Timeout, and an endpoint that is back is
+// found within pause, however long it was away. The clock is the monotonic one:
+// the wall clock may be set.
 type breaker struct {
-	now func() time.Time
+	quiet time.Duration
 
-	mu       sync.Mutex
-	failures int       // in a row
-	since    time.Time // the first of them
-	pause    time.Duration
-	opens    time.Time // when to let one through; zero: closed
-	probing  bool
+	mu      sync.Mutex
+	silent  time.Time // when the first call after the last sign of life was sent; zero: none was
+	probed  time.Time // when the last probe, or trial, was due
+	probing int       // probes that are under way
+	open    bool
 }
-
-// say is what a call says of the endpoint.
-type say int
 
 const (
-	saysNothing say = iota
-	saysAlive
-	saysDown
+	maxQuiet = 2 * time.Second
+	pause    = 2 * time.Second
+	// maxProbes bounds the probes that are under way at once.
+	maxProbes = 3
 )
 
-// turn is a call that may be made.
-type turn struct{ probe bool }
-
-// enter returns a turn, which ends in leave, or how long to wait for one.
-func (b *breaker) enter() (turn, time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.opens.IsZero() {
-		return turn{}, 0
-	}
-	// A wait that is longer than the pause is a clock that was set back.
-	if wait := b.opens.Sub(b.now()); wait > 0 && wait <= b.pause {
-		return turn{}, wait
-	}
-	if b.probing {
-		return turn{}, minPause
-	}
-	b.probing = true
-	return turn{probe: true}, 0
+func newBreaker(timeout time.Duration) *breaker {
+	return &breaker{quiet: min(maxQuiet, timeout/2)}
 }
 
-// leave ends a turn.
-func (b *breaker) leave(t turn, said say) {
+// arrive returns how long to wait if the request is refused, or whether a probe is
+// due, and the request is the trial if the breaker is open. unusual is how long a
+// silence is unusual while requests wait for their turn; zero: none waits.
+func (b *breaker) arrive(unusual time.Duration) (due bool, wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if t.probe {
-		b.probing = false
+	now := time.Now()
+	if b.open {
+		if wait := b.next(now); wait > 0 {
+			return false, wait
+		}
+		b.probed = now
+		return true, 0
 	}
-	switch said {
-	case saysAlive:
-		b.failures, b.pause, b.opens = 0, 0, time.Time{}
-	case saysDown:
-		b.fail(t)
-	case saysNothing:
+	quiet := b.quiet
+	if unusual > 0 {
+		quiet = min(quiet, unusual)
 	}
+	if b.silent.IsZero() || now.Sub(b.silent) < quiet || b.probing > 0 && now.Sub(b.probed) < b.quiet {
+		return false, 0
+	}
+	b.probed = now
+	return true, 0
 }
 
-func (b *breaker) fail(t turn) {
-	now := b.now()
-	if b.failures == 0 {
-		b.since = now
+// next returns how long it is until the next trial.
+func (b *breaker) next(now time.Time) time.Duration { return b.probed.Add(pause).Sub(now) }
+
+// send notes that a request is sent, or returns how long to wait if it is refused:
+// the breaker may have opened while the request waited for its turn.
+func (b *breaker) send(trial bool) (wait time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	if b.open && !trial {
+		return max(b.next(now), minRetryAfter)
 	}
-	b.failures++
-	switch {
-	case b.failures < failuresToOpen || now.Sub(b.since) < timeToOpen:
-	case !b.opens.IsZero() && !t.probe: // a call from before it opened
-	default:
-		b.pause = min(max(2*b.pause, minPause), maxPause)
-		b.opens = now.Add(b.pause)
+	if b.silent.IsZero() {
+		b.silent = now
+	}
+	return 0
+}
+
+// unsent notes that the trial could not be sent: the next request may be.
+func (b *breaker) unsent() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.probed = time.Time{}
+}
+
+// live notes a sign of life.
+func (b *breaker) live() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.silent, b.open = time.Time{}, false
+}
+
+// beginProbe reports whether a probe may be sent; it then ends in endProbe.
+func (b *breaker) beginProbe() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.probing == maxProbes {
+		return false
+	}
+	b.probing++
+	return true
+}
+
+// endProbe notes that a probe, sent at a time, has ended, and whether it failed.
+func (b *breaker) endProbe(sent time.Time, failed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.probing--
+	if failed && !b.silent.IsZero() && !b.silent.After(sent) && time.Since(b.silent) >= b.quiet {
+		b.open = true
 	}
 }

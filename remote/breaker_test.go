@@ -2,7 +2,6 @@ package remote_test
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -18,55 +17,66 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// TestBreaker: an endpoint that is down is left alone for growing pauses, asked
-// by one request at a time, and found when it is back.
+// An endpoint that is down is left alone, asked by one request at a time beside a
+// probe, and found when it is back.
 func TestBreaker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		calls, up := 0, false
-		in := bubbled(t, func(*http.Request) (*http.Response, error) {
-			calls++
+		asked, up := questions{}, false
+		in := bubbled(t, counted(&asked, func(*http.Request) (*http.Response, error) {
 			if up {
 				return reply(200, good), nil
 			}
 			return reply(503, ""), nil
-		})
-		introspect := func() (time.Duration, error) {
-			_, err := in.Introspect(t.Context(), "opaque")
-			var e *oauthz.Error
-			if errors.As(err, &e) {
-				return e.RetryAfter, err
-			}
-			return 0, err
+		}))
+		introspect := func() time.Duration {
+			wait := retryAfter(t, in)
+			synctest.Wait() // for the probe
+			return wait
 		}
 		for range 10 { // not open yet: all within a moment
-			_, err := introspect()
-			require.Error(t, err)
+			require.Zero(t, introspect())
 		}
-		require.Equal(t, 10, calls)
-		<-time.After(3 * time.Second)
-		_, err := introspect() // this one opens it
-		require.Error(t, err)
-		require.Equal(t, 11, calls)
-		wait, err := introspect()
-		require.ErrorIs(t, err, oauthz.ErrUnavailable)
-		assert.Equal(t, time.Second, wait)
-		assert.Equal(t, 11, calls, "left alone")
-		<-time.After(wait)
-		_, err = introspect() // a probe, in vain
-		require.Error(t, err)
-		require.Equal(t, 12, calls)
-		wait, _ = introspect()
-		assert.Equal(t, 2*time.Second, wait, "a longer pause")
-		require.Equal(t, 12, calls)
-		up = true
-		<-time.After(wait)
+		require.Equal(t, questions{own: 10}, asked)
+		<-time.After(2 * time.Second)
+		require.Zero(t, introspect())
+		require.Equal(t, questions{own: 11, probes: 1}, asked, "the probe opens it")
 		for range 5 {
-			_, err := introspect()
-			require.NoError(t, err)
+			for range 10 {
+				require.Equal(t, 2*time.Second, introspect())
+			}
+			before := asked
+			<-time.After(2 * time.Second)
+			require.Zero(t, introspect())
+			require.Equal(t, questions{own: before.own + 1, probes: before.probes + 1}, asked, "the trial, in vain")
 		}
-		assert.Equal(t, 17, calls)
+		up = true
+		<-time.After(2 * time.Second)
+		for range 5 {
+			require.Zero(t, introspect())
+		}
+		assert.Equal(t, questions{own: 21, probes: 7}, asked)
 	})
+}
+
+// questions counts the tokens that the endpoint is asked about: those of requests,
+// and those of probes.
+type questions struct{ own, probes int }
+
+// counted counts the questions that reach dial.
+func counted(asked *questions, dial transport) transport {
+	var mu sync.Mutex
+	return func(r *http.Request) (*http.Response, error) {
+		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		if strings.Contains(string(body), "token=opaque&") {
+			asked.own++
+		} else {
+			asked.probes++
+		}
+		mu.Unlock()
+		return dial(r)
+	}
 }
 
 // TestForgedTokensDoNotOpenTheBreaker: neither by the 500 that some servers
@@ -102,57 +112,69 @@ func TestForgedTokensDoNotOpenTheBreaker(t *testing.T) {
 	})
 }
 
-// TestProbeIsOne: of the requests that come when the pause is over, one is sent.
-func TestProbeIsOne(t *testing.T) {
+// Of the requests that come when the pause has ended, one is sent.
+func TestTrialIsOne(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var calls atomic.Int64
-		in := bubbled(t, func(r *http.Request) (*http.Response, error) {
-			calls.Add(1)
+		asked := questions{}
+		in := bubbled(t, counted(&asked, func(*http.Request) (*http.Response, error) {
 			<-time.After(time.Second)
 			return reply(504, ""), nil
-		})
-		for range 5 {
-			_, err := in.Introspect(t.Context(), "opaque")
-			require.Error(t, err)
+		}))
+		together := func() {
+			var all sync.WaitGroup
+			for range 50 {
+				all.Go(func() {
+					_, err := in.Introspect(t.Context(), "opaque")
+					assert.ErrorIs(t, err, oauthz.ErrUnavailable)
+				})
+			}
+			all.Wait()
+			synctest.Wait()
 		}
-		before := calls.Load()
+		together()
 		<-time.After(2 * time.Second)
-		var all sync.WaitGroup
-		for range 50 {
-			all.Go(func() {
-				_, err := in.Introspect(t.Context(), "opaque")
-				assert.ErrorIs(t, err, oauthz.ErrUnavailable)
-			})
+		together()
+		require.Equal(t, questions{own: 100, probes: 1}, asked, "it opens")
+		for n := range 5 {
+			<-time.After(2 * time.Second)
+			together()
+			assert.Equal(t, questions{own: 101 + n, probes: 2 + n}, asked)
 		}
-		all.Wait()
-		assert.Equal(t, before+1, calls.Load())
 	})
 }
 
-// A caller that goes away during the probe says nothing of the endpoint, and
-// leaves the way free for the next.
-func TestCancelledProbe(t *testing.T) {
+// A caller that goes away during the trial says nothing of the endpoint, and does
+// not keep the probe from it.
+func TestCancelledTrial(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		up := false
+		var up atomic.Bool
 		in := bubbled(t, func(r *http.Request) (*http.Response, error) {
-			if up {
-				return reply(200, good), nil
+			var answer <-chan time.Time
+			if up.Load() {
+				answer = time.After(time.Second)
 			}
-			<-r.Context().Done()
-			return nil, r.Context().Err()
+			select {
+			case <-answer:
+				return reply(200, good), nil
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			}
 		})
 		for range 5 {
 			_, err := in.Introspect(t.Context(), "opaque")
 			require.Error(t, err)
 		}
 		<-time.After(10 * time.Second)
+		up.Store(true)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		_, err := in.Introspect(ctx, "opaque")
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		up = true
+		_, err = in.Introspect(t.Context(), "opaque")
+		require.True(t, isDown(err), "%v", err)
+		<-time.After(1100 * time.Millisecond)
 		_, err = in.Introspect(t.Context(), "opaque")
 		assert.NoError(t, err)
 	})

@@ -3,6 +3,7 @@ package remote
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -33,50 +34,70 @@ func fault(retryAfter time.Duration, format string, args ...any) error {
 // call asks the endpoint, through the breaker, and returns an answer that a
 // dialect can read.
 func (i *Introspector) call(ctx context.Context, place *url.URL, token string) (*fetch.Response, error) {
-	turn, wait := i.breaker.enter()
+	due, wait := i.breaker.arrive(i.client.Crowded())
 	if wait > 0 {
-		return nil, fault(wait, "the endpoint is down; it is asked again in a while")
+		return nil, down(wait)
 	}
-	said := saysNothing // also if a hook panics
-	defer func() { i.breaker.leave(turn, said) }()
-	answer, err := i.send(ctx, place, token)
-	if errors.Is(err, fetch.ErrNoAnswer) && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		answer, err = i.send(ctx, place, token)
+	if due {
+		i.startProbe(place)
 	}
-	said = sayOf(answer, err)
+	turn, err := i.client.Take(ctx)
 	if err != nil {
+		return nil, fault(max(i.cfg.Timeout/4, minRetryAfter), "%w", err)
+	}
+	defer turn.End()
+	if wait := i.breaker.send(due); wait > 0 {
+		return nil, down(wait)
+	}
+	answer, err := i.ask(ctx, turn, place, token)
+	if fetch.IsAnswer(answer, err) {
+		i.breaker.live()
+	}
+	if err != nil {
+		if due && isUnsent(err) {
+			i.breaker.unsent()
+		}
 		return nil, fault(0, "%w", err)
 	}
 	return answer, i.faultOf(answer)
 }
 
-// onWireToCount is how long an endpoint must have had a call for its silence to
-// count. A call that waited for its turn, or whose caller was in a hurry, says
-// nothing of the endpoint.
-const onWireToCount = time.Second
-
-// sayOf is what the end of a call says of the endpoint.
-func sayOf(answer *fetch.Response, err error) say {
-	var (
-		mistake *requestError
-		timeout *fetch.Timeout
-	)
-	switch {
-	case err == nil && !isGatewayStatus(answer.Status), errors.Is(err, fetch.ErrTooLarge):
-		return saysAlive
-	case errors.As(err, &mistake):
-		return saysNothing
-	case errors.As(err, &timeout) && timeout.OnWire < onWireToCount:
-		return saysNothing
-	default:
-		return saysDown
-	}
+func down(wait time.Duration) error {
+	return fault(wait, "the endpoint is down; it is asked again in a while")
 }
 
-// isGatewayStatus: what says that nobody was there to answer. A 500 does not:
-// some servers answer it to a forged token.
-func isGatewayStatus(status int) bool {
-	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
+// startProbe asks the endpoint about a token that nobody chose, to see whether it
+// answers. What it answers is of no interest, so no dialect reads it.
+func (i *Introspector) startProbe(place *url.URL) {
+	if !i.breaker.beginProbe() {
+		return
+	}
+	go func() {
+		sent, failed := time.Now(), false
+		turn := i.client.Beside(i.ctx)
+		defer func() {
+			// A hook that panics would end the process: no caller can recover it.
+			_ = recover()
+			turn.End()
+			i.breaker.endProbe(sent, failed)
+		}()
+		answer, err := i.ask(i.ctx, turn, place, rand.Text())
+		if fetch.IsAnswer(answer, err) {
+			i.breaker.live()
+		} else {
+			failed = !isUnsent(err) && i.ctx.Err() == nil
+		}
+	}()
+}
+
+// ask sends a question, and sends it once more if the connection ended without an
+// answer.
+func (i *Introspector) ask(ctx context.Context, turn *fetch.Turn, place *url.URL, token string) (*fetch.Response, error) {
+	answer, err := i.send(ctx, turn, place, token)
+	if errors.Is(err, fetch.ErrNoAnswer) && !errors.Is(err, context.DeadlineExceeded) && !turn.Ended() {
+		return i.send(ctx, turn, place, token)
+	}
+	return answer, err
 }
 
 // faultOf finds the faults that all endpoints have in common.
@@ -107,8 +128,13 @@ type requestError struct{ err error }
 
 func (e *requestError) Error() string { return e.err.Error() }
 
+func isUnsent(err error) bool {
+	var unsent *requestError
+	return errors.As(err, &unsent)
+}
+
 // send makes the request anew, for an assertion may be used only once, and sends it.
-func (i *Introspector) send(ctx context.Context, place *url.URL, token string) (*fetch.Response, error) {
+func (i *Introspector) send(ctx context.Context, turn *fetch.Turn, place *url.URL, token string) (*fetch.Response, error) {
 	r, form, err := i.cfg.Dialect.Ask(ctx, place, token)
 	if err != nil {
 		return nil, &requestError{err}
@@ -126,5 +152,5 @@ func (i *Introspector) send(ctx context.Context, place *url.URL, token string) (
 		// closed before it took anything.
 		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader([]byte(body))), nil }
 	}
-	return i.client.Do(ctx, r)
+	return turn.Do(r)
 }

@@ -56,11 +56,17 @@ type Config struct {
 	// HTTPClient dials. Redirects are not followed, whatever it says. Default:
 	// one with http.DefaultTransport, which also means its proxy settings.
 	HTTPClient *http.Client
-	// Timeout bounds a request's whole wait: for the discovery, for its turn, for
-	// the call and for a retry. Default 5 s.
+	// Timeout bounds a call to the server, from when it is sent to the last byte of
+	// the answer, a retry included. A request may wait for its turn for a quarter of
+	// Timeout before that; 1¼ Timeout bounds all that it waits for, with the
+	// discovery. It should not be longer than what callers wait: a server that is
+	// overloaded then works for callers that have gone. Default 5 s.
 	Timeout time.Duration
-	// MaxConcurrent is how many calls may be under way; more wait, within their
-	// time. Default 64.
+	// MaxConcurrent is how many calls may be under way; other requests wait for
+	// their turn, or are refused at once (503) where waiting would be in vain. Fewer
+	// are sent while the server shows that it cannot do as many within Timeout. Calls
+	// of the breaker's own, about a token that does not exist, come on top: at most
+	// three, and only when the server does not answer. Default 64.
 	MaxConcurrent int
 	// MaxAnswerBytes bounds an answer. Default 256 KiB.
 	MaxAnswerBytes int
@@ -73,6 +79,7 @@ const (
 	defaultTimeout        = 5 * time.Second
 	defaultMaxConcurrent  = 64
 	defaultMaxAnswerBytes = 256 << 10
+	maxDocuments          = 4 // fetched at once
 )
 
 // Dialect is how an endpoint is asked and what its answers mean. What is common
@@ -93,6 +100,7 @@ type Dialect interface {
 // Introspector asks a server. It is an [oauthz.Introspector], and safe for
 // concurrent use.
 type Introspector struct {
+	ctx      context.Context // of New
 	cfg      Config
 	client   *fetch.Client
 	endpoint *endpoint
@@ -107,8 +115,9 @@ func (*Introspector) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "rem
 func (Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "remote.Config") }
 
 // New makes an Introspector, or says everything that is wrong with cfg. It does
-// not call the server. ctx ends the discovery, and the fetching of keys for
-// signed answers.
+// not call the server. ctx ends the discovery, the fetching of keys for signed
+// answers, and the calls by which the breaker looks whether a server that does not
+// answer is back.
 func New(ctx context.Context, cfg Config) (*Introspector, error) {
 	if ctx == nil {
 		return nil, errors.New("remote: the context is nil")
@@ -118,9 +127,15 @@ func New(ctx context.Context, cfg Config) (*Introspector, error) {
 		return nil, err
 	}
 	cfg.Audience = slices.Clone(cfg.Audience)
-	i := &Introspector{cfg: cfg, breaker: &breaker{now: cfg.Now}, client: fetch.New(fetch.Config{
-		HTTPClient: cfg.HTTPClient, MaxBytes: int64(cfg.MaxAnswerBytes), Timeout: cfg.Timeout, Concurrency: cfg.MaxConcurrent,
-	})}
+	client := func(concurrency int) *fetch.Client {
+		return fetch.New(fetch.Config{
+			HTTPClient: cfg.HTTPClient, MaxBytes: int64(cfg.MaxAnswerBytes), Timeout: cfg.Timeout, Concurrency: concurrency,
+		})
+	}
+	// The metadata has a client of its own: it does not wait behind calls about
+	// tokens, of which any caller can cause many.
+	documents := client(maxDocuments)
+	i := &Introspector{ctx: ctx, cfg: cfg, breaker: newBreaker(cfg.Timeout), client: client(cfg.MaxConcurrent)}
 	if cfg.Signed != nil {
 		dialect, err := newSignedDialect(ctx, &cfg)
 		if err != nil {
@@ -128,7 +143,7 @@ func New(ctx context.Context, cfg Config) (*Introspector, error) {
 		}
 		i.cfg.Dialect = dialect
 	}
-	i.endpoint = newEndpoint(ctx, &cfg, i.client)
+	i.endpoint = newEndpoint(ctx, &cfg, documents)
 	return i, nil
 }
 
@@ -216,7 +231,7 @@ func (i *Introspector) Introspect(ctx context.Context, token string) (*oauthz.To
 	if !VisibleASCII(token) || !i.cfg.Recognize(token) {
 		return nil, oauthz.ErrUnrecognized
 	}
-	ctx, cancel := context.WithTimeout(ctx, i.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, i.cfg.Timeout+i.cfg.Timeout/4) // see Config.Timeout
 	defer cancel()
 	place, err := i.endpoint.get(ctx)
 	if err != nil {

@@ -27,16 +27,15 @@ type Config struct {
 
 	HTTPClient  *http.Client  // what dials; default: one with http.DefaultTransport
 	MaxBytes    int64         // of a body
-	Timeout     time.Duration // of a call, from the start to the last byte
-	Concurrency int           // calls under way at once; more wait, within their time
+	Timeout     time.Duration // of a call, from its turn to the last byte
+	Concurrency int           // calls under way at once; others wait for a quarter of Timeout
 }
 
 // Client is safe for concurrent use.
 type Client struct {
 	http     http.Client
 	maxBytes int64
-	timeout  time.Duration
-	slots    chan struct{}
+	turns    turns
 }
 
 // Response is an answer that was read to its end.
@@ -54,21 +53,11 @@ var (
 	ErrNoAnswer = errors.New("fetch: no answer")
 )
 
-// Timeout is the end of a call by its time, or by its caller.
-type Timeout struct {
-	OnWire time.Duration // how long the server had; 0: the call waited for its turn
-	err    error
-}
-
-// Error says which.
-func (t *Timeout) Error() string { return t.err.Error() }
-
-// Unwrap returns context.Canceled or context.DeadlineExceeded.
-func (t *Timeout) Unwrap() error { return t.err }
-
 // New makes a Client.
 func New(cfg Config) *Client {
-	c := &Client{maxBytes: cfg.MaxBytes, timeout: cfg.Timeout, slots: make(chan struct{}, cfg.Concurrency)}
+	c := &Client{maxBytes: cfg.MaxBytes, turns: turns{
+		most: cfg.Concurrency, limit: float64(cfg.Concurrency), timeout: cfg.Timeout,
+	}}
 	if cfg.HTTPClient != nil {
 		c.http = *cfg.HTTPClient
 	}
@@ -115,37 +104,59 @@ func isLoopback(host string) bool {
 	return err == nil && addr.Zone() == "" && addr.IsLoopback()
 }
 
-// Do sends r, whose URL must pass [CheckURL], and reads the answer, whatever
-// its status. It returns when ctx is done, too.
+// Do sends r when it has a turn, and reads the answer: see [Client.Take] and [Turn.Do].
 func (c *Client) Do(ctx context.Context, r *http.Request) (*Response, error) {
+	t, err := c.Take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer t.End()
+	return t.Do(r)
+}
+
+// Do sends r, whose URL must pass [CheckURL], and reads the answer, whatever its status. It returns when the time of
+// the turn, or the context that the turn was taken with, ends. A request may be sent again in the same turn.
+func (t *Turn) Do(r *http.Request) (*Response, error) {
 	if _, err := CheckURL(r.URL.String()); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("fetch: too many calls under way: %w", &Timeout{err: ctx.Err()})
-	}
-	began := time.Now()
-	answer, err := c.http.Do(r.WithContext(ctx))
+	answer, err := t.do(r)
+	t.answered = IsAnswer(answer, err)
+	return answer, err
+}
+
+func (t *Turn) do(r *http.Request) (*Response, error) {
+	limit := t.client.maxBytes
+	answer, err := t.client.http.Do(r.WithContext(t.ctx))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, describe(ctx, began, err))
+		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, t.describe(err))
 	}
 	defer func() { _ = answer.Body.Close() }() // what matters has been read
-	if answer.ContentLength > c.maxBytes {
+	if answer.ContentLength > limit {
 		return nil, ErrTooLarge
 	}
-	body, err := io.ReadAll(io.LimitReader(answer.Body, c.maxBytes+1))
+	body, err := io.ReadAll(io.LimitReader(answer.Body, limit+1))
 	if err != nil {
-		return nil, fmt.Errorf("fetch: %w", describe(ctx, began, err))
+		return nil, fmt.Errorf("fetch: %w", t.describe(err))
 	}
-	if int64(len(body)) > c.maxBytes {
+	if int64(len(body)) > limit {
 		return nil, ErrTooLarge
 	}
 	return &Response{Status: answer.StatusCode, Header: answer.Header, Body: body}, nil
+}
+
+// IsAnswer reports whether what [Client.Do] returned is an answer of the server itself: not silence, and not one of
+// the statuses by which a gateway reports that no server answered.
+func IsAnswer(answer *Response, err error) bool {
+	if err != nil {
+		return errors.Is(err, ErrTooLarge)
+	}
+	switch answer.Status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return false
+	default:
+		return true
+	}
 }
 
 // Get asks for a document.
@@ -162,19 +173,21 @@ func (c *Client) Get(ctx context.Context, rawURL string, header http.Header) (*R
 
 // describe names the kind of a failure. The errors of net/http quote the URL,
 // and what a server sent.
-func describe(ctx context.Context, began time.Time, err error) error {
+func (t *Turn) describe(err error) error {
 	var (
 		certificate *tls.CertificateVerificationError
 		dial        *net.OpError
 		timeout     net.Error
 	)
 	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("not whole in time: %w", &Timeout{OnWire: time.Since(began), err: ctx.Err()})
+	case errors.Is(context.Cause(t.ctx), ErrGaveWay):
+		return ErrGaveWay
+	case t.ctx.Err() != nil:
+		return fmt.Errorf("not whole in time: %w", t.ctx.Err())
 	case errors.As(err, &certificate):
 		return errors.New("the server's certificate is not valid")
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("not whole in time: %w", &Timeout{OnWire: time.Since(began), err: context.DeadlineExceeded})
+		return fmt.Errorf("not whole in time: %w", context.DeadlineExceeded)
 	case errors.As(err, &dial) && dial.Op == "dial":
 		return errors.New("cannot connect")
 	case errors.Is(err, io.ErrUnexpectedEOF):
