@@ -1,0 +1,138 @@
+package remote_test
+
+import (
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/oauthz/oauthz/remote"
+)
+
+// overload is a server that is offered more than it can do.
+type overload struct {
+	name     string
+	cfg      remote.Config
+	server   func() behavior
+	offered  float64       // requests a second
+	capacity float64       // answers a second
+	settled  time.Duration // the bar holds from then on; zero: 5 s
+}
+
+// pool answers with n workers, each of which takes a random time.
+func pool(n int, mean time.Duration) func() behavior {
+	return func() behavior {
+		var mu sync.Mutex
+		times, free := rand.New(rand.NewPCG(1, 1)), make([]time.Duration, n)
+		return func(at time.Duration, _ string) (time.Duration, int) {
+			mu.Lock()
+			defer mu.Unlock()
+			next := 0
+			for i := range free {
+				if free[i] < free[next] {
+					next = i
+				}
+			}
+			free[next] = max(free[next], at) + time.Duration(times.ExpFloat64()*float64(mean))
+			return free[next] - at, 200
+		}
+	}
+}
+
+func line(rate float64) func() behavior { return func() behavior { return fifo(rate) } }
+
+func each(takes time.Duration) func() behavior { return func() behavior { return alike(takes, 200) } }
+
+var (
+	brief = remote.Config{Timeout: time.Second}
+	one   = remote.Config{MaxConcurrent: 1}
+	four  = remote.Config{MaxConcurrent: 4}
+)
+
+var overloads = []overload{
+	{name: "16 a second, 24 offered", server: line(16), offered: 24, capacity: 16},
+	{name: "16 a second, 48 offered", server: line(16), offered: 48, capacity: 16},
+	{name: "8 a second, 24 offered", server: line(8), offered: 24, capacity: 8, settled: 20 * time.Second},
+	{name: "16 a second within 1 s, 48 offered", cfg: brief, server: line(16), offered: 48, capacity: 16},
+	{name: "4 a second, one at a time, 12 offered", cfg: one, server: line(4), offered: 12, capacity: 4},
+	{name: "4 a second, four at a time, 12 offered", cfg: four, server: line(4), offered: 12, capacity: 4},
+	{name: "4.9 s each, 39 offered", server: each(4900 * time.Millisecond), offered: 39, capacity: 64 / 4.9},
+	{name: "4.9 s each, 100 offered", server: each(4900 * time.Millisecond), offered: 100, capacity: 64 / 4.9},
+	{name: "100 a second, 300 offered", server: line(100), offered: 300, capacity: 100},
+	{name: "16 workers of about 1 s, 48 offered", server: pool(16, time.Second), offered: 48, capacity: 16},
+}
+
+// A server that is offered up to three times of what it can do answers about as
+// many requests as it can, whether or not it is slow.
+func TestGoodputUnderOverload(t *testing.T) {
+	t.Parallel()
+	runOverloads(t, 35*time.Second, overloads)
+}
+
+func runOverloads(t *testing.T, to time.Duration, overloads []overload) {
+	for _, tt := range overloads {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			simulate(t, tt.cfg, tt.server(), func(t *testing.T, s *simulation) {
+				from := max(tt.settled, 5*time.Second)
+				s.run(flow{kind: "token", rate: tt.offered, to: to})
+				n, _ := s.good("token", from, to)
+				goodput := float64(n) / (to - from).Seconds()
+				t.Logf("%.1f answers a second of %.1f possible (%.0f %%), %.1f calls", goodput, tt.capacity,
+					100*goodput/tt.capacity, float64(s.calls(from, to))/(to-from).Seconds())
+				assert.GreaterOrEqual(t, goodput, 0.7*tt.capacity)
+				if tt.cfg.MaxConcurrent > 0 {
+					assert.LessOrEqual(t, s.most, tt.cfg.MaxConcurrent+3, "with the probes")
+				}
+			})
+		})
+	}
+}
+
+// A request is refused at once while a round of others waits and none is answered,
+// and otherwise after a quarter of Timeout.
+func TestRefusedAtOnceUnderOverload(t *testing.T) {
+	t.Parallel()
+	simulate(t, four, alike(4900*time.Millisecond, 200), func(t *testing.T, s *simulation) {
+		s.run(flow{kind: "token", rate: 50, to: 20 * time.Second})
+		atOnce := 0
+		for _, o := range s.answers {
+			if took := o.answered - o.asked; o.err != nil {
+				assert.LessOrEqual(t, took, 1250*time.Millisecond)
+				if took == 0 {
+					atOnce++
+				}
+			}
+			assert.LessOrEqual(t, o.answered-o.asked, 6250*time.Millisecond, "Timeout and a quarter of it")
+		}
+		assert.Greater(t, float64(atOnce), 0.5*float64(len(s.answers)))
+	})
+}
+
+// What a server that stalled, or was away, could do before, it can do soon after.
+func TestLimitRecovers(t *testing.T) {
+	t.Parallel()
+	for name, away := range map[string]behavior{"hangs": alike(never, 0), "stalls": stallsUntil(28 * time.Second)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			slow := func(at time.Duration, token string) (time.Duration, int) {
+				if at >= 20*time.Second && at < 26*time.Second {
+					return away(at, token)
+				}
+				return 2 * time.Second, 200
+			}
+			simulate(t, remote.Config{}, slow, func(t *testing.T, s *simulation) {
+				s.run(flow{kind: "token", rate: 20, to: 60 * time.Second})
+				n, all := s.good("token", 45*time.Second, 60*time.Second)
+				assert.Equal(t, all, n)
+			})
+		})
+	}
+}
+
+// stallsUntil answers everything at one time.
+func stallsUntil(end time.Duration) behavior {
+	return func(at time.Duration, _ string) (time.Duration, int) { return end - at, 200 }
+}
