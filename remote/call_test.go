@@ -102,7 +102,7 @@ func TestIN21AnswersDoNotCross(t *testing.T) {
 		active(fmt.Sprintf(`,"sub":%q`, r.PostFormValue("token")))(w, r)
 	}))
 	t.Cleanup(echo.Close)
-	in := (&endpoint{Server: echo}).introspector(t)
+	in := (&endpoint{Server: echo}).introspector(t, func(c *remote.Config) { c.Timeout = time.Minute }) // on a busy machine too
 	var all sync.WaitGroup
 	for n := range 200 {
 		all.Go(func() {

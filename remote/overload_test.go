@@ -2,11 +2,14 @@ package remote_test
 
 import (
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz/remote"
 )
@@ -135,4 +138,28 @@ func TestLimitRecovers(t *testing.T) {
 // stallsUntil answers everything at one time.
 func stallsUntil(end time.Duration) behavior {
 	return func(at time.Duration, _ string) (time.Duration, int) { return end - at, 200 }
+}
+
+// The metadata is fetched when it is due, however many questions wait.
+func TestDiscoveryDoesNotWaitForQuestions(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var discovered []time.Duration
+		in, err := remote.New(t.Context(), remote.Config{
+			Issuer: "https://issuer.example", Auth: remote.None(""), Audience: []string{audience}, MaxConcurrent: 1,
+			HTTPClient: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+				if r.Method == http.MethodGet {
+					discovered = append(discovered, time.Since(start))
+					return reply(200, `{"issuer":"https://issuer.example","introspection_endpoint":"https://issuer.example/i"}`), nil
+				}
+				<-time.After(4900 * time.Millisecond)
+				return reply(200, good), nil
+			})},
+		})
+		require.NoError(t, err)
+		<-time.After(15*time.Minute - 10*time.Second)
+		(&simulation{in: in, start: time.Now()}).run(flow{kind: "token", rate: 10, to: 20 * time.Second})
+		assert.Equal(t, []time.Duration{0, 15 * time.Minute}, discovered)
+	})
 }

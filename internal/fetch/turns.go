@@ -52,9 +52,8 @@ const minAge = 10 * time.Millisecond
 var (
 	// ErrBusy: too many calls are under way, and wait.
 	ErrBusy = errors.New("fetch: too many calls under way")
-	// ErrGaveWay: the call got no answer while calls that were sent later did, and
-	// others waited.
-	ErrGaveWay = errors.New("no answer while others wait")
+	// ErrGaveWay: the call had no answer, and was ended for one that waited.
+	ErrGaveWay = errors.New("ended, because the server answers others, and others wait")
 )
 
 // Turn is the right to have one call under way, from [Client.Take] to [Turn.End].

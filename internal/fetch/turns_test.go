@@ -19,7 +19,8 @@ import (
 )
 
 // dial answers without a network, so that the time of a bubble is enough. It
-// answers a path such as /150ms after that time, and /hang never.
+// answers a path such as /150ms after that time, and /hang never. A request that is
+// canceled takes a millisecond to end.
 type dial struct{ under, most, all atomic.Int64 }
 
 func (d *dial) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -34,6 +35,7 @@ func (d *dial) RoundTrip(r *http.Request) (*http.Response, error) {
 	case <-answer:
 		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("{}"))}, nil
 	case <-r.Context().Done():
+		<-time.After(time.Millisecond)
 		return nil, r.Context().Err()
 	}
 }
@@ -122,7 +124,7 @@ func TestHangingCallsGiveWay(t *testing.T) {
 		second := started(func() error { return get("hang") })
 		start := time.Now()
 		require.NoError(t, get("20ms"), "the first gives way")
-		assert.Equal(t, 20*time.Millisecond, time.Since(start))
+		assert.Equal(t, 21*time.Millisecond, time.Since(start))
 		assert.ErrorIs(t, <-hung, fetch.ErrGaveWay)
 		require.NoError(t, get("20ms"), "nobody waits, and the second stays")
 		assert.Equal(t, int64(2), d.most.Load())
