@@ -90,13 +90,21 @@ func TestWaitIsNotTakenOff(t *testing.T) {
 // A burst waits. Once a whole round has waited for a while, others are refused.
 func TestStandingQueueRefusesAtOnce(t *testing.T) {
 	turning(t, 2, func(t *testing.T, _ *dial, get func(string) error) {
-		for range 12 {
-			started(func() error { return get("3s") })
+		all := make([]<-chan error, 12)
+		for n := range all {
+			all[n] = started(func() error { return get("3s") })
 		}
 		<-time.After(250 * time.Millisecond)
 		start := time.Now()
 		require.ErrorIs(t, get("3s"), fetch.ErrBusy)
 		assert.Zero(t, time.Since(start))
+		for n, done := range all {
+			if err := <-done; n < 2 {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, fetch.ErrBusy, "after a second")
+			}
+		}
 	})
 }
 
