@@ -13,9 +13,9 @@ import (
 //     token.
 //  2. If there has been none for quiet since a call was sent, the next request also
 //     sends a probe: a question about a token that is made for it. Anybody can send
-//     tokens on which a server hangs, but nobody chooses the token of a probe. It
-//     has the whole Timeout, whatever the caller has. If requests wait for their
-//     turn, a shorter silence is unusual, and a probe is sent earlier.
+//     tokens on which a server hangs, but no client chooses the token of a probe. A
+//     probe has the whole Timeout, also if the caller has less. While requests wait
+//     for their turn, a shorter silence is unusual, and a probe is sent earlier.
 //  3. If a probe fails, and there is still no sign of life after quiet, the breaker
 //     opens. All requests are then refused at once, except one every pause: the
 //     trial. It is sent, and a probe beside it: a server may hang on tokens that it
@@ -29,7 +29,7 @@ type breaker struct {
 	quiet time.Duration
 
 	mu      sync.Mutex
-	silent  time.Time // when the first call after the last sign of life was sent; zero: none was
+	silent  time.Time // when the first call after the last sign of life was sent; zero: no call was
 	probed  time.Time // when the last probe, or trial, was due
 	probing int       // probes that are under way
 	open    bool
@@ -46,9 +46,10 @@ func newBreaker(timeout time.Duration) *breaker {
 	return &breaker{quiet: min(maxQuiet, timeout/2)}
 }
 
-// arrive returns how long to wait if the request is refused, or whether a probe is
-// due, and the request is the trial if the breaker is open. unusual is how long a
-// silence is unusual while requests wait for their turn; zero: none waits.
+// arrive returns how long to wait if the request is refused. Otherwise due reports
+// whether to send a probe; the request is then the trial, if the breaker is open.
+// unusual is the length of an unusual silence while requests wait for their turn,
+// and zero if none waits.
 func (b *breaker) arrive(unusual time.Duration) (due bool, wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

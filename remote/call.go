@@ -66,8 +66,8 @@ func down(wait time.Duration) error {
 	return fault(wait, "the endpoint is down; it is asked again in a while")
 }
 
-// startProbe asks the endpoint about a token that nobody chose, to see whether it
-// answers. What it answers is of no interest, so no dialect reads it.
+// startProbe sends a question about a token that no client chose, to find out
+// whether the endpoint answers. No dialect reads the answer.
 func (i *Introspector) startProbe(place *url.URL) {
 	if !i.breaker.beginProbe() {
 		return
@@ -76,7 +76,7 @@ func (i *Introspector) startProbe(place *url.URL) {
 		sent, failed := time.Now(), false
 		turn := i.client.Beside(i.ctx)
 		defer func() {
-			// A hook that panics would end the process: no caller can recover it.
+			// No caller could recover a hook that panics here: the process would end.
 			_ = recover()
 			turn.End()
 			i.breaker.endProbe(sent, failed)

@@ -22,6 +22,12 @@
 //
 // Whatever the server says of us (our credentials, our requests), and whatever
 // cannot be understood, is a fault: 503, and never a reason to tell a client
-// that its token is bad. An endpoint that is down is asked again after a while,
-// by one request at a time; forged tokens cannot bring that about.
+// that its token is bad.
+//
+// A request is never queued for long. While the endpoint is overloaded, as many
+// requests as it can answer are sent, each with the whole Timeout, and the rest is
+// refused (503). While it is down, all are refused at once, except one every two
+// seconds. Before it counts as down, and then beside that request, the endpoint is
+// asked about a random token that no client chose: so tokens on which a server
+// hangs, or answers 502, keep no other tokens out. An answer about it is not read.
 package remote

@@ -139,3 +139,30 @@ func TestFlappingEndpoint(t *testing.T) {
 		}
 	}
 }
+
+// A probe that fails proves nothing if there was a sign of life meanwhile, or if the
+// silence is short.
+func TestEndpointThatWasAwayBrieflyIsNotDown(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		cfg    remote.Config
+		length time.Duration
+		how    behavior
+	}{
+		"life while the probe hangs": {remote.Config{}, 3 * time.Second, hangs},
+		"a short silence":            {one, 1500 * time.Millisecond, alike(100*time.Millisecond, 502)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const begin = 5 * time.Second
+			simulate(t, tt.cfg, failing(between(begin, begin+tt.length), tt.how), func(t *testing.T, s *simulation) {
+				flows := []flow{{kind: "token", rate: 20, to: 10 * time.Second}}
+				for n := range 5 { // together, after the end of the probe
+					flows = append(flows, flow{kind: fmt.Sprint("late", n), rate: 1, from: 14 * time.Second, to: 14*time.Second + 1})
+				}
+				s.run(flows...)
+				assert.Negative(t, s.opened())
+			})
+		})
+	}
+}

@@ -152,3 +152,26 @@ func TestProbesAreBounded(t *testing.T) {
 		assert.Zero(t, under.Load())
 	})
 }
+
+// ownOnly has credentials for no other token than opaque.
+type ownOnly struct{}
+
+func (ownOnly) Apply(_ context.Context, _ *http.Request, form url.Values) error {
+	if form.Get("token") != "opaque" {
+		return errors.New("no credentials")
+	}
+	return nil
+}
+
+// A probe that cannot be sent proves nothing.
+func TestProbeThatCannotBeSentOpensNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		in := bubbledWith(t, func(*http.Request) (*http.Response, error) { return reply(502, ""), nil }, ownOnly{})
+		for range 20 {
+			require.Zero(t, retryAfter(t, in))
+			synctest.Wait()
+			<-time.After(time.Second)
+		}
+	})
+}

@@ -17,18 +17,19 @@ import (
 //     limit), and its first has waited for a quarter of that time.
 //  2. The time of a call, timeout, begins with its turn. The wait is not taken off:
 //     a call with less time than the server needs is work for nothing.
-//  3. While others wait, a call gives way if it is twice as old as any answer of
-//     late was, and the server is alive: it has answered a call that was sent
-//     later, or any call within a sixteenth of timeout. So the calls on which a
-//     server hangs do not keep the others out. A server that is merely slow makes
-//     its answers of late long, and a server that stalls is not alive.
+//  3. While others wait, a call gives way if it is twice as old as any recent answer
+//     was when it came, and the server is alive: it has answered a call that was sent
+//     later, or any call within the last sixteenth of timeout. So the calls on
+//     which a server hangs do not keep the others out. No call to a slow server
+//     gives way, since its recent answers took long; nor to one that stalls, since
+//     it is not alive.
 //  4. A call whose whole time ends without an answer shows that the server has more
 //     to do than it can do within timeout, if it does answer, but no call that was
 //     sent later was answered quickly: within half of timeout. Most servers do not
-//     notice that a client has gone, and would soon work for nobody. limit is then
-//     set to half of what the server answered within the last timeout, so that
-//     calls take half of timeout (Little's law). Each quick answer raises limit by
-//     an eighth, and a round of slow ones does.
+//     notice that a client has gone, and would soon work for clients that have gone
+//     alone. limit is then set to half of the number of answers within the last
+//     timeout, so that calls take half of timeout (Little's law). Each quick answer
+//     raises limit by an eighth, and so does a round of slow answers.
 type turns struct {
 	most    int
 	timeout time.Duration
@@ -48,7 +49,7 @@ type turns struct {
 // minAge is the least age at which a call gives way.
 const minAge = 10 * time.Millisecond
 
-// What Take fails with, and what a call fails with that lost its turn.
+// Errors of a call that had no turn, or lost it.
 var (
 	// ErrBusy: too many calls are under way, and wait.
 	ErrBusy = errors.New("fetch: too many calls under way")
@@ -85,16 +86,7 @@ func (c *Client) Take(ctx context.Context) (*Turn, error) {
 	if p == nil {
 		return nil, ErrBusy
 	}
-	wait := time.NewTimer(s.timeout / 4)
-	defer wait.Stop()
-	var err error
-	select {
-	case <-p.ready:
-	case <-ctx.Done():
-		err = ctx.Err()
-	case <-wait.C:
-		err = ErrBusy
-	}
+	err := s.wait(ctx, p)
 	if t := s.leave(p, element); t != nil {
 		t.client = c
 		return t, nil
@@ -144,6 +136,27 @@ func (s *turns) enter(ctx context.Context, now time.Time) (*place, *list.Element
 	element := s.waiting.PushBack(p)
 	s.move(now)
 	return p, element
+}
+
+// wait returns when there is a turn, or none in time. It moves the queue on now and
+// then: a call becomes old enough to give way without an event.
+func (s *turns) wait(ctx context.Context, p *place) error {
+	const times = 8
+	tick := time.NewTicker(max(s.timeout/4/times, time.Millisecond))
+	defer tick.Stop()
+	for range times {
+		select {
+		case <-p.ready:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case now := <-tick.C:
+			s.mu.Lock()
+			s.move(now)
+			s.mu.Unlock()
+		}
+	}
+	return ErrBusy
 }
 
 // leave leaves the queue, with the turn that p has been given, or nil. If the wait
@@ -245,8 +258,8 @@ func (s *turns) silence(t *Turn, now time.Time) {
 	}
 }
 
-// window is what is known of the answers of late: those of a span of time that is
-// not over, and of the one before it.
+// window counts recent answers: those of a span of time that has not ended, and
+// those of the span before.
 type window struct {
 	began    time.Time
 	now, old struct {

@@ -131,14 +131,28 @@ func TestHangingCallsGiveWay(t *testing.T) {
 		}
 		second := started(func() error { return get("hang") })
 		start := time.Now()
+		other := started(func() error { return get("20ms") })
 		require.NoError(t, get("20ms"), "the first gives way")
-		assert.Equal(t, 21*time.Millisecond, time.Since(start))
+		require.NoError(t, <-other)
+		assert.Equal(t, 41*time.Millisecond, time.Since(start))
 		assert.ErrorIs(t, <-hung, fetch.ErrGaveWay)
-		require.NoError(t, get("20ms"), "nobody waits, and the second stays")
+		require.NoError(t, get("20ms"), "none waits, and the second stays")
 		assert.Equal(t, int64(2), d.most.Load())
 		err := <-second
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.NotErrorIs(t, err, fetch.ErrGaveWay)
+	})
+}
+
+// A call gives way as soon as it is old enough, also to the only one that waits.
+func TestHangingCallGivesWayToOne(t *testing.T) {
+	turning(t, 1, func(t *testing.T, d *dial, get func(string) error) {
+		require.NoError(t, get("20ms"))
+		hung := started(func() error { return get("hang") })
+		start := time.Now()
+		require.NoError(t, get("20ms"))
+		assert.Equal(t, 146*time.Millisecond, time.Since(start), "an eighth of a quarter of 4 s")
+		assert.ErrorIs(t, <-hung, fetch.ErrGaveWay)
 	})
 }
 
@@ -192,5 +206,25 @@ func TestLimitFollowsTheServer(t *testing.T) {
 			require.Zero(t, round("10ms"))
 		}
 		assert.Equal(t, int64(8), d.most.Load(), "as many as before")
+	})
+}
+
+// Calls on which the server hangs, while it answers others quickly, do not lower
+// the limit.
+func TestHangingCallsLeaveTheLimit(t *testing.T) {
+	turning(t, 4, func(t *testing.T, d *dial, get func(string) error) {
+		hung := started(func() error { return get("hang") })
+		for range 4 {
+			<-time.After(850 * time.Millisecond)
+			require.NoError(t, get("100ms"))
+		}
+		require.ErrorIs(t, <-hung, context.DeadlineExceeded)
+		d.most.Store(0)
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() { assert.NoError(t, get("100ms")) })
+		}
+		all.Wait()
+		assert.Equal(t, int64(4), d.most.Load())
 	})
 }
