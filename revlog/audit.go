@@ -11,28 +11,28 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// ErrLost is reported, and returned by [List.Health], when entries that the log
-// acknowledged are missing from it: it was emptied, restored from an older copy, or
-// failed over to a replica that was behind. The list holds them, goes on to refuse
-// their tokens, and appends them to the log again; Health returns ErrLost until
-// they are there. Until then a list that is opened does not know them.
+// ErrLost is passed to [Config.Report] and returned by [List.Health] when entries that the log
+// acknowledged are missing from it: the log was emptied, restored from an older copy, or failed
+// over to a replica that was behind. The list still has these entries, continues to refuse
+// their tokens, and appends them to the log again. Health returns ErrLost until the log has
+// them again. A list that is opened before that does not know them.
 var ErrLost = errors.New("revlog: entries that the log acknowledged are missing from it")
 
-func lost(n int) error { return fmt.Errorf("%w: %d", ErrLost, n) }
+func lostError(n int) error { return fmt.Errorf("%w: %d", ErrLost, n) }
 
-// audit finds out which entries are missing from a log. It is given those that may
-// be, and then those that were read again.
+// audit finds out which entries are missing from a log. It first receives the entries that may
+// be missing, and then the entries that are read again.
 type audit struct {
 	all      bool                         // any entry may be missing
-	suspects map[uint64]uint64            // the keys of entries that may be, and were not read since
-	known    map[uint64]oauthz.Revocation // those of the suspects that are remembered
-	seen     map[uint64]bool              // entries that were read since
+	suspects map[uint64]uint64            // by entry, the keys of entries that may be missing and were not read again
+	known    map[uint64]oauthz.Revocation // those suspects whose revocation is remembered
+	seen     map[uint64]bool              // entries that were read since the audit began
 }
 
 func (a *audit) running() bool { return a.seen != nil }
 
-// suspect adds entries that were read from a part of the log that may be gone.
-// Entries holds the last of them.
+// suspect adds entries that were read from a part of the log that may be gone. marks are the
+// marks of all of them; entries holds only the newest ones.
 func (a *audit) suspect(marks []mark, entries []oauthz.Revocation) {
 	if a.all || len(marks) == 0 {
 		return
@@ -52,7 +52,7 @@ func (a *audit) suspect(marks []mark, entries []oauthz.Revocation) {
 
 func (a *audit) suspectAll() { *a = audit{all: true, seen: map[uint64]bool{}} }
 
-func (a *audit) sees(marks []mark) {
+func (a *audit) noteRead(marks []mark) {
 	if !a.running() {
 		return
 	}
@@ -63,30 +63,30 @@ func (a *audit) sees(marks []mark) {
 	}
 }
 
-// missing ends the audit, when all that the log has was read, and returns the
-// entries that were suspected and not seen.
-func (a *audit) missing(held *oauthz.Revocations, seed maphash.Seed, now time.Time) map[uint64]oauthz.Revocation {
-	var missing oauthz.Revocations // so that what another entry covers is left out
+// missing ends the audit. It must be called when the whole log was read. It returns the entries
+// that were suspected and were not read again.
+func (a *audit) missing(list *oauthz.Revocations, seed maphash.Seed, now time.Time) map[uint64]oauthz.Revocation {
+	var missing oauthz.Revocations // it leaves out entries that another entry covers
 	for entry, rev := range a.known {
 		delete(a.suspects, entry)
-		_ = missing.Revoke(context.Background(), rev) // held has taken it, and is larger
+		_ = missing.Revoke(context.Background(), rev) // list has accepted the same entry, and is larger
 	}
-	for rev := range a.heldSuspects(held, seed) {
+	for rev := range a.suspectsIn(list, seed) {
 		_ = missing.Revoke(context.Background(), rev)
 	}
 	*a = audit{}
 	out := map[uint64]oauthz.Revocation{}
-	for rev := range all(&missing) {
-		if !ends(rev, now) {
+	for rev := range allEntries(&missing) {
+		if !expiresSoon(rev, now) {
 			out[markOf(seed, rev).entry] = rev
 		}
 	}
 	return out
 }
 
-// heldSuspects goes through what is held for the suspects that are not known. They
-// are looked for by key, for what covers one may be held instead of it.
-func (a *audit) heldSuspects(held *oauthz.Revocations, seed maphash.Seed) iter.Seq[oauthz.Revocation] {
+// suspectsIn returns the entries of list that are suspected and not known. It searches by key,
+// because list may hold an entry that covers the suspected one instead of the suspected one.
+func (a *audit) suspectsIn(list *oauthz.Revocations, seed maphash.Seed) iter.Seq[oauthz.Revocation] {
 	keys := make(map[uint64]bool, len(a.suspects))
 	for _, key := range a.suspects {
 		keys[key] = true
@@ -95,7 +95,7 @@ func (a *audit) heldSuspects(held *oauthz.Revocations, seed maphash.Seed) iter.S
 		if !a.all && len(keys) == 0 {
 			return
 		}
-		for rev := range all(held) {
+		for rev := range allEntries(list) {
 			if m := markOf(seed, rev); (a.all || keys[m.key]) && !a.seen[m.entry] && !yield(rev) {
 				return
 			}
@@ -103,9 +103,9 @@ func (a *audit) heldSuspects(held *oauthz.Revocations, seed maphash.Seed) iter.S
 	}
 }
 
-func all(list *oauthz.Revocations) iter.Seq[oauthz.Revocation] {
+func allEntries(list *oauthz.Revocations) iter.Seq[oauthz.Revocation] {
 	entries, err := list.All(oauthz.Query{})
-	if err != nil { // never, for a query without conditions
+	if err != nil { // a query without conditions never fails
 		return func(func(oauthz.Revocation) bool) {}
 	}
 	return entries

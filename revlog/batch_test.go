@@ -14,8 +14,9 @@ import (
 	"github.com/oauthz/oauthz/revlog"
 )
 
-// A log that is written to without a pause, so that no Read finds nothing: a list that knows that it is not behind says so.
-func TestListKeepsUpWithABusyLog(t *testing.T) {
+// A log is written to without a pause, so that no Read is empty. Only a list that knows how
+// many entries a Read returns at most can tell that it is not behind.
+func TestAListKeepsUpWithABusyBatcher(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name  string
@@ -24,7 +25,7 @@ func TestListKeepsUpWithABusyLog(t *testing.T) {
 	}{
 		{name: "fewer than a batch", batch: 4},
 		{name: "a batch each time", batch: 3, want: revlog.ErrLagging},
-		{name: "a log that does not say", want: revlog.ErrLagging},
+		{name: "a log that is not a Batcher", want: revlog.ErrLagging},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -41,7 +42,7 @@ func TestListKeepsUpWithABusyLog(t *testing.T) {
 					}
 					return []oauthz.Revocation{jti(fmt.Sprint(n, "a")), jti(fmt.Sprint(n, "b")), jti(fmt.Sprint(n, "c"))}, fmt.Sprint(n), nil
 				}
-				list, err := revlog.Open(t.Context(), &script{read: busy, batch: tt.batch}, revlog.Config{MaxLag: 10 * time.Second})
+				list, err := revlog.Open(t.Context(), &scriptedLog{read: busy, batch: tt.batch}, revlog.Config{MaxLag: 10 * time.Second})
 				require.NoError(t, err)
 				defer list.Close()
 				require.NoError(t, list.Ready(t.Context()))

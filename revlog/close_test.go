@@ -16,9 +16,10 @@ import (
 	"github.com/oauthz/oauthz/revlog"
 )
 
-// A list that has ended cannot tell, about what it knew either: nobody keeps it up to date. (synctest fails a test that
-// leaves a goroutine.)
-func TestEnd(t *testing.T) {
+// A list that has ended cannot tell about any token, including those that it knew to be
+// revoked, because it is no longer kept up to date. (synctest fails a test that leaves a
+// goroutine.)
+func TestAListThatHasEndedCannotTell(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
@@ -40,28 +41,31 @@ func TestEnd(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				log := &script{}
-				var told reports
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				list, err := revlog.Open(ctx, log, revlog.Config{Report: told.add})
-				require.NoError(t, err)
-				require.NoError(t, list.Ready(ctx))
-				require.NoError(t, list.Revoke(ctx, jti("known")))
-				log.reading(tt.read)
-				pass(2 * time.Second)
-				before, start := told.all(), time.Now()
-				tt.end(t, list, cancel)
-				assert.Zero(t, time.Since(start))
-				ended(t, list, log)
-				assert.Equal(t, before, told.all(), "an end is no failure")
-			})
+			synctest.Test(t, func(t *testing.T) { testEnd(t, tt.read, tt.end) })
 		})
 	}
 }
 
-func ended(t *testing.T, list *revlog.List, log *script) {
+func testEnd(t *testing.T, read readFunc, end func(t *testing.T, list *revlog.List, cancel context.CancelFunc)) {
+	t.Helper()
+	log := &scriptedLog{}
+	var reported reports
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	list, err := revlog.Open(ctx, log, revlog.Config{Report: reported.add})
+	require.NoError(t, err)
+	require.NoError(t, list.Ready(ctx))
+	require.NoError(t, list.Revoke(ctx, jti("known")))
+	log.setRead(read)
+	advance(2 * time.Second)
+	before, start := reported.all(), time.Now()
+	end(t, list, cancel)
+	assert.Zero(t, time.Since(start))
+	wantEnded(t, list, log)
+	assert.Equal(t, before, reported.all(), "an end is not a failure")
+}
+
+func wantEnded(t *testing.T, list *revlog.List, log *scriptedLog) {
 	t.Helper()
 	appends := log.countAppends()
 	revoked, err := list.Revoked(t.Context(), token("known"))
@@ -71,41 +75,41 @@ func ended(t *testing.T, list *revlog.List, log *script) {
 	assert.Equal(t, revlog.ErrClosed, list.Revoke(t.Context(), jti("1")))
 	assert.Equal(t, revlog.ErrClosed, list.Revoke(t.Context()))
 	assert.Equal(t, appends, log.countAppends())
-	assert.Equal(t, cannotTell, ask(t, newGuard(t, oauthz.IntrospectorFunc(bearers), list), "known"))
+	assert.Equal(t, unavailable, request(t, newGuard(t, oauthz.IntrospectorFunc(introspectID), list), "known"))
 	require.NoError(t, list.Close())
 	require.NoError(t, list.Close())
-	reads := len(log.looks())
-	pass(time.Minute)
-	assert.Len(t, log.looks(), reads)
+	reads := len(log.readCalls())
+	advance(time.Minute)
+	assert.Len(t, log.readCalls(), reads)
 }
 
-// Close waits for a Read that heeds no context, but nobody is answered meanwhile.
-func TestClosing(t *testing.T) {
+// Close waits for a Read that ignores its context, but Revoked returns ErrClosed meanwhile.
+func TestAListThatIsClosingCannotTell(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &script{}
+		log := &scriptedLog{}
 		list := openReady(t, log, revlog.Config{})
 		release := make(chan struct{})
-		log.reading(func(context.Context, string, time.Duration) ([]oauthz.Revocation, string, error) {
+		log.setRead(func(context.Context, string, time.Duration) ([]oauthz.Revocation, string, error) {
 			<-release
 			return nil, "0", nil
 		})
-		pass(2 * time.Second)
+		advance(2 * time.Second)
 		closed := make(chan error)
 		go func() { closed <- list.Close() }()
 		synctest.Wait()
-		wantCannotTell(t, list, revlog.ErrClosed)
+		wantUnavailable(t, list, revlog.ErrClosed)
 		close(release)
 		require.NoError(t, <-closed)
 	})
 }
 
-// Ready of a list that ends before it ever is does not wait for ever.
-func TestReadyOfAListThatEnds(t *testing.T) {
+// Ready returns when the list ends before it has caught up.
+func TestReadyReturnsWhenTheListEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &script{}
-		log.reading(hang)
+		log := &scriptedLog{}
+		log.setRead(hang)
 		list := open(t, log, revlog.Config{})
 		got := make(chan error)
 		go func() { got <- list.Ready(context.Background()) }()
@@ -115,7 +119,7 @@ func TestReadyOfAListThatEnds(t *testing.T) {
 	})
 }
 
-func TestOpenedTooLate(t *testing.T) {
+func TestOpenWithACancelledContextEndsTheList(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -123,11 +127,11 @@ func TestOpenedTooLate(t *testing.T) {
 		list, err := revlog.Open(ctx, &revlog.Memory{}, revlog.Config{})
 		require.NoError(t, err)
 		synctest.Wait()
-		wantCannotTell(t, list, revlog.ErrClosed)
+		wantUnavailable(t, list, revlog.ErrClosed)
 	})
 }
 
-// Not parallel: it counts goroutines.
+// This test is not parallel, because it counts goroutines.
 func TestCloseLeavesNoGoroutine(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for range 20 {
@@ -136,11 +140,12 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 		require.NoError(t, list.Ready(t.Context()))
 		require.NoError(t, list.Close())
 	}
-	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 10*time.Second, time.Millisecond) // Eventually has one
+	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 10*time.Second, time.Millisecond) // Eventually starts one
 }
 
-// All that is safe for concurrent use is used concurrently, and one list closed meanwhile. What it acknowledged the other has.
-func TestConcurrentUse(t *testing.T) {
+// All methods are called concurrently, and one list is closed meanwhile. The other list has
+// every entry that the first one acknowledged.
+func TestAListIsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	log := &revlog.Memory{}
 	one, two := openReady(t, log, revlog.Config{}), openReady(t, log, revlog.Config{})
@@ -179,7 +184,7 @@ func TestConcurrentUse(t *testing.T) {
 	require.NoError(t, two.Health())
 }
 
-// useAll asks a list all that can be asked.
+// useAll calls every method of a list that reads.
 func useAll(t *testing.T, list *revlog.List) {
 	t.Helper()
 	_, _ = list.Revoked(t.Context(), token("1"))
@@ -192,49 +197,57 @@ func useAll(t *testing.T, list *revlog.List) {
 	}
 }
 
-func TestConfig(t *testing.T) {
+// The mistakes that Open reports.
+const (
+	nilLog     = "revlog: config: the log is nil"
+	badMaxLag  = "revlog: config: MaxLag is negative: without a limit, revoked tokens would be accepted for the whole time of an outage"
+	badPoll    = "revlog: config: Poll is negative or not less than half of MaxLag"
+	badTimeout = "revlog: config: Timeout is negative or more than MaxLag"
+)
+
+func TestOpenReportsEveryMistakeOfConfig(t *testing.T) {
 	t.Parallel()
-	const (
-		noLog   = "revlog: config: the log is nil"
-		maxLag  = "revlog: config: MaxLag is negative: without a bound, an outage would accept revoked tokens for ever"
-		poll    = "revlog: config: Poll is negative, or not less than half of MaxLag"
-		timeout = "revlog: config: Timeout is negative, or more than MaxLag"
-	)
 	var noMemory *revlog.Memory
 	log := &revlog.Memory{}
 	for _, tt := range []struct {
 		name string
 		log  revlog.Log
 		cfg  revlog.Config
-		want string // "": it is taken
+		want string // "": cfg is valid
 	}{
 		{name: "zero", log: log},
-		{name: "nil", want: noLog},
-		{name: "a nil pointer", log: noMemory, want: noLog},
-		{name: "negative MaxLag", log: log, cfg: revlog.Config{MaxLag: -1}, want: maxLag},
-		{name: "negative Poll", log: log, cfg: revlog.Config{Poll: -1}, want: poll},
-		{name: "Poll of half of MaxLag", log: log, cfg: revlog.Config{MaxLag: 2 * time.Second, Poll: time.Second}, want: poll},
-		{name: "Poll of half of the default", log: log, cfg: revlog.Config{Poll: 15 * time.Second}, want: poll},
+		{name: "nil", want: nilLog},
+		{name: "a nil pointer", log: noMemory, want: nilLog},
+		{name: "negative MaxLag", log: log, cfg: revlog.Config{MaxLag: -1}, want: badMaxLag},
+		{name: "negative Poll", log: log, cfg: revlog.Config{Poll: -1}, want: badPoll},
+		{name: "Poll of half of MaxLag", log: log, cfg: revlog.Config{MaxLag: 2 * time.Second, Poll: time.Second}, want: badPoll},
+		{name: "Poll of half of the default", log: log, cfg: revlog.Config{Poll: 15 * time.Second}, want: badPoll},
 		{name: "Poll of less", log: log, cfg: revlog.Config{MaxLag: 2 * time.Second, Poll: time.Second - 1}},
-		{name: "negative Timeout", log: log, cfg: revlog.Config{Timeout: -1}, want: timeout},
+		{name: "negative Timeout", log: log, cfg: revlog.Config{Timeout: -1}, want: badTimeout},
 		{name: "Timeout of MaxLag", log: log, cfg: revlog.Config{MaxLag: time.Second, Timeout: time.Second}},
-		{name: "Timeout of more", log: log, cfg: revlog.Config{MaxLag: time.Second, Timeout: time.Second + 1}, want: timeout},
+		{name: "Timeout of more", log: log, cfg: revlog.Config{MaxLag: time.Second, Timeout: time.Second + 1}, want: badTimeout},
 		{name: "a short MaxLag", log: log, cfg: revlog.Config{MaxLag: 10 * time.Millisecond}},
 		{
 			name: "all at once", cfg: revlog.Config{MaxLag: -1, Poll: -1, Timeout: -1},
-			want: noLog + "\n" + maxLag + "\n" + poll + "\n" + timeout,
+			want: nilLog + "\n" + badMaxLag + "\n" + badPoll + "\n" + badTimeout,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			list, err := revlog.Open(t.Context(), tt.log, tt.cfg)
-			if tt.want == "" {
-				require.NoError(t, err)
-				require.NoError(t, list.Close())
-				return
-			}
-			assert.Nil(t, list)
-			assert.EqualError(t, err, tt.want)
+			wantOpen(t, tt.log, tt.cfg, tt.want)
 		})
 	}
+}
+
+// wantOpen opens a list, and compares the error; "" means that Open succeeds.
+func wantOpen(t *testing.T, log revlog.Log, cfg revlog.Config, want string) {
+	t.Helper()
+	list, err := revlog.Open(t.Context(), log, cfg)
+	if want == "" {
+		require.NoError(t, err)
+		require.NoError(t, list.Close())
+		return
+	}
+	assert.Nil(t, list)
+	assert.EqualError(t, err, want)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/oauthz/oauthz/revlog/logtest"
 )
 
-func TestMemory(t *testing.T) {
+func TestMemoryConforms(t *testing.T) {
 	t.Parallel()
 	logtest.Run(t, func(*testing.T) logtest.Store {
 		memory := &revlog.Memory{}

@@ -1,20 +1,22 @@
-// Package revlog shares revocations between instances: one ordered, durable
-// [Log], of which every instance keeps a [List] in memory.
+// Package revlog shares revocations between instances: there is one ordered, durable [Log], and
+// every instance keeps a [List] of it in memory.
 //
 //	list, err := revlog.Open(ctx, log, revlog.Config{})
 //	guard, err := oauthz.New(oauthz.Config{Introspector: in, Revocations: []oauthz.RevocationList{list}})
 //	err = list.Revoke(ctx, oauthz.Revocation{Match: map[string]any{"iss": issuer, "sub": user}, IssuedUntil: now, Expires: now.Add(life)})
 //
-// A request asks only memory. What one instance revokes is durable when Revoke
-// returns, and the others apply it as soon as the log has told them, which is
-// milliseconds. While the log cannot be reached they go on with what they have,
-// up to [Config.MaxLag]; from then on they cannot tell, which is a 503.
+// A request reads only memory. When Revoke returns nil, the revocation is durable. The other
+// instances apply it as soon as the log delivers it to them, which takes milliseconds. While
+// the log is unreachable, the instances continue with the revocations that they have, for up to
+// [Config.MaxLag]. After that they cannot tell whether a token is revoked, and the Guard
+// answers 503.
 //
-// If the log loses entries that it acknowledged, the lists that hold them notice,
-// report [ErrLost], and append them again, once for all instances. They cannot
-// notice a loss of entries that none of them holds, and none while no instance runs.
+// If the log loses entries that it acknowledged, the lists that hold these entries detect the
+// loss, report [ErrLost], and append the entries again, once for all instances. They cannot
+// detect the loss of entries that none of them holds, and they detect nothing while no instance
+// runs.
 //
-// The logs are modules of their own: revlog/boltlog (one file, for one machine),
-// revlog/redislog and revlog/pglog (for fleets). [Memory] is for tests. Whoever
-// writes another runs the suite in revlog/logtest.
+// Each log is a module of its own: revlog/boltlog (one file, for one machine), revlog/redislog
+// and revlog/pglog (for fleets). [Memory] is for tests. If you write another log, run the suite
+// in revlog/logtest against it.
 package revlog

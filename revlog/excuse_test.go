@@ -16,50 +16,51 @@ import (
 	"github.com/oauthz/oauthz/revlog"
 )
 
-// A list that reads again what it holds is not late by that: it has MaxLag from when it began. If that is too short, or it was late
-// already, it cannot tell.
-func TestReadingAgainWhatItHoldsIsNotLate(t *testing.T) {
+// A list that reads entries again that it holds is not late because of that: it has MaxLag from
+// the time when it began. If that is too short, or if the list was late before, it cannot tell.
+func TestReadingKnownEntriesAgainIsNotLate(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name         string
-		away         time.Duration // how long the log cannot be read before
-		entry        time.Duration // how long each of ten entries takes then
-		well, unwell []int         // the seconds at which the list can tell, and cannot
+		name          string
+		away          time.Duration // how long the log cannot be read before
+		entry         time.Duration // how long each of ten entries takes after that
+		healthy, late []int         // the seconds at which the list can tell, and cannot tell
 	}{
-		{name: "in time", away: 5 * time.Second, entry: 850 * time.Millisecond, well: []int{0, 1, 3, 5, 7, 9, 11}},
-		{name: "too slow", away: 5 * time.Second, entry: 1500 * time.Millisecond, well: []int{0, 1, 3, 5, 7, 9}, unwell: []int{13}},
-		{name: "late before", away: 12 * time.Second, entry: 800 * time.Millisecond, unwell: []int{0, 1, 3, 5, 7}},
+		{name: "in time", away: 5 * time.Second, entry: 700 * time.Millisecond, healthy: []int{0, 1, 3, 5, 7, 9, 11}},
+		{name: "too slow", away: 5 * time.Second, entry: 1500 * time.Millisecond, healthy: []int{0, 1, 3, 5, 7, 9}, late: []int{13}},
+		{name: "late before", away: 12 * time.Second, entry: 800 * time.Millisecond, late: []int{0, 1, 3, 5, 7}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				log := &script{}
+				log := &scriptedLog{}
 				list := openReady(t, log, revlog.Config{MaxLag: 10 * time.Second})
 				for i := range 10 {
 					require.NoError(t, list.Revoke(t.Context(), jti(strconv.Itoa(i))))
 				}
-				pass(2 * time.Second)
-				log.reading(down)
-				pass(tt.away)
-				log.reading(slowly(tt.entry))
+				advance(2 * time.Second)
+				log.setRead(down)
+				advance(tt.away)
+				log.setRead(readSlowly(tt.entry))
 				for second := range 15 {
-					if slices.Contains(tt.well, second) {
+					if slices.Contains(tt.healthy, second) {
 						assert.NoError(t, list.Health(), second)
 					}
-					if slices.Contains(tt.unwell, second) {
+					if slices.Contains(tt.late, second) {
 						assert.ErrorIs(t, list.Health(), revlog.ErrLagging, second)
 					}
-					pass(time.Second)
+					advance(time.Second)
 				}
-				pass(10 * time.Second)
+				advance(10 * time.Second)
 				require.NoError(t, list.Health())
 			})
 		})
 	}
 }
 
-// slowly reads a log of ten entries from the beginning, each of which takes so long. It has no older positions.
-func slowly(entry time.Duration) readFunc {
+// readSlowly returns a Read of a log of ten entries, which begins at the beginning and takes so
+// long for each entry. The log has no older positions.
+func readSlowly(entry time.Duration) readFunc {
 	return func(ctx context.Context, after string, wait time.Duration) ([]oauthz.Revocation, string, error) {
 		read, again := strings.CutPrefix(after, "again ")
 		n, _ := strconv.Atoi(read)

@@ -1,6 +1,7 @@
 package revlog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,23 +18,24 @@ func (l *List) follow(ctx context.Context) {
 	defer l.ended.Store(true)
 	f := newFollower(l)
 	for ctx.Err() == nil {
-		err := f.step(ctx)
+		err := f.readOnce(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		l.note(err)
+		l.recordFault(err)
 		if err == nil {
-			f.backoff = minBackoff
-			f.gather(ctx)
+			f.delay = minBackoff
+			f.keepPace(ctx)
 		} else {
-			f.wait = 0 // it must know when it has everything again, not when there is more
+			f.wait = 0 // the next Read must report whether the list has everything, not wait for more
 			f.backOff(ctx)
 		}
 	}
 }
 
-// note keeps the reason why the log could not be read, and reports it.
-func (l *List) note(err error) {
+// recordFault stores the reason why the log could not be read, and reports it. A nil err clears
+// it.
+func (l *List) recordFault(err error) {
 	l.setFault(err)
 	if err == nil {
 		return
@@ -49,14 +51,14 @@ func (l *List) setFault(err error) {
 	l.fault = err
 }
 
-// report calls the hook of the program. A panic in it would end the process.
+// report calls Config.Report. It recovers a panic, which would otherwise end the process.
 func (l *List) report(err error) (failed error) {
 	if l.cfg.Report == nil {
 		return nil
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			failed = fmt.Errorf("revlog: Report: panic of type %T", v)
+			failed = fmt.Errorf("revlog: report: Config.Report: panic of type %T", v)
 			slog.Error(failed.Error())
 		}
 	}()
@@ -64,27 +66,27 @@ func (l *List) report(err error) (failed error) {
 	return nil
 }
 
-// follower is where a list is in its log.
+// follower reads a log for a list, and knows how far the list has read.
 type follower struct {
-	list      *List
-	trail     trail
-	audit     audit
-	restoring restoring
-	wait      time.Duration // 0 until it has caught up: then there is nothing to wait for
-	backoff   time.Duration
-	batch     int           // a Read of fewer entries has brought everything
-	pace      time.Duration // about the time between two Reads under load
-	next      time.Time     // when a Read is due by pace
+	list        *List
+	trail       trail
+	audit       audit
+	restoration restoration
+	wait        time.Duration // how long the next Read waits for more; 0 until the list has caught up
+	delay       time.Duration
+	batch       int           // a Read that returns fewer entries has returned everything
+	pace        time.Duration // the average time between two Reads under load
+	next        time.Time     // when the next Read is due at that pace
 
-	// Since it last had everything:
-	again    bool // it went back to an older position
-	progress bool // it has read from there
-	judged   bool // excuse has decided
-	anew     bool // it reads everything again, and has not paused yet
+	// Since the list last had everything:
+	rereading     bool // it has gone back to an older position
+	rereadSome    bool // it has read entries from that older position
+	lagDecided    bool // restartLag has decided
+	fromBeginning bool // it reads the whole log again, and has not paused yet
 }
 
 func newFollower(l *List) *follower {
-	f := &follower{list: l, backoff: minBackoff, batch: 1}
+	f := &follower{list: l, delay: minBackoff, batch: 1}
 	if b, ok := l.log.(Batcher); ok {
 		f.batch = max(b.Batch(), 1)
 	}
@@ -94,27 +96,27 @@ func newFollower(l *List) *follower {
 	return f
 }
 
-// step reads once, and applies what it read. A hook that panics, in the log or in
-// the clock, is an error.
-func (f *follower) step(ctx context.Context) (err error) {
+// readOnce reads once, and applies the entries. It returns a panic of a hook, in the log or in
+// the clock, as an error.
+func (f *follower) readOnce(ctx context.Context) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("revlog: panic of type %T", v)
+			err = fmt.Errorf("revlog: follow: panic of type %T", v)
 		}
 	}()
 	l := f.list
-	began, look := l.cfg.Now(), l.look()
+	began, number := l.cfg.Now(), l.beginRead()
 	revs, next, err := f.read(ctx)
 	if errors.Is(err, ErrTruncated) {
-		return f.goBack(err)
+		return f.rewind(err)
 	}
 	if len(revs) > 0 || err == nil {
-		f.excuse(began, revs)
+		f.restartLag(began, revs)
 		if err := l.apply(ctx, revs); err != nil {
-			return err // and read it again: to go on would be to leave it out
+			return err // the same entries are read again; to continue would skip them
 		}
 		if len(revs) > 0 && (next == f.trail.position() || next == "") {
-			return errors.New("revlog: read: entries, but no new position")
+			return errors.New("revlog: read: the log returned entries without a new position")
 		}
 		f.advance(next, revs)
 	}
@@ -122,16 +124,16 @@ func (f *follower) step(ctx context.Context) (err error) {
 		return err
 	}
 	if len(revs) < f.batch {
-		return f.caughtUp(ctx, began, look)
+		return f.handleCaughtUp(ctx, began, number)
 	}
-	if f.anew { // and there is more
-		f.anew = false
-		pause(ctx, rand.N(min(maxSpread, l.cfg.MaxLag/4)+1))
+	if f.fromBeginning { // there are more entries
+		f.fromBeginning = false
+		sleep(ctx, rand.N(min(maxSpread, l.cfg.MaxLag/4)+1))
 	}
 	return nil
 }
 
-// read reads once. A log that panics is one that cannot be read.
+// read calls Read of the log once. It returns a panic of the log as an error.
 func (f *follower) read(ctx context.Context) (revs []oauthz.Revocation, next string, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -147,27 +149,27 @@ func (f *follower) read(ctx context.Context) (revs []oauthz.Revocation, next str
 	return revs, next, err
 }
 
-// advance notes what was read, and applied.
+// advance records entries that were read and applied.
 func (f *follower) advance(next string, revs []oauthz.Revocation) {
 	marks := marksOf(f.list.seed, revs)
 	f.trail.advance(next, revs, marks)
-	f.audit.sees(marks)
-	f.restoring.sees(marks)
-	f.list.found(marks)
-	f.wait, f.progress = 0, f.again
+	f.audit.noteRead(marks)
+	f.restoration.noteRead(marks)
+	f.list.noteRead(marks)
+	f.wait, f.rereadSome = 0, f.rereading
 }
 
-// goBack goes to an older position, since the log has not the entry of this one.
-// What was read after the older one may be gone, and what the list holds still
-// applies.
-func (f *follower) goBack(err error) error {
-	f.list.doubts.Store(true)
+// rewind goes back to an older position, because the log does not have the entry of the current
+// position. Entries that were read after the older position may be gone from the log. The
+// entries that the list holds still apply.
+func (f *follower) rewind(err error) error {
+	f.list.maybeIncomplete.Store(true)
 	began := f.trail.position() == ""
 	marks, entries, ok := f.trail.rewind()
-	// A log that is truncated once more before all of it was read is read again after a pause.
-	failed := began || f.again && f.progress
-	f.wait, f.again, f.progress = 0, true, false
-	f.anew = !ok
+	// If the log is truncated again before all of it was read, it is read again after a pause.
+	failed := began || f.rereading && f.rereadSome
+	f.wait, f.rereading, f.rereadSome = 0, true, false
+	f.fromBeginning = !ok
 	if ok {
 		f.audit.suspect(marks, entries)
 	} else {
@@ -179,43 +181,45 @@ func (f *follower) goBack(err error) error {
 	return nil
 }
 
-// excuse gives the list MaxLag anew to read to the end, once, if it went back when
-// it was not late and reads what it holds: it is then as far as it was, but for
-// what was appended since. It is late by that alone.
-func (f *follower) excuse(began time.Time, revs []oauthz.Revocation) {
+// restartLag gives the list MaxLag once more to read to the end of the log. It does so once,
+// and only if the list was not late when it went back and if the entries that it reads now are
+// ones that it holds. The list then has everything that it had before, and lacks only the
+// entries that were appended since. Reading them again does not make it late by itself.
+func (f *follower) restartLag(began time.Time, revs []oauthz.Revocation) {
 	l := f.list
-	if !f.again || f.judged || len(revs) == 0 {
+	if !f.rereading || f.lagDecided || len(revs) == 0 {
 		return
 	}
-	f.judged = true
-	if l.cannotTell() != nil {
+	f.lagDecided = true
+	if l.checkAvailable() != nil {
 		return
 	}
 	for _, rev := range revs {
-		if !ends(rev, began) && !l.held.Covers(rev) {
+		if !expiresSoon(rev, began) && !l.revocations.Covers(rev) {
 			return
 		}
 	}
-	l.fresh.Store(&began)
+	l.caughtUpAt.Store(&began)
 }
 
-// caughtUp: the list has all that was in the log when a Read began.
-func (f *follower) caughtUp(ctx context.Context, began time.Time, look int) error {
+// handleCaughtUp is called when the list has everything that was in the log when a Read began.
+// began is the time and number the number of that Read.
+func (f *follower) handleCaughtUp(ctx context.Context, began time.Time, number int) error {
 	l := f.list
-	f.wait, f.again, f.progress, f.judged, f.anew = l.cfg.Poll, false, false, false, false
-	l.caughtUp(began)
-	f.audit.suspect(l.overdue(look))
-	if missing := f.audit.missing(&l.held, l.seed, l.cfg.Now()); len(missing) > 0 {
-		f.restoring.add(missing)
-		l.missing.Store(int64(len(f.restoring.missing)))
-		_ = l.report(lost(len(missing))) // which has logged its own failure
+	f.wait, f.rereading, f.rereadSome, f.lagDecided, f.fromBeginning = l.cfg.Poll, false, false, false, false
+	l.setCaughtUp(began)
+	f.audit.suspect(l.overdue(number))
+	if missing := f.audit.missing(&l.revocations, l.seed, l.cfg.Now()); len(missing) > 0 {
+		f.restoration.add(missing)
+		l.missing.Store(int64(len(f.restoration.missing)))
+		_ = l.report(lostError(len(missing))) // report logs its own failure
 	}
 	return f.restore(ctx)
 }
 
-// caughtUp: the list has all that was in the log at a time.
-func (l *List) caughtUp(at time.Time) {
-	l.fresh.Store(&at)
+// setCaughtUp records that the list has everything that was in the log at a time.
+func (l *List) setCaughtUp(at time.Time) {
+	l.caughtUpAt.Store(&at)
 	select {
 	case <-l.ready:
 	default:
@@ -223,34 +227,37 @@ func (l *List) caughtUp(at time.Time) {
 	}
 }
 
-// apply holds each of revs that can be held. Of the others its error has each
-// reason once: a list that is full has the same for all of them.
+// apply adds to the list each of revs that is valid. If some are not, it returns an error on one
+// line: the number of these, and the first reason.
 func (l *List) apply(ctx context.Context, revs []oauthz.Revocation) error {
-	if l.held.Revoke(ctx, revs...) == nil {
+	if l.revocations.Revoke(ctx, revs...) == nil {
 		return nil
 	}
-	var errs []error
-	known := map[string]bool{}
+	invalid, first := 0, error(nil)
 	for _, rev := range revs {
-		if err := l.held.Revoke(ctx, rev); err != nil && !known[err.Error()] {
-			known[err.Error()] = true
-			errs = append(errs, err)
+		if err := l.revocations.Revoke(ctx, rev); err != nil {
+			invalid++
+			first = cmp.Or(first, err)
 		}
 	}
-	return errors.Join(errs...)
+	if invalid == 0 {
+		return nil
+	}
+	return fmt.Errorf("revlog: read: %d of %d entries cannot be applied: %w", invalid, len(revs), first)
 }
 
 const (
-	// burst is how many Reads in a row are not delayed by pace.
+	// burst is how many Reads in a row the pace does not delay.
 	burst = 8
-	// maxSpread is how long a list pauses, at most, before it reads all of a long log
-	// again: every instance does.
+	// maxSpread is the longest pause of a list before it reads the whole of a long log again.
+	// Every instance does so at that moment, and the pauses spread them.
 	maxSpread = 5 * time.Second
 )
 
-// gather delays the next Read while the list is woken more often than pace allows:
-// see [Pacer]. It has everything, and what comes meanwhile it reads together.
-func (f *follower) gather(ctx context.Context) {
+// keepPace delays the next Read while the list is woken more often than the pace allows: see
+// [Pacer]. The list has everything at this point, and it reads together the entries that are
+// appended during the delay.
+func (f *follower) keepPace(ctx context.Context) {
 	if f.pace <= 0 || f.wait <= 0 {
 		return
 	}
@@ -259,17 +266,18 @@ func (f *follower) gather(ctx context.Context) {
 		f.next = earliest
 	}
 	f.next = f.next.Add(f.pace*3/4 + rand.N(f.pace/2+1))
-	pause(ctx, f.next.Sub(now))
+	sleep(ctx, f.next.Sub(now))
 }
 
-// backOff waits after a failure, longer each time, and not in step with others.
+// backOff waits after a failure. The delay doubles each time, and is random, so that the
+// instances do not read in step.
 func (f *follower) backOff(ctx context.Context) {
-	pause(ctx, f.backoff/2+rand.N(f.backoff/2))
-	f.backoff = min(2*f.backoff, maxBackoff)
+	sleep(ctx, f.delay/2+rand.N(f.delay/2))
+	f.delay = min(2*f.delay, maxBackoff)
 }
 
-// pause waits until ctx ends, or d has passed.
-func pause(ctx context.Context, d time.Duration) {
+// sleep returns when d has passed or ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
 	if d <= 0 {
 		return
 	}

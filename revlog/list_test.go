@@ -2,8 +2,6 @@ package revlog_test
 
 import (
 	"context"
-	"errors"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,19 +14,20 @@ import (
 	"github.com/oauthz/oauthz/revlog"
 )
 
-// A list that has not caught up cannot tell: an empty one would let every revoked token through.
-func TestNotReady(t *testing.T) {
+// A list that has not caught up cannot tell: an empty list would let every revoked token
+// through.
+func TestAListThatHasNotCaughtUpCannotTell(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &script{}
+		log := &scriptedLog{}
 		require.NoError(t, log.Append(t.Context(), jti("old")))
-		log.reading(down)
+		log.setRead(down)
 		list := open(t, log, revlog.Config{})
-		guard := newGuard(t, oauthz.IntrospectorFunc(bearers), list)
+		guard := newGuard(t, oauthz.IntrospectorFunc(introspectID), list)
 		synctest.Wait()
-		wantCannotTell(t, list, revlog.ErrNotReady, errDown)
-		assert.Equal(t, cannotTell, ask(t, guard, "good"))
-		assert.Equal(t, cannotTell, ask(t, guard, "old"))
+		wantUnavailable(t, list, revlog.ErrNotReady, errDown)
+		assert.Equal(t, unavailable, request(t, guard, "good"))
+		assert.Equal(t, unavailable, request(t, guard, "old"))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		err := list.Ready(ctx)
@@ -36,24 +35,24 @@ func TestNotReady(t *testing.T) {
 		assert.ErrorIs(t, err, errDown)
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		require.NoError(t, list.Revoke(t.Context(), jti("new")))
-		assert.Equal(t, refused, ask(t, guard, "new"), "what is known is")
+		assert.Equal(t, refused, request(t, guard, "new"), "a known revocation applies")
 
-		log.reading(nil)
+		log.setRead(nil)
 		require.NoError(t, list.Ready(t.Context()))
 		require.NoError(t, list.Health())
-		assert.Equal(t, allowed, ask(t, guard, "good"))
-		assert.Equal(t, refused, ask(t, guard, "old"))
-		assert.Equal(t, refused, ask(t, guard, "new"))
+		assert.Equal(t, allowed, request(t, guard, "good"))
+		assert.Equal(t, refused, request(t, guard, "old"))
+		assert.Equal(t, refused, request(t, guard, "new"))
 	})
 }
 
-// Entries alone do not make it ready: there may be more.
-func TestReadyIsAllOfIt(t *testing.T) {
+// Entries alone do not make a list ready, because there may be more.
+func TestAListIsReadyOnlyWhenItHasEverything(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &script{}
+		log := &scriptedLog{}
 		more := make(chan struct{})
-		log.reading(func(ctx context.Context, after string, wait time.Duration) ([]oauthz.Revocation, string, error) {
+		log.setRead(func(ctx context.Context, after string, wait time.Duration) ([]oauthz.Revocation, string, error) {
 			assert.Zero(t, wait, "there is no reason to wait before it has caught up")
 			if after == "" {
 				return []oauthz.Revocation{jti("1")}, "1", nil
@@ -63,88 +62,91 @@ func TestReadyIsAllOfIt(t *testing.T) {
 		})
 		list := open(t, log, revlog.Config{})
 		synctest.Wait()
-		wantCannotTell(t, list, revlog.ErrNotReady)
+		wantUnavailable(t, list, revlog.ErrNotReady)
 		revoked, err := list.Revoked(t.Context(), token("1"))
 		require.NoError(t, err)
 		assert.True(t, revoked)
-		log.reading(hang)
+		log.setRead(hang)
 		close(more)
 		require.NoError(t, list.Ready(t.Context()))
 		wantRevoked(t, list, false, "2")
 	})
 }
 
-// RV-10: entries before one that cannot be read are held, and the list is not ready: however few they are, they are not all.
-func TestEntriesBeforeAnError(t *testing.T) {
+// The entries before one that cannot be read apply, and the list is not ready: however few they
+// are, they are not all.
+func TestEntriesBeforeAnErrorApply(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &script{batch: 100}
-		log.reading(func(_ context.Context, after string, _ time.Duration) ([]oauthz.Revocation, string, error) {
+		log := &scriptedLog{batch: 100}
+		log.setRead(func(_ context.Context, after string, _ time.Duration) ([]oauthz.Revocation, string, error) {
 			if after == "" {
 				return []oauthz.Revocation{jti("1")}, "1", errDown
 			}
-			assert.Equal(t, "1", after, "what was read is not read again")
+			assert.Equal(t, "1", after, "an entry that was read is not read again")
 			return nil, "", errDown
 		})
 		list := open(t, log, revlog.Config{})
-		pass(time.Minute)
+		advance(time.Minute)
 		wantRevoked(t, list, true, "1")
-		wantCannotTell(t, list, revlog.ErrNotReady, errDown)
-		assert.Greater(t, len(log.looks()), 2)
+		wantUnavailable(t, list, revlog.ErrNotReady, errDown)
+		assert.Greater(t, len(log.readCalls()), 2)
 
-		log.reading(func(_ context.Context, after string, _ time.Duration) ([]oauthz.Revocation, string, error) {
+		log.setRead(func(_ context.Context, after string, _ time.Duration) ([]oauthz.Revocation, string, error) {
 			assert.Equal(t, "1", after)
 			return nil, "1", nil
 		})
 		require.NoError(t, list.Ready(t.Context()))
-		log.reading(hang)
+		log.setRead(hang)
 		wantRevoked(t, list, false, "2")
 	})
 }
 
-// RV-08, RV-10: up to MaxLag it goes on with what it has, from then on it cannot tell, but about what it knows. When the log
-// is back, so is it, with what it missed.
-func TestLag(t *testing.T) {
+// Until MaxLag the list answers with the entries that it has. After that it cannot tell, except
+// about the tokens that it knows to be revoked. When the log is back, the list recovers, with
+// the entries that it missed.
+func TestAListAnswersUntilMaxLagAndRecovers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &script{}
+		log := &scriptedLog{}
 		list := openReady(t, log, revlog.Config{MaxLag: 10 * time.Second})
-		guard := newGuard(t, oauthz.IntrospectorFunc(bearers), list)
+		guard := newGuard(t, oauthz.IntrospectorFunc(introspectID), list)
 		require.NoError(t, list.Revoke(t.Context(), jti("known")))
-		log.reading(down)
-		pass(time.Second)
+		log.setRead(down)
+		advance(time.Second)
 		require.NoError(t, log.Memory.Append(t.Context(), jti("missed")))
 
-		pass(10*time.Second - list.Lag())
+		advance(10*time.Second - list.Lag())
 		assert.Equal(t, 10*time.Second, list.Lag())
 		require.NoError(t, list.Health())
-		assert.Equal(t, allowed, ask(t, guard, "good"))
-		assert.Equal(t, refused, ask(t, guard, "known"))
-		pass(1)
-		wantCannotTell(t, list, revlog.ErrLagging, errDown)
-		assert.Equal(t, cannotTell, ask(t, guard, "good"))
-		assert.Equal(t, cannotTell, ask(t, guard, "missed"))
-		assert.Equal(t, refused, ask(t, guard, "known"))
-		require.NoError(t, list.Ready(t.Context()), "it has been")
+		assert.Equal(t, allowed, request(t, guard, "good"))
+		assert.Equal(t, refused, request(t, guard, "known"))
+		advance(1)
+		wantUnavailable(t, list, revlog.ErrLagging, errDown)
+		assert.Equal(t, unavailable, request(t, guard, "good"))
+		assert.Equal(t, unavailable, request(t, guard, "missed"))
+		assert.Equal(t, refused, request(t, guard, "known"))
+		require.NoError(t, list.Ready(t.Context()), "it was ready before")
 
-		log.reading(nil)
-		pass(time.Second) // the longest pause
+		log.setRead(nil)
+		advance(time.Second) // the longest pause
 		require.NoError(t, list.Health())
 		assert.LessOrEqual(t, list.Lag(), time.Second)
-		assert.Equal(t, allowed, ask(t, guard, "good"))
-		assert.Equal(t, refused, ask(t, guard, "missed"))
-		assert.Equal(t, refused, ask(t, guard, "known"))
+		assert.Equal(t, allowed, request(t, guard, "good"))
+		assert.Equal(t, refused, request(t, guard, "missed"))
+		assert.Equal(t, refused, request(t, guard, "known"))
 	})
 }
 
-// A list whose log is quiet is never late, and does not ask more often than Poll.
-func TestQuietLog(t *testing.T) {
+// A list of a log without new entries is never late, and does not read more often than once in
+// Poll.
+func TestAListOfAQuietLogIsNeverLate(t *testing.T) {
 	t.Parallel()
 	for _, cfg := range []revlog.Config{
 		{}, {MaxLag: 10 * time.Millisecond}, {MaxLag: 10 * time.Second, Poll: 5*time.Second - 1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			log := &script{}
+			log := &scriptedLog{}
 			list := openReady(t, log, cfg)
 			bound, poll := cfg.MaxLag, cfg.Poll
 			if bound == 0 {
@@ -154,20 +156,20 @@ func TestQuietLog(t *testing.T) {
 				poll = min(bound/4, time.Second)
 			}
 			for range 300 {
-				pass(bound / 10)
+				advance(bound / 10)
 				require.NoError(t, list.Health())
 				assert.LessOrEqual(t, list.Lag(), 2*poll)
 			}
-			assert.LessOrEqual(t, len(log.looks()), int(30*bound/poll)+2)
+			assert.LessOrEqual(t, len(log.readCalls()), int(30*bound/poll)+2)
 		})
 	}
 }
 
-// What is appended elsewhere applies here without any time passing.
-func TestWokenAtOnce(t *testing.T) {
+// An entry that one list appends applies in the other list without any time passing.
+func TestAnAppendAppliesElsewhereAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &script{}
+		log := &scriptedLog{}
 		one, two := openReady(t, log, revlog.Config{}), openReady(t, log, revlog.Config{})
 		synctest.Wait()
 		start := time.Now()
@@ -181,23 +183,24 @@ func TestWokenAtOnce(t *testing.T) {
 	})
 }
 
-// An outage costs a bounded number of Reads, and lists do not ask in step. After a success it is impatient again.
-func TestBackoff(t *testing.T) {
+// During an outage the list reads a bounded number of times, and lists do not read in step.
+// After a success the first pauses are short again.
+func TestAnOutageCostsABoundedNumberOfReads(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log, other := &script{}, &script{}
+		log, other := &scriptedLog{}, &scriptedLog{}
 		openReady(t, log, revlog.Config{})
 		openReady(t, other, revlog.Config{})
-		outage := func(lasts time.Duration) (reads []look) {
+		outage := func(lasts time.Duration) (reads []readCall) {
 			synctest.Wait()
-			begun, otherBegun := len(log.looks()), len(other.looks())
-			log.reading(down)
-			other.reading(down)
-			require.NoError(t, log.Memory.Append(t.Context(), jti("wakes"))) // out of the Read that waits
+			begun, otherBegun := len(log.readCalls()), len(other.readCalls())
+			log.setRead(down)
+			other.setRead(down)
+			require.NoError(t, log.Memory.Append(t.Context(), jti("wakes"))) // to end the Read that waits
 			require.NoError(t, other.Memory.Append(t.Context(), jti("wakes")))
-			pass(lasts)
-			reads = log.looks()[begun:]
-			assert.NotEqual(t, times(reads), times(other.looks()[otherBegun:]))
+			advance(lasts)
+			reads = log.readCalls()[begun:]
+			assert.NotEqual(t, times(reads), times(other.readCalls()[otherBegun:]))
 			return reads
 		}
 		reads := outage(time.Minute)
@@ -208,123 +211,46 @@ func TestBackoff(t *testing.T) {
 			assert.GreaterOrEqual(t, pause, 10*time.Millisecond)
 			assert.LessOrEqual(t, pause, time.Second)
 		}
-		log.reading(nil)
-		other.reading(nil)
-		pass(2 * time.Second)
+		log.setRead(nil)
+		other.setRead(nil)
+		advance(2 * time.Second)
 		assert.GreaterOrEqual(t, len(outage(100*time.Millisecond)), 3)
 	})
 }
 
-func times(looks []look) (out []time.Time) {
+func times(looks []readCall) (out []time.Time) {
 	for _, l := range looks {
 		out = append(out, l.at)
 	}
 	return out
 }
 
-// A log that has dropped what came next is read again from the beginning. What the list holds still applies, and what of that
-// the log had no right to drop is reported and appended again.
-func TestTruncated(t *testing.T) {
+// After entries the list reads at once without waiting, and so it has caught up.
+func TestAListReadsOnAtOnceAfterEntries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &script{}
-		var told reports
-		list := openReady(t, log, revlog.Config{Report: told.add})
-		require.NoError(t, list.Revoke(t.Context(), jti("1"), jti("2")))
-		pass(time.Second)
-		log.reading(down)
-		pass(time.Second)
-		require.NoError(t, log.Memory.Append(t.Context(), jti("3"), jti("4")))
-		log.Truncate(3)
-		log.reading(nil)
-		pass(7 * time.Second)
-		wantRevoked(t, list, true, "1", "2", "4")
-		wantRevoked(t, list, false, "3") // which the list never read
-		pass(5 * time.Second)
-		require.NoError(t, list.Health())
-		assert.Equal(t, []string{"1", "2", "4"}, inLog(t, log))
-		var lost []error
-		for _, err := range told.all() {
-			if errors.Is(err, revlog.ErrLost) {
-				lost = append(lost, err)
-			} else {
-				assert.ErrorIs(t, err, errDown)
-			}
-		}
-		require.Len(t, lost, 1)
-		assert.EqualError(t, lost[0], "revlog: entries that the log acknowledged are missing from it: 2")
-	})
-}
-
-// inLog returns the jti of all that a log has, sorted.
-func inLog(t testing.TB, log *script) (ids []string) {
-	t.Helper()
-	revs, _, err := log.Memory.Read(t.Context(), "", 0)
-	require.NoError(t, err)
-	for _, rev := range revs {
-		ids = append(ids, rev.Match["jti"].(string))
-	}
-	slices.Sort(ids)
-	return ids
-}
-
-// To be truncated is no failure, each time that it had caught up. A log without a beginning fails at once.
-func TestTruncatedAgain(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		log := &script{}
-		var told reports
-		list := openReady(t, log, revlog.Config{Report: told.add})
-		for range 3 {
-			once := true
-			log.reading(func(ctx context.Context, after string, wait time.Duration) ([]oauthz.Revocation, string, error) {
-				if once {
-					once = false
-					return nil, "", revlog.ErrTruncated
-				}
-				return log.Memory.Read(ctx, after, wait)
-			})
-			pass(7 * time.Second) // the longest pause, and one more look
-			require.NoError(t, list.Health())
-		}
-		assert.Empty(t, told.all())
-
-		none := &script{}
-		none.reading(func(context.Context, string, time.Duration) ([]oauthz.Revocation, string, error) {
-			return nil, "", revlog.ErrTruncated
-		})
-		open(t, none, revlog.Config{Report: told.add})
-		synctest.Wait()
-		assert.Equal(t, []error{revlog.ErrTruncated}, told.all())
-		assert.Len(t, none.looks(), 1)
-	})
-}
-
-// After entries it asks at once whether there are more, and so it has caught up without waiting.
-func TestCaughtUpAfterEntries(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		log := &script{}
+		log := &scriptedLog{}
 		list := openReady(t, log, revlog.Config{})
-		pass(10*time.Second + time.Second/2)
+		advance(10*time.Second + time.Second/2)
 		require.NoError(t, log.Memory.Append(t.Context(), jti("1")))
 		synctest.Wait()
 		assert.Zero(t, list.Lag())
-		waits := log.looks()[len(log.looks())-2:]
+		waits := log.readCalls()[len(log.readCalls())-2:]
 		assert.Equal(t, []time.Duration{0, time.Second}, []time.Duration{waits[0].wait, waits[1].wait})
 	})
 }
 
-// While it reads a truncated log again, and in it what it does not hold, it is as late as it was: the lag does not begin anew.
-func TestLagWhileReadingAgain(t *testing.T) {
+// While the list reads a truncated log again that has entries which it does not hold, its lag
+// continues and does not begin at zero.
+func TestTheLagContinuesWhileUnknownEntriesAreRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &script{}
+		log := &scriptedLog{}
 		list := openReady(t, log, revlog.Config{MaxLag: 10 * time.Second})
-		pass(time.Second)
-		before := len(log.looks())
+		advance(time.Second)
+		before := len(log.readCalls())
 		var missed time.Duration
-		log.reading(func(ctx context.Context, after string, wait time.Duration) ([]oauthz.Revocation, string, error) {
+		log.setRead(func(ctx context.Context, after string, wait time.Duration) ([]oauthz.Revocation, string, error) {
 			switch after {
 			case "0":
 				return nil, "", revlog.ErrTruncated
@@ -336,30 +262,30 @@ func TestLagWhileReadingAgain(t *testing.T) {
 			<-time.After(3 * time.Second) // a long log
 			return []oauthz.Revocation{jti("entry " + after)}, map[string]string{"": "1", "1": "2", "2": "3", "3": "4", "4": "5"}[after], nil
 		})
-		pass(time.Second) // until it asks
+		advance(time.Second) // until the list reads
 		for list.Lag() < 10*time.Second {
 			assert.NoError(t, list.Health())
 			missed = list.Lag()
-			pass(time.Second)
+			advance(time.Second)
 			assert.Equal(t, missed+time.Second, list.Lag())
 		}
-		pass(1)
-		wantCannotTell(t, list, revlog.ErrLagging)
-		pass(9 * time.Second)
+		advance(1)
+		wantUnavailable(t, list, revlog.ErrLagging)
+		advance(9 * time.Second)
 		require.NoError(t, list.Health())
 		wantRevoked(t, list, true, "entry ", "entry 1", "entry 4")
-		assert.Equal(t, []string{"0", "", "1"}, positions(log.looks()[before:][:3]))
+		assert.Equal(t, []string{"0", "", "1"}, positions(log.readCalls()[before:][:3]))
 	})
 }
 
-func positions(looks []look) (out []string) {
+func positions(looks []readCall) (out []string) {
 	for _, l := range looks {
 		out = append(out, l.after)
 	}
 	return out
 }
 
-// reports is a Config.Report that remembers.
+// reports is a Config.Report that stores its errors.
 type reports struct {
 	mu   sync.Mutex
 	errs []error

@@ -9,15 +9,15 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// mark is a hash of an entry, so that a list can remember the entries that it
-// read without holding them twice. Reason and At do not count: of two entries that differ only in
-// them a list holds one.
+// mark is a hash of an entry. With it a list remembers which entries it has read without a
+// second copy of them. Reason and At are not part of it: a list holds only one of two entries
+// that differ only in them.
 type mark struct {
 	key   uint64 // of Match
 	entry uint64 // of Match, IssuedUntil and Expires
 }
 
-// claim is one member of a Match, and times are the times of an entry.
+// claim is one member of a Match. times holds the key and the times of an entry.
 type (
 	claim struct {
 		name  string
@@ -30,12 +30,12 @@ type (
 	}
 )
 
-// markOf returns the mark of rev. Each list has a seed of its own, so that
-// no client can choose entries whose marks are equal.
+// markOf returns the mark of rev. Each list has a seed of its own, so that a client cannot
+// choose entries whose marks are equal.
 func markOf(seed maphash.Seed, rev oauthz.Revocation) mark {
 	var m mark
 	for name, value := range canonical(rev).Match {
-		m.key += maphash.Comparable(seed, claim{name, value}) // in any order
+		m.key += maphash.Comparable(seed, claim{name, value}) // a sum does not depend on the order
 	}
 	m.entry = maphash.Comparable(seed, times{
 		m.key, rev.IssuedUntil.Unix(), rev.Expires.Unix(), rev.IssuedUntil.Nanosecond(), rev.Expires.Nanosecond(),
@@ -51,8 +51,8 @@ func marksOf(seed maphash.Seed, revs []oauthz.Revocation) []mark {
 	return marks
 }
 
-// canonical returns rev with the values that a log returns for those of its Match:
-// a program may give 7 as an int, or as 7.0.
+// canonical returns rev with the values of Match that a log returns: a program may pass 7 as an
+// int or as 7.0.
 func canonical(rev oauthz.Revocation) oauthz.Revocation {
 	for _, value := range rev.Match {
 		switch v := value.(type) {
@@ -67,7 +67,7 @@ func canonical(rev oauthz.Revocation) oauthz.Revocation {
 		if doc, err := rev.MarshalJSON(); err == nil && out.UnmarshalJSON(doc) == nil {
 			return out
 		}
-		return oauthz.Revocation{} // no log takes it
+		return oauthz.Revocation{} // no log accepts rev
 	}
 	return rev
 }
@@ -77,11 +77,12 @@ func isPlain(text string) bool {
 	return text == "0" || len(text) < 20 && text != "" && text[0] != '0' && strings.Trim(text, "0123456789") == ""
 }
 
-// nearEnd is how long before an entry ends a list does not miss it any more: a log
-// whose clock is ahead of the list's may have dropped it.
-const nearEnd = time.Minute
+// expiryMargin is the time before the end of an entry during which a list no longer treats the
+// entry as missing: a log whose clock is ahead of the list's clock may have deleted it.
+const expiryMargin = time.Minute
 
-// ends reports whether no token that rev matches can be alive soon after now.
-func ends(rev oauthz.Revocation, now time.Time) bool {
-	return !rev.Expires.IsZero() && !now.Add(nearEnd).Before(rev.Expires.Add(oauthz.MaxLeeway))
+// expiresSoon reports whether rev can match no valid token any more, now or within
+// expiryMargin.
+func expiresSoon(rev oauthz.Revocation, now time.Time) bool {
+	return !rev.Expires.IsZero() && !now.Add(expiryMargin).Before(rev.Expires.Add(oauthz.MaxLeeway))
 }

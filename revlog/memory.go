@@ -11,28 +11,28 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// Memory is a Log in memory, for tests: it shares within one process and is as
-// durable as that. The zero value is ready.
+// Memory is a Log in memory, for tests. Only one process can use it, and its entries are lost
+// when the process ends. The zero value is an empty log. Memory is safe for concurrent use.
 type Memory struct {
-	mu      sync.Mutex
-	entries []numbered
-	given   int           // the number of the last entry that there ever was
-	dropped int           // that of the last that was truncated
-	grown   chan struct{} // closed when there is more; nil: no Read waits
+	mu          sync.Mutex
+	entries     []numbered
+	lastNumber  int           // the number of the newest entry that there ever was
+	truncatedAt int           // the number of the newest entry that Truncate removed
+	newEntries  chan struct{} // closed when there are new entries; nil if no Read waits
 }
 
-// numbered is an entry and its number, which is its position.
+// numbered is an entry with its number, which is its position.
 type numbered struct {
 	n   int
 	rev oauthz.Revocation
 }
 
-// Append adds revs.
+// Append adds all of revs or none of them.
 func (m *Memory) Append(ctx context.Context, revs ...oauthz.Revocation) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	stored := make([]oauthz.Revocation, len(revs)) // the caller's may change
+	stored := make([]oauthz.Revocation, len(revs)) // copies: the caller may change revs
 	for i, rev := range revs {
 		doc, err := rev.MarshalJSON()
 		if err != nil {
@@ -45,20 +45,20 @@ func (m *Memory) Append(ctx context.Context, revs ...oauthz.Revocation) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, rev := range stored {
-		m.given++
-		m.entries = append(m.entries, numbered{m.given, rev})
+		m.lastNumber++
+		m.entries = append(m.entries, numbered{m.lastNumber, rev})
 	}
-	if m.grown != nil {
-		close(m.grown)
-		m.grown = nil
+	if m.newEntries != nil {
+		close(m.newEntries)
+		m.newEntries = nil
 	}
 	return nil
 }
 
-// Batch returns the largest int: a Read returns all that there is.
+// Batch returns the largest int, because a Read returns every entry that there is.
 func (m *Memory) Batch() int { return math.MaxInt }
 
-// Read returns what comes after a position.
+// Read returns the entries that come after a position: see [Log].
 func (m *Memory) Read(ctx context.Context, after string, wait time.Duration) (revs []oauthz.Revocation, next string, err error) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -80,38 +80,38 @@ func (m *Memory) Read(ctx context.Context, after string, wait time.Duration) (re
 func (m *Memory) read(after string) (revs []oauthz.Revocation, next string, grown <-chan struct{}, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	from, position := 0, m.dropped
+	from, position := 0, m.truncatedAt
 	if after != "" {
 		position, err = strconv.Atoi(after)
 		at, found := slices.BinarySearchFunc(m.entries, position, func(e numbered, n int) int { return e.n - n })
 		if from = at + 1; !found {
 			from = at
 		}
-		if err != nil || !found && position != m.dropped {
+		if err != nil || !found && position != m.truncatedAt {
 			return nil, "", nil, ErrTruncated
 		}
 	}
-	if m.grown == nil {
-		m.grown = make(chan struct{})
+	if m.newEntries == nil {
+		m.newEntries = make(chan struct{})
 	}
 	for _, e := range m.entries[from:] {
 		revs, position = append(revs, e.rev), e.n
 	}
-	return revs, strconv.Itoa(position), m.grown, nil
+	return revs, strconv.Itoa(position), m.newEntries, nil
 }
 
-// Truncate forgets the oldest n entries, as a log does whose retention is over.
+// Truncate removes the oldest n entries, as a log does when their retention ends.
 func (m *Memory) Truncate(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if n = min(n, len(m.entries)); n > 0 {
-		m.dropped = m.entries[n-1].n
+		m.truncatedAt = m.entries[n-1].n
 		m.entries = slices.Clone(m.entries[n:])
 	}
 }
 
-// Lose forgets the newest n entries, or all if n is negative, as a store does that
-// is restored from an older copy. Reads that wait notice it.
+// Lose removes the newest n entries, or all entries if n is negative, as a restore from an
+// older copy does. Reads that wait detect the loss.
 func (m *Memory) Lose(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -119,8 +119,8 @@ func (m *Memory) Lose(n int) {
 		n = len(m.entries)
 	}
 	m.entries = slices.Clone(m.entries[:len(m.entries)-n])
-	if m.grown != nil {
-		close(m.grown)
-		m.grown = nil
+	if m.newEntries != nil {
+		close(m.newEntries)
+		m.newEntries = nil
 	}
 }

@@ -14,12 +14,12 @@ import (
 	"github.com/oauthz/oauthz/revlog"
 )
 
-// A client that revokes one token a thousand times, one after the other or at once, at one instance or at two, makes the log
-// longer by one entry.
+// A client that revokes one token a thousand times, in sequence or concurrently, on one
+// instance or on two, makes the log longer by one entry.
 func TestRevokingAgainMakesTheLogNoLonger(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &script{batch: 1 << 30}
+		log := &scriptedLog{batch: 1 << 30}
 		log.write = func(ctx context.Context, revs ...oauthz.Revocation) error {
 			<-time.After(10 * time.Millisecond)
 			return log.Memory.Append(ctx, revs...)
@@ -35,13 +35,14 @@ func TestRevokingAgainMakesTheLogNoLonger(t *testing.T) {
 			require.NoError(t, one.Revoke(t.Context(), jti("1")))
 			require.NoError(t, two.Revoke(t.Context(), jti("1")))
 		}
-		assert.Equal(t, []string{"1"}, inLog(t, log))
+		assert.Equal(t, []string{"1"}, idsInLog(t, log))
 		require.NoError(t, one.Revoke(t.Context(), jti("1"), jti("2")))
-		assert.Equal(t, []string{"1", "2"}, inLog(t, log))
+		assert.Equal(t, []string{"1", "2"}, idsInLog(t, log))
 	})
 }
 
-// What revokes more than the list holds is written: for longer, or later tokens, or others.
+// A revocation is written if it revokes more than the list holds: for longer, or later tokens,
+// or other tokens.
 func TestRevokingMoreIsWritten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -49,7 +50,7 @@ func TestRevokingMoreIsWritten(t *testing.T) {
 		rev := func(name string, until, expires time.Time) oauthz.Revocation {
 			return oauthz.Revocation{Match: map[string]any{"iss": issuer, "sub": name}, IssuedUntil: until, Expires: expires, Reason: until.String()}
 		}
-		log := &script{batch: 1 << 30}
+		log := &scriptedLog{batch: 1 << 30}
 		list := openReady(t, log, revlog.Config{})
 		for _, tt := range []struct {
 			name string
@@ -61,7 +62,7 @@ func TestRevokingMoreIsWritten(t *testing.T) {
 			{"less", rev("u", now.Add(-1), now.Add(time.Minute)), 1},
 			{"longer", rev("u", now, now.Add(time.Hour+1)), 2},
 			{"later tokens", rev("u", now.Add(1), now.Add(time.Hour)), 3},
-			{"for ever", rev("u", now, time.Time{}), 4},
+			{"without an end", rev("u", now, time.Time{}), 4},
 			{"all tokens", rev("u", time.Time{}, time.Time{}), 5},
 			{"covered by that", rev("u", now.Add(time.Hour), now.Add(time.Hour)), 5},
 			{"another user", rev("v", now, now.Add(time.Hour)), 6},
@@ -72,29 +73,30 @@ func TestRevokingMoreIsWritten(t *testing.T) {
 	})
 }
 
-// A list that is late does not answer for the log.
+// A list that is late does not assume that the log has an entry.
 func TestRevokingAgainWhenLateIsWritten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &script{batch: 1 << 30}
+		log := &scriptedLog{batch: 1 << 30}
 		list := openReady(t, log, revlog.Config{})
 		require.NoError(t, list.Revoke(t.Context(), jti("1")))
-		log.reading(down)
-		log.writing(func(context.Context, ...oauthz.Revocation) error { return errDown })
-		pass(time.Second)
+		log.setRead(down)
+		log.setAppend(func(context.Context, ...oauthz.Revocation) error { return errDown })
+		advance(time.Second)
 		require.NoError(t, list.Revoke(t.Context(), jti("1")))
-		pass(time.Minute)
+		advance(time.Minute)
 		require.ErrorIs(t, list.Revoke(t.Context(), jti("1")), errDown)
 	})
 }
 
-// Of many that revoke one token while the log fails, each is told so within its bound, and the next is written.
-func TestRevokingAtOnceWhileTheLogFails(t *testing.T) {
+// If many callers revoke one token while the log fails, each of them receives the error within
+// Timeout, and the next revocation is written.
+func TestConcurrentRevokesFailWithinTheirTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &script{batch: 1 << 30}
+		log := &scriptedLog{batch: 1 << 30}
 		list := openReady(t, log, revlog.Config{Timeout: time.Second})
-		log.writing(func(ctx context.Context, _ ...oauthz.Revocation) error { <-ctx.Done(); return ctx.Err() })
+		log.setAppend(func(ctx context.Context, _ ...oauthz.Revocation) error { <-ctx.Done(); return ctx.Err() })
 		start := time.Now()
 		var wg sync.WaitGroup
 		for range 100 {
@@ -102,8 +104,8 @@ func TestRevokingAtOnceWhileTheLogFails(t *testing.T) {
 		}
 		wg.Wait()
 		assert.Equal(t, time.Second, time.Since(start))
-		log.writing(nil)
+		log.setAppend(nil)
 		require.NoError(t, list.Revoke(t.Context(), jti("1")))
-		assert.Equal(t, []string{"1"}, inLog(t, log))
+		assert.Equal(t, []string{"1"}, idsInLog(t, log))
 	})
 }

@@ -10,26 +10,26 @@ import (
 )
 
 const (
-	// maxPortion is how many missing entries are appended at a time: few enough that
-	// no server is busy with them for long.
+	// maxPortion is how many missing entries are appended at a time. It is small enough that
+	// these appends do not keep a server busy for long.
 	maxPortion = 500
-	// maxHesitation is how long a list waits, at most, for another to append what is
-	// missing: long enough that of hundreds of lists mostly one begins.
-	maxHesitation = 4 * time.Second
+	// maxRestoreDelay is how long a list waits, at most, for another list to append the missing
+	// entries. It is long enough that of hundreds of lists usually one begins.
+	maxRestoreDelay = 4 * time.Second
 )
 
-// restoring appends again what is missing from a log. Many lists find the same
-// entries missing at once. Each waits a random time, in which it goes on reading,
-// and leaves to another list what that has begun to append. One that has begun goes
-// on at once, and waits again if another has begun too.
-type restoring struct {
-	missing map[uint64]oauthz.Revocation
-	begin   time.Time       // when to append; zero: not chosen yet
-	portion map[uint64]bool // what this list has appended and not read yet
-	others  bool            // whether another list appended some since begin was chosen
+// restoration appends the entries again that are missing from a log. Many lists detect the same
+// missing entries at once. Each of them waits for a random time, continues to read during it,
+// and leaves the entries to another list that has begun to append them. A list that has begun
+// continues at once, and waits again if another list has begun too.
+type restoration struct {
+	missing        map[uint64]oauthz.Revocation
+	appendAt       time.Time       // when to append; zero if it is not chosen yet
+	portion        map[uint64]bool // the entries that this list has appended and not read yet
+	othersAppended bool            // whether another list has appended some since appendAt was chosen
 }
 
-func (r *restoring) add(missing map[uint64]oauthz.Revocation) {
+func (r *restoration) add(missing map[uint64]oauthz.Revocation) {
 	if r.missing == nil {
 		r.missing = missing
 	}
@@ -38,7 +38,7 @@ func (r *restoring) add(missing map[uint64]oauthz.Revocation) {
 	}
 }
 
-func (r *restoring) sees(marks []mark) {
+func (r *restoration) noteRead(marks []mark) {
 	if len(r.missing) == 0 {
 		return
 	}
@@ -47,26 +47,27 @@ func (r *restoring) sees(marks []mark) {
 			continue
 		}
 		delete(r.missing, m.entry)
-		r.others = r.others || !r.portion[m.entry]
+		r.othersAppended = r.othersAppended || !r.portion[m.entry]
 		delete(r.portion, m.entry)
 	}
 }
 
-// due returns what to append now, if anything, when all of the log has been read.
-func (r *restoring) due(now, clock time.Time) (portion []oauthz.Revocation) {
+// due returns the entries to append now, if any. It must be called when the whole log has been
+// read.
+func (r *restoration) due(now, clock time.Time) (portion []oauthz.Revocation) {
 	for entry, rev := range r.missing {
-		if ends(rev, clock) {
+		if expiresSoon(rev, clock) {
 			delete(r.missing, entry)
 		}
 	}
 	if len(r.missing) == 0 {
-		*r = restoring{}
+		*r = restoration{}
 		return nil
 	}
-	if r.begin.IsZero() || r.others || len(r.portion) > 0 {
-		r.hesitate(now)
+	if r.appendAt.IsZero() || r.othersAppended || len(r.portion) > 0 {
+		r.postpone(now)
 	}
-	if now.Before(r.begin) {
+	if now.Before(r.appendAt) {
 		return nil
 	}
 	r.portion = map[uint64]bool{}
@@ -80,27 +81,27 @@ func (r *restoring) due(now, clock time.Time) (portion []oauthz.Revocation) {
 	return portion
 }
 
-func (r *restoring) hesitate(now time.Time) {
-	r.begin, r.others, r.portion = now.Add(rand.N(maxHesitation)), false, nil
+func (r *restoration) postpone(now time.Time) {
+	r.appendAt, r.othersAppended, r.portion = now.Add(rand.N(maxRestoreDelay)), false, nil
 }
 
-// restore appends a portion of what is missing when it is time to.
+// restore appends a portion of the missing entries if it is due.
 func (f *follower) restore(ctx context.Context) error {
-	l, r := f.list, &f.restoring
+	l, r := f.list, &f.restoration
 	portion := r.due(time.Now(), l.cfg.Now())
 	l.missing.Store(int64(len(r.missing)))
-	l.doubts.Store(len(r.missing) > 0)
+	l.maybeIncomplete.Store(len(r.missing) > 0)
 	if len(r.missing) == 0 {
 		return nil
 	}
 	if len(portion) == 0 {
-		f.wait = min(f.wait, max(time.Until(r.begin), 0))
+		f.wait = min(f.wait, max(time.Until(r.appendAt), 0))
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
 	defer cancel()
 	if err := l.log.Append(ctx, portion...); err != nil {
-		r.hesitate(time.Now())
+		r.postpone(time.Now())
 		return fmt.Errorf("revlog: append lost entries: %w", err)
 	}
 	f.wait = 0

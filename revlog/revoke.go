@@ -8,31 +8,32 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// maxUnread bounds what a list remembers of its own entries until it reads them.
+// maxUnread is the most entries of its own that a list remembers until it reads them.
 const maxUnread = 1 << 16
 
-// writes is what a list knows of the entries that it appends itself.
+// writes records the entries that the list appends itself.
 type writes struct {
-	running map[uint64]chan struct{} // closed when the Append of the entry has ended
-	unread  map[uint64]unread        // entries that it has not read since it appended them
-	looks   int                      // how many Reads have begun
+	running map[uint64]chan struct{} // by entry, closed when its Append has ended
+	unread  map[uint64]unread        // entries that the list has appended and not read since
+	reads   int                      // how many Reads have begun
 }
 
-// unread is an entry that the list appended, or is about to.
+// unread is an entry that the list has appended, or is about to append.
 type unread struct {
 	rev   oauthz.Revocation
 	mark  mark
 	acked bool
-	looks int // how many Reads had begun when it was acknowledged
+	reads int // how many Reads had begun when it was acknowledged
 }
 
-// Revoke writes revs to the log, and returns when they are durable there and
-// apply here. The other instances follow. A zero At becomes the time of the
-// call. After an error the log may have them all the same: revoke again.
+// Revoke writes revs to the log. It returns nil when they are durable in the log and apply to
+// this list; the other instances apply them soon after that. If At is zero, Revoke sets it to
+// the time of the call. After an error the log may nevertheless have the entries: call Revoke
+// again.
 //
-// An entry is not written if the log has one with the same Match that revokes all
-// tokens that the new one would, for as long, whatever its Reason and At. So a client
-// that revokes one token many times makes the log no longer.
+// Revoke does not write an entry if the log has one with the same Match that revokes all tokens
+// that the new one would, for at least as long, whatever its Reason and At. A client that
+// revokes one token many times therefore does not make the log longer.
 func (l *List) Revoke(ctx context.Context, revs ...oauthz.Revocation) error {
 	if l.ended.Load() {
 		return ErrClosed
@@ -40,7 +41,7 @@ func (l *List) Revoke(ctx context.Context, revs ...oauthz.Revocation) error {
 	stamped := make([]oauthz.Revocation, len(revs))
 	for i, rev := range revs {
 		if err := rev.Check(); err != nil {
-			return fmt.Errorf("revlog: entry %d: %w", i, err)
+			return fmt.Errorf("revlog: revoke: entry %d: %w", i, err)
 		}
 		if rev.At.IsZero() {
 			rev.At = l.cfg.Now().UTC().Round(0)
@@ -52,7 +53,7 @@ func (l *List) Revoke(ctx context.Context, revs ...oauthz.Revocation) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
 	defer cancel()
-	fresh, end, err := l.begin(ctx, stamped)
+	fresh, end, err := l.reserve(ctx, stamped)
 	if err != nil {
 		return fmt.Errorf("revlog: append: %w", err)
 	}
@@ -64,21 +65,22 @@ func (l *List) Revoke(ctx context.Context, revs ...oauthz.Revocation) error {
 	if err := l.log.Append(ctx, fresh...); err != nil {
 		return fmt.Errorf("revlog: append: %w", err)
 	}
-	err = l.held.Revoke(ctx, fresh...)
+	err = l.revocations.Revoke(ctx, fresh...)
 	acked = err == nil
 	return err
 }
 
-// begin returns those of revs that are not in the log, when no other Revoke is
-// about to write one of them, and what to call when their Append has ended.
-func (l *List) begin(ctx context.Context, revs []oauthz.Revocation) (fresh []oauthz.Revocation, end func(acked bool), err error) {
+// reserve returns those of revs that the log does not have. It waits until no other Revoke is
+// about to write one of them. The caller must call end when the Append of these entries has
+// ended.
+func (l *List) reserve(ctx context.Context, revs []oauthz.Revocation) (fresh []oauthz.Revocation, end func(acked bool), err error) {
 	for {
 		fresh = l.uncovered(revs)
 		marks := marksOf(l.seed, fresh)
 		own := make(chan struct{})
-		running := l.start(fresh, marks, own)
+		running := l.tryReserve(fresh, marks, own)
 		if running == nil {
-			return fresh, func(acked bool) { l.finish(marks, own, acked) }, nil
+			return fresh, func(acked bool) { l.release(marks, own, acked) }, nil
 		}
 		select {
 		case <-running:
@@ -88,23 +90,24 @@ func (l *List) begin(ctx context.Context, revs []oauthz.Revocation) (fresh []oau
 	}
 }
 
-// uncovered returns those of revs that the list does not hold. It is all of them
-// while the log may lack what the list holds.
+// uncovered returns those of revs that the list does not hold. It returns all of them while the
+// log may lack entries that the list holds.
 func (l *List) uncovered(revs []oauthz.Revocation) (fresh []oauthz.Revocation) {
-	if l.doubts.Load() || l.Health() != nil {
+	if l.maybeIncomplete.Load() || l.Health() != nil {
 		return revs
 	}
 	for _, rev := range revs {
-		if !l.held.Covers(rev) {
+		if !l.revocations.Covers(rev) {
 			fresh = append(fresh, rev)
 		}
 	}
 	return fresh
 }
 
-// start notes that entries are about to be appended, until own is closed, and
-// returns nil. If one of them already is, start returns what is closed then.
-func (l *List) start(revs []oauthz.Revocation, marks []mark, own chan struct{}) (running <-chan struct{}) {
+// tryReserve records that entries are about to be appended, until own is closed, and returns
+// nil. If another Revoke has recorded one of them, tryReserve records nothing and returns the
+// channel that is closed when that Revoke has ended.
+func (l *List) tryReserve(revs []oauthz.Revocation, marks []mark, own chan struct{}) (running <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, m := range marks {
@@ -116,21 +119,21 @@ func (l *List) start(revs []oauthz.Revocation, marks []mark, own chan struct{}) 
 		l.writes.running[m.entry] = own
 		if len(l.writes.unread) < maxUnread {
 			rev := revs[i]
-			rev.Match = maps.Clone(rev.Match) // the caller's may change
+			rev.Match = maps.Clone(rev.Match) // the caller may change it
 			l.writes.unread[m.entry] = unread{rev: rev, mark: m}
 		}
 	}
 	return nil
 }
 
-// finish notes that the Append of entries has ended.
-func (l *List) finish(marks []mark, own chan struct{}, acked bool) {
+// release records that the Append of entries has ended.
+func (l *List) release(marks []mark, own chan struct{}, acked bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, m := range marks {
 		delete(l.writes.running, m.entry)
 		if u, ok := l.writes.unread[m.entry]; ok && acked {
-			l.writes.unread[m.entry] = unread{u.rev, m, true, l.writes.looks}
+			l.writes.unread[m.entry] = unread{u.rev, m, true, l.writes.reads}
 		} else {
 			delete(l.writes.unread, m.entry)
 		}
@@ -138,16 +141,16 @@ func (l *List) finish(marks []mark, own chan struct{}, acked bool) {
 	close(own)
 }
 
-// look notes that a Read begins, and returns its number.
-func (l *List) look() int {
+// beginRead records that a Read begins, and returns the number of that Read.
+func (l *List) beginRead() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.writes.looks++
-	return l.writes.looks
+	l.writes.reads++
+	return l.writes.reads
 }
 
-// found notes that entries were read.
-func (l *List) found(marks []mark) {
+// noteRead records that entries were read.
+func (l *List) noteRead(marks []mark) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.writes.unread) == 0 {
@@ -158,13 +161,13 @@ func (l *List) found(marks []mark) {
 	}
 }
 
-// overdue returns the entries that the list appended and had acknowledged before
-// the Read with a number began, if they were not read when the list has everything.
-func (l *List) overdue(look int) (marks []mark, revs []oauthz.Revocation) {
+// overdue returns the entries of this list that the log acknowledged before the Read with a
+// number began, and that were not read although the list has everything.
+func (l *List) overdue(number int) (marks []mark, revs []oauthz.Revocation) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for entry, u := range l.writes.unread {
-		if u.acked && u.looks < look {
+		if u.acked && u.reads < number {
 			marks, revs = append(marks, u.mark), append(revs, u.rev)
 			delete(l.writes.unread, entry)
 		}

@@ -14,12 +14,13 @@ import (
 	"github.com/oauthz/oauthz/revlog"
 )
 
-// When Revoke returns nil it is in the log and applies here, before anything was read.
+// When Revoke returns nil, the entry is in the log and applies in this list, before anything
+// was read.
 func TestRevokeAppliesAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &script{}
-		log.reading(hang)
+		log := &scriptedLog{}
+		log.setRead(hang)
 		list := open(t, log, revlog.Config{})
 		require.NoError(t, list.Revoke(t.Context(), jti("1"), jti("2")))
 		wantRevoked(t, list, true, "1", "2")
@@ -30,7 +31,8 @@ func TestRevokeAppliesAtOnce(t *testing.T) {
 	})
 }
 
-// What the log did not take is not refused here either: instances would differ, and after a restart it would be accepted.
+// A revocation that the log did not accept does not apply in the list either: instances would
+// differ, and after a restart the token would be accepted.
 func TestRevokeAllOrNone(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -42,8 +44,8 @@ func TestRevokeAllOrNone(t *testing.T) {
 		appends int
 	}{
 		{
-			name: "an entry that no list takes", revs: []oauthz.Revocation{jti("1"), garbage, jti("2")},
-			want: "revlog: entry 1: oauthz: revocation: match has no iss",
+			name: "an entry that no list accepts", revs: []oauthz.Revocation{jti("1"), garbage, jti("2")},
+			want: "revlog: revoke: entry 1: oauthz: revocation: match has no iss",
 		},
 		{
 			name: "the log is down", revs: []oauthz.Revocation{jti("1")},
@@ -59,7 +61,7 @@ func TestRevokeAllOrNone(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				log := &script{write: tt.write}
+				log := &scriptedLog{write: tt.write}
 				list := openReady(t, log, revlog.Config{Timeout: 3 * time.Second})
 				start := time.Now()
 				assert.EqualError(t, list.Revoke(t.Context(), tt.revs...), tt.want)
@@ -72,11 +74,12 @@ func TestRevokeAllOrNone(t *testing.T) {
 	}
 }
 
-// After an error the log may have it all the same: then it applies here too, when it is read.
-func TestRevokedInSpiteOfAnError(t *testing.T) {
+// After an error the log may nevertheless have the entry. It then applies in this list when it
+// is read.
+func TestAnEntryAppendedDespiteAnErrorApplies(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &script{}
+		log := &scriptedLog{}
 		log.write = func(ctx context.Context, revs ...oauthz.Revocation) error {
 			require.NoError(t, log.Memory.Append(ctx, revs...))
 			return errDown
@@ -88,10 +91,10 @@ func TestRevokedInSpiteOfAnError(t *testing.T) {
 	})
 }
 
-func TestRevokeUntilItsContextEnds(t *testing.T) {
+func TestRevokeWithACancelledContextFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &script{}
+		log := &scriptedLog{}
 		list := openReady(t, log, revlog.Config{})
 		cancelled, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -100,20 +103,20 @@ func TestRevokeUntilItsContextEnds(t *testing.T) {
 	})
 }
 
-// At is when it was revoked, for the people who read the list: of all instances.
-func TestAt(t *testing.T) {
+// At is the time of the revocation, for administrators who read the lists of all instances.
+func TestAtIsSetToTheTimeOfRevoke(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		given := time.Date(2020, 1, 2, 3, 4, 5, 6, time.UTC)
 		log := &revlog.Memory{}
 		list := openReady(t, log, revlog.Config{})
-		pass(time.Hour)
+		advance(time.Hour)
 		now := time.Now()
 		revs := []oauthz.Revocation{jti("now"), jti("then")}
 		revs[1].At = given
 		require.NoError(t, list.Revoke(t.Context(), revs...))
-		assert.Zero(t, revs[0].At, "the caller's is the caller's")
-		pass(time.Second)
+		assert.Zero(t, revs[0].At, "the revocation of the caller is not changed")
+		advance(time.Second)
 		written, _, err := log.Read(t.Context(), "", 0)
 		require.NoError(t, err)
 		require.Len(t, written, 2)
@@ -131,19 +134,19 @@ func TestAt(t *testing.T) {
 	})
 }
 
-func TestRevokeNothing(t *testing.T) {
+func TestRevokeOfNothingAppendsNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &script{}
+		log := &scriptedLog{}
 		list := openReady(t, log, revlog.Config{})
 		require.NoError(t, list.Revoke(t.Context()))
 		assert.Zero(t, log.countAppends())
 	})
 }
 
-// RV-15, CA-10, CA-16: two instances, each with a cache and a list on one log. What one revokes the other refuses at once,
-// though it remembers the token.
-func TestRememberedTokenIsRefused(t *testing.T) {
+// Two instances have a cache and a list each, on one log. A token that one instance revokes is
+// refused by the other at once, although its cache has the token.
+func TestARevocationRefusesACachedTokenOnEveryInstance(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log := &revlog.Memory{}
@@ -151,31 +154,31 @@ func TestRememberedTokenIsRefused(t *testing.T) {
 		var guards []*oauthz.Guard
 		asked := 0
 		for range 2 {
-			remembers, err := cache.New(oauthz.IntrospectorFunc(func(ctx context.Context, token string) (*oauthz.Token, error) {
+			cached, err := cache.New(oauthz.IntrospectorFunc(func(ctx context.Context, token string) (*oauthz.Token, error) {
 				asked++
-				return bearers(ctx, token)
+				return introspectID(ctx, token)
 			}), cache.Config{TTL: time.Hour})
 			require.NoError(t, err)
-			t.Cleanup(func() { assert.NoError(t, remembers.Close()) })
+			t.Cleanup(func() { assert.NoError(t, cached.Close()) })
 			list := openReady(t, log, revlog.Config{})
-			lists, guards = append(lists, list), append(guards, newGuard(t, remembers, list))
+			lists, guards = append(lists, list), append(guards, newGuard(t, cached, list))
 		}
 		for range 3 {
 			for _, guard := range guards {
-				assert.Equal(t, allowed, ask(t, guard, "session"))
-				assert.Equal(t, allowed, ask(t, guard, "another"))
+				assert.Equal(t, allowed, request(t, guard, "session"))
+				assert.Equal(t, allowed, request(t, guard, "another"))
 			}
 		}
-		require.Equal(t, 4, asked, "each instance remembers both")
+		require.Equal(t, 4, asked, "each instance has cached both tokens")
 		start := time.Now()
 		require.NoError(t, lists[0].Revoke(t.Context(), jti("session")))
-		assert.Equal(t, refused, ask(t, guards[0], "session"))
+		assert.Equal(t, refused, request(t, guards[0], "session"))
 		synctest.Wait()
-		assert.Equal(t, refused, ask(t, guards[1], "session"))
+		assert.Equal(t, refused, request(t, guards[1], "session"))
 		assert.Zero(t, time.Since(start))
 		for _, guard := range guards {
-			assert.Equal(t, allowed, ask(t, guard, "another"))
+			assert.Equal(t, allowed, request(t, guard, "another"))
 		}
-		assert.Equal(t, 4, asked, "nobody was asked again")
+		assert.Equal(t, 4, asked, "the introspector is not called again")
 	})
 }

@@ -6,13 +6,14 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// trail is the way that a list came to where it is in its log: older positions, to
-// go on from when the newest is gone, and the marks of what it read since them.
+// trail remembers how a list came to its position in the log: older positions, from which it
+// can continue if the newest entry is gone, and the marks of the entries that it has read since
+// them.
 type trail struct {
-	stops   []stop              // the last is the position
-	marks   []mark              // of the last entries that were read
-	entries []oauthz.Revocation // the last of these
-	read    int                 // how many entries were read up to the position
+	stops   []stop              // the last one is the current position
+	marks   []mark              // the marks of the newest entries that were read
+	entries []oauthz.Revocation // the newest of these entries
+	read    int                 // how many entries were read up to the current position
 }
 
 // stop is a position, and how many entries were read up to it.
@@ -22,13 +23,13 @@ type stop struct {
 }
 
 const (
-	maxMarks   = 1 << 15 // of 16 bytes; after a greater loss everything is read again
-	maxEntries = 1 << 9  // after a greater loss all that is held is gone through
+	maxMarks   = 1 << 15 // of 16 bytes each; after a greater loss the whole log is read again
+	maxEntries = 1 << 9  // after a greater loss the list searches all of its entries
 	maxStops   = 64
-	nearStops  = 8 // the newest, which are all kept
+	nearStops  = 8 // how many of the newest stops are always kept
 )
 
-// position returns where the list is; "" is the beginning.
+// position returns the current position of the list; "" is the beginning.
 func (t *trail) position() string {
 	if len(t.stops) == 0 {
 		return ""
@@ -36,7 +37,8 @@ func (t *trail) position() string {
 	return t.stops[len(t.stops)-1].position
 }
 
-// advance goes on to a position up to which entries, with marks, were read.
+// advance moves to a position. entries, with their marks, are those that were read since the
+// last one.
 func (t *trail) advance(position string, entries []oauthz.Revocation, marks []mark) {
 	if len(marks) == 0 && len(t.stops) > 0 {
 		t.stops[len(t.stops)-1].position = position
@@ -47,15 +49,15 @@ func (t *trail) advance(position string, entries []oauthz.Revocation, marks []ma
 	t.entries = appendNewest(t.entries, entries, maxEntries)
 	t.stops = append(t.stops, stop{position, t.read})
 	if len(t.stops) > maxStops {
-		t.stops = thinned(t.stops, t.read, len(t.marks))
+		t.stops = thin(t.stops, t.read, len(t.marks))
 	}
 }
 
-// thinned returns the newest of stops and, of the others whose marks are known, the
-// furthest, and so many between them that each is at most twice as far back as the
-// one after it: so few are kept, and to go back to one of them is to read again no
-// more than was lost.
-func thinned(stops []stop, read, marks int) []stop {
+// thin returns the newest of stops and some of the older stops whose marks are known: the
+// oldest one, and between them so many that each is at most twice as far back as the stop after
+// it. Few stops are therefore kept, and a list that goes back to one of them reads again no
+// more entries than were lost.
+func thin(stops []stop, read, marks int) []stop {
 	oldest := slices.IndexFunc(stops, func(s stop) bool { return read-s.read <= marks })
 	stops = stops[max(oldest, 0):]
 	var kept []stop
@@ -69,9 +71,9 @@ func thinned(stops []stop, read, marks int) []stop {
 	return kept
 }
 
-// rewind goes back to the stop before the last, and returns the marks of what was
-// read since, and the last of these entries. It goes back to the beginning, and
-// returns false, if there is no such stop or if the marks are not known any more.
+// rewind goes back to the stop before the last one. It returns the marks of all entries that
+// were read since that stop, and the newest of these entries. If there is no such stop, or if
+// the marks are not known any more, rewind goes back to the beginning and returns false.
 func (t *trail) rewind() (marks []mark, entries []oauthz.Revocation, ok bool) {
 	if n := len(t.stops) - 1; n > 0 {
 		back := t.read - t.stops[n-1].read
@@ -86,7 +88,8 @@ func (t *trail) rewind() (marks []mark, entries []oauthz.Revocation, ok bool) {
 	return nil, nil, false
 }
 
-// appendNewest appends to list and keeps the newest, at least most of them.
+// appendNewest appends more to list and keeps the newest elements: at least most of them, if
+// there are so many.
 func appendNewest[T any](list, more []T, most int) []T {
 	list = append(list, more[max(len(more)-2*most, 0):]...)
 	if len(list) > 2*most {

@@ -24,14 +24,14 @@ const issuer = "https://login.example.com"
 
 var errDown = errors.New("the log is down")
 
-// jti is the revocation of one token.
+// jti returns the revocation of one token.
 func jti(id string) oauthz.Revocation {
 	return oauthz.Revocation{Match: map[string]any{"iss": issuer, "jti": id}}
 }
 
 func token(id string) *oauthz.Token { return &oauthz.Token{Issuer: issuer, ID: id} }
 
-// garbage is a revocation that no list takes.
+// garbage is a revocation that no list accepts.
 var garbage = oauthz.Revocation{Match: map[string]any{"jti": "no issuer"}}
 
 type (
@@ -39,30 +39,30 @@ type (
 	appendFunc func(ctx context.Context, revs ...oauthz.Revocation) error
 )
 
-// script is a log that does what a test says, and else what a Memory does.
-type script struct {
+// scriptedLog is a log that calls the functions of a test, or else those of a Memory.
+type scriptedLog struct {
 	revlog.Memory
 
 	mu      sync.Mutex
 	read    readFunc
 	write   appendFunc
-	reads   []look
+	reads   []readCall
 	appends int
 	batch   int
 }
 
-func (s *script) Batch() int { return s.batch }
+func (s *scriptedLog) Batch() int { return s.batch }
 
-// look is a call of Read.
-type look struct {
+// readCall is one call of Read.
+type readCall struct {
 	after string
 	wait  time.Duration
 	at    time.Time
 }
 
-func (s *script) Read(ctx context.Context, after string, wait time.Duration) ([]oauthz.Revocation, string, error) {
+func (s *scriptedLog) Read(ctx context.Context, after string, wait time.Duration) ([]oauthz.Revocation, string, error) {
 	s.mu.Lock()
-	s.reads = append(s.reads, look{after, wait, time.Now()})
+	s.reads = append(s.reads, readCall{after, wait, time.Now()})
 	read := s.read
 	s.mu.Unlock()
 	if read == nil {
@@ -71,7 +71,7 @@ func (s *script) Read(ctx context.Context, after string, wait time.Duration) ([]
 	return read(ctx, after, wait)
 }
 
-func (s *script) Append(ctx context.Context, revs ...oauthz.Revocation) error {
+func (s *scriptedLog) Append(ctx context.Context, revs ...oauthz.Revocation) error {
 	s.mu.Lock()
 	s.appends++
 	write := s.write
@@ -82,28 +82,28 @@ func (s *script) Append(ctx context.Context, revs ...oauthz.Revocation) error {
 	return write(ctx, revs...)
 }
 
-// reading has Read do this from now on; nil: what a Memory does.
-func (s *script) reading(read readFunc) {
+// setRead replaces Read; nil restores the Read of the Memory.
+func (s *scriptedLog) setRead(read readFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.read = read
 }
 
-// writing has Append do this from now on; nil: what a Memory does.
-func (s *script) writing(write appendFunc) {
+// setAppend replaces Append; nil restores the Append of the Memory.
+func (s *scriptedLog) setAppend(write appendFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.write = write
 }
 
-func (s *script) looks() []look {
+func (s *scriptedLog) readCalls() []readCall {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]look(nil), s.reads...)
+	return append([]readCall(nil), s.reads...)
 }
 
-// countAppends counts calls of Append.
-func (s *script) countAppends() int {
+// countAppends returns the number of calls of Append.
+func (s *scriptedLog) countAppends() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.appends
@@ -113,7 +113,7 @@ func down(context.Context, string, time.Duration) ([]oauthz.Revocation, string, 
 	return nil, "", errDown
 }
 
-// hang is a Read that never returns but for its context.
+// hang is a Read that returns only when its context ends.
 func hang(ctx context.Context, _ string, _ time.Duration) ([]oauthz.Revocation, string, error) {
 	<-ctx.Done()
 	return nil, "", ctx.Err()
@@ -127,7 +127,7 @@ func open(t testing.TB, log revlog.Log, cfg revlog.Config) *revlog.List {
 	return list
 }
 
-// openReady opens a list that has caught up.
+// openReady opens a list and waits until it has caught up.
 func openReady(t testing.TB, log revlog.Log, cfg revlog.Config) *revlog.List {
 	t.Helper()
 	list := open(t, log, cfg)
@@ -144,9 +144,9 @@ func wantRevoked(t testing.TB, list *revlog.List, want bool, ids ...string) {
 	}
 }
 
-func wantCannotTell(t testing.TB, list *revlog.List, want ...error) {
+func wantUnavailable(t testing.TB, list *revlog.List, want ...error) {
 	t.Helper()
-	revoked, err := list.Revoked(t.Context(), token("of nobody"))
+	revoked, err := list.Revoked(t.Context(), token("not revoked"))
 	assert.False(t, revoked)
 	for _, target := range want {
 		assert.ErrorIs(t, err, target)
@@ -154,20 +154,20 @@ func wantCannotTell(t testing.TB, list *revlog.List, want ...error) {
 	}
 }
 
-// pass lets time pass, and then all that it woke run until it waits.
-func pass(d time.Duration) {
+// advance moves the fake clock by d, and then waits until every goroutine waits.
+func advance(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
 }
 
-// answer is what a client gets.
+// answer is the response that a client receives.
 type answer struct {
 	status                          int
 	challenge, body, retry, caching string
 	ran                             bool
 }
 
-// The answers of a Guard (design §3).
+// The answers of a Guard.
 var (
 	allowed = answer{status: http.StatusNoContent, ran: true}
 	refused = answer{
@@ -176,13 +176,13 @@ var (
 		body:      `{"error":"invalid_token","error_description":"The access token is not valid"}`,
 		caching:   "no-store",
 	}
-	cannotTell = answer{
+	unavailable = answer{
 		status: http.StatusServiceUnavailable, body: `{"error":"temporarily_unavailable"}`, retry: "5", caching: "no-store",
 	}
 )
 
-// bearers is an introspector of tokens that are the jti of what they say.
-func bearers(_ context.Context, token string) (*oauthz.Token, error) {
+// introspectID is an introspector. The token string is the jti of the token.
+func introspectID(_ context.Context, token string) (*oauthz.Token, error) {
 	return oauthz.ParseToken(fmt.Appendf(nil, `{"iss":%q,"jti":%q}`, issuer, token))
 }
 
@@ -193,8 +193,8 @@ func newGuard(t testing.TB, in oauthz.Introspector, list oauthz.RevocationList) 
 	return guard
 }
 
-// ask sends a request with a token through a Guard.
-func ask(t testing.TB, guard *oauthz.Guard, token string) (got answer) {
+// request sends a request with a token through a Guard.
+func request(t testing.TB, guard *oauthz.Guard, token string) (got answer) {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	r.Header.Set("Authorization", "Bearer "+token)

@@ -13,7 +13,8 @@ import (
 	"github.com/oauthz/oauthz/revlog/boltlog"
 )
 
-// BenchmarkPropagation is the time from the call of Revoke on one list to the refusal by another, fsync included.
+// BenchmarkPropagation measures the time from the call of Revoke on one list to the refusal by
+// another, including fsync.
 func BenchmarkPropagation(b *testing.B) {
 	log := newLog(b, openFile(b, fileIn(b)), boltlog.Config{})
 	one, two := openList(b, log, revlog.Config{}), openList(b, log, revlog.Config{})
@@ -32,7 +33,7 @@ func BenchmarkPropagation(b *testing.B) {
 	report(b, took)
 }
 
-// BenchmarkAppend16 is what 16 concurrent writers get.
+// BenchmarkAppend16 measures 16 concurrent writers.
 func BenchmarkAppend16(b *testing.B) {
 	log := newLog(b, openFile(b, fileIn(b)), boltlog.Config{})
 	var next atomic.Int64
@@ -46,7 +47,7 @@ func BenchmarkAppend16(b *testing.B) {
 	})
 }
 
-// BenchmarkAppend is what one writer gets: the fsync of the disk.
+// BenchmarkAppend measures one writer, which waits for one fsync an entry.
 func BenchmarkAppend(b *testing.B) {
 	log := newLog(b, openFile(b, fileIn(b)), boltlog.Config{})
 	var took []time.Duration

@@ -16,66 +16,66 @@ import (
 	"github.com/oauthz/oauthz/revlog"
 )
 
-// Config says where in the file a [Log] is. The zero value is usable.
+// Config configures a [Log]. The zero value is usable.
 type Config struct {
 	_ struct{}
 
-	// Bucket names the top-level bucket that New creates for the log, and that
-	// nothing else may write to. Default "oauthz_revocations".
+	// Bucket is the name of the top-level bucket of the log. New creates it. Nothing else may
+	// write to it. Default "oauthz_revocations".
 	Bucket string
 	// Now is the clock by which expired entries are deleted. Default time.Now.
 	Now func() time.Time
 }
 
 const (
-	defaultBucket = "oauthz_revocations"
-	maxGroup      = 1024 // entries of several Appends in one transaction
-	maxReads      = 8    // transactions that read at a time
+	defaultBucket    = "oauthz_revocations"
+	maxCommitEntries = 1024 // entries of several Appends in one transaction
+	maxReads         = 8    // read transactions at a time
 )
 
 var (
-	errNoSync   = errors.New("the database has NoSync set: nothing would be durable")
-	errReadOnly = errors.New("the database is open for reading only")
+	errNoSync   = errors.New("the database has NoSync set: no entry would be durable")
+	errReadOnly = errors.New("the database is open read-only")
 )
 
 // Log is a [revlog.Log] in a bucket of a bbolt file. It is safe for concurrent use.
 //
-// An entry is deleted when it has expired for longer than [oauthz.MaxLeeway],
-// some time after that, in the course of an Append: each token that it matches has
-// expired, so a list that has not read it yet misses nothing, and no position is
-// ever truncated by it. An entry that never expires is never deleted.
+// An Append deletes an entry some time after it has been expired for longer than
+// [oauthz.MaxLeeway]. No token that such an entry matches is valid, so a reader that has not
+// read it misses nothing, and its deletion never truncates a position. An entry that never
+// expires is never deleted.
 //
-// Appends delete nothing on the word of one reading of the clock, for a wall clock
-// may be far ahead for a moment. They delete an entry once every reading of this
-// Log has agreed for MaxLeeway of monotonic time that it has expired. So a program
-// that runs for less than MaxLeeway deletes nothing.
+// One reading of the clock is not enough to delete an entry, because a wall clock may be far
+// ahead for a moment. Appends delete an entry once every reading of this Log has agreed for
+// MaxLeeway of monotonic time that it has expired. So a program that runs for less than
+// MaxLeeway deletes nothing.
 type Log struct {
-	db      *bolt.DB
-	bucket  []byte
-	now     func() time.Time
-	reading chan struct{} // has a place for each transaction that may read
-	swept   uint64        // up to where expired entries were deleted; the writer's
-	settled settled.Clock // decides which have certainly expired; the writer's
+	db        *bolt.DB
+	bucket    []byte
+	now       func() time.Time
+	readSlots chan struct{} // one element for each read transaction in progress
+	swept     uint64        // the number up to which expired entries were deleted; only the writing goroutine uses it
+	settled   settled.Clock // decides which entries have certainly expired; only the writing goroutine uses it
 
-	mu      sync.Mutex
-	queue   []*addition   // what nobody writes yet
-	writing bool          // whether somebody does
-	grown   chan struct{} // closed when there is more
+	mu         sync.Mutex
+	queue      []*call       // calls that are not in a transaction yet
+	active     bool          // whether a goroutine runs work
+	newEntries chan struct{} // closed when there are new entries
 }
 
 var _ revlog.Batcher = (*Log)(nil)
 
-// addition is what one Append adds.
-type addition struct {
+// call is one Append.
+type call struct {
 	ctx     context.Context
 	records [][]byte
 	done    chan error
 	err     error
 }
 
-// New makes a log of a bucket of db, and the bucket if it is missing. It writes a
-// short note of that, so it waits until no other transaction of the program
-// writes. It fails if cfg is wrong, or db cannot keep what it is given.
+// New returns a log in a bucket of db, and creates the bucket if it is missing. It writes a
+// short record each time, so it waits until no other write transaction of the program runs. It
+// fails if cfg is invalid, or if db cannot keep entries durably.
 func New(db *bolt.DB, cfg Config) (*Log, error) {
 	if cfg.Bucket == "" {
 		cfg.Bucket = defaultBucket
@@ -88,9 +88,9 @@ func New(db *bolt.DB, cfg Config) (*Log, error) {
 	}
 	l := &Log{
 		db: db, bucket: []byte(cfg.Bucket), now: cfg.Now,
-		reading: make(chan struct{}, maxReads), grown: make(chan struct{}),
+		readSlots: make(chan struct{}, maxReads), newEntries: make(chan struct{}),
 	}
-	if err := l.update(func(tx *bolt.Tx) error { return reopen(tx, l.bucket) }); err != nil {
+	if err := l.update(func(tx *bolt.Tx) error { return addOpening(tx, l.bucket) }); err != nil {
 		return nil, fmt.Errorf("boltlog: open: %w", err)
 	}
 	return l, nil
@@ -113,31 +113,31 @@ func (cfg *Config) check(db *bolt.DB) error {
 	return errors.Join(errs...)
 }
 
-// Append adds revs, all or none, and returns when they are on the disk: when the
-// transaction is committed, which bolt ends with fsync.
+// Append adds all of revs or none of them. It returns when the transaction is committed, which
+// bolt ends with fsync: the entries are then on the disk.
 //
-// Appends that come while another is written share the next transaction, and so
-// one fsync. (DB.Batch does that too, but makes a lone Append wait for others to
-// come, and runs a function again whose neighbour failed. Here nobody waits while
-// the disk is idle.)
+// Appends that arrive while another one is written share the next transaction, and so one
+// fsync. DB.Batch of bolt also does that, but it makes a single Append wait for others, and it
+// runs a function again if another function of the same batch failed. Here no Append waits
+// while the disk is idle.
 func (l *Log) Append(ctx context.Context, revs ...oauthz.Revocation) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("boltlog: append: %w", err)
 	}
-	a := &addition{ctx: ctx, done: make(chan error, 1)}
+	c := &call{ctx: ctx, done: make(chan error, 1)}
 	for i, rev := range revs {
 		record, err := newRecord(rev)
 		if err != nil {
 			return fmt.Errorf("boltlog: append: entry %d: %w", i, err)
 		}
-		a.records = append(a.records, record)
+		c.records = append(c.records, record)
 	}
 	if len(revs) == 0 {
 		return nil
 	}
-	l.enqueue(a)
+	l.enqueue(c)
 	select {
-	case err := <-a.done:
+	case err := <-c.done:
 		return err
 	case <-ctx.Done():
 		return fmt.Errorf("boltlog: append: %w", ctx.Err())
@@ -149,69 +149,69 @@ func newRecord(rev oauthz.Revocation) ([]byte, error) {
 		return nil, err
 	}
 	doc, err := json.Marshal(rev)
-	if err != nil { // what Check takes always has one
-		return nil, errors.New("it has no form in JSON")
+	if err != nil { // impossible: Check has accepted rev
+		return nil, errors.New("the revocation has no JSON form")
 	}
-	return unsealed(rev.Expires, doc), nil
+	return encodeRecord(rev.Expires, doc), nil
 }
 
-// enqueue hands a to whoever writes. It is another goroutine, which ends with the
-// queue, because bolt knows no context: it may be held up by a transaction of the
-// program, or by the disk, and Append may not.
-func (l *Log) enqueue(a *addition) {
+// enqueue adds c to the queue. Another goroutine writes it and ends when the queue is empty.
+// bolt does not support contexts: a transaction of the program, or the disk, may block the
+// goroutine, but must not block Append beyond its context.
+func (l *Log) enqueue(c *call) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.queue = append(l.queue, a)
-	if !l.writing {
-		l.writing = true
-		go l.write()
+	l.queue = append(l.queue, c)
+	if !l.active {
+		l.active = true
+		go l.work()
 	}
 }
 
-func (l *Log) write() {
-	for group := l.take(); len(group) > 0; group = l.take() {
-		err := l.commit(group)
-		for _, a := range group {
-			if a.err == nil {
-				a.err = err
+func (l *Log) work() {
+	for calls := l.next(); len(calls) > 0; calls = l.next() {
+		err := l.commit(calls)
+		for _, c := range calls {
+			if c.err == nil {
+				c.err = err
 			}
-			a.done <- a.err
+			c.done <- c.err
 		}
 	}
 }
 
-// take returns what the next transaction is to write; nothing: nobody writes any more.
-func (l *Log) take() []*addition {
+// next returns the calls of the next transaction, and none when the goroutine must end.
+func (l *Log) next() []*call {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n, entries := 0, 0
-	for n < len(l.queue) && (n == 0 || entries+len(l.queue[n].records) <= maxGroup) {
+	for n < len(l.queue) && (n == 0 || entries+len(l.queue[n].records) <= maxCommitEntries) {
 		entries += len(l.queue[n].records)
 		n++
 	}
-	group := l.queue[:n:n]
+	calls := l.queue[:n:n]
 	l.queue = slices.Clone(l.queue[n:])
-	l.writing = n > 0
-	return group
+	l.active = n > 0
+	return calls
 }
 
-// commit writes group in one transaction, and then wakes the readers.
-func (l *Log) commit(group []*addition) error {
+// commit writes the calls in one transaction, and then wakes the readers.
+func (l *Log) commit(calls []*call) error {
 	err := l.update(func(tx *bolt.Tx) error {
 		s, err := storeIn(tx, l.bucket)
 		if err != nil {
 			return err
 		}
 		added := 0
-		for _, a := range group {
-			if a.err = a.ctx.Err(); a.err != nil { // its Append has given up
-				a.err = fmt.Errorf("boltlog: append: %w", a.err)
+		for _, c := range calls {
+			if c.err = c.ctx.Err(); c.err != nil { // its Append has returned
+				c.err = fmt.Errorf("boltlog: append: %w", c.err)
 				continue
 			}
-			if err := s.add(a.records); err != nil {
+			if err := s.add(c.records); err != nil {
 				return err
 			}
-			added += len(a.records)
+			added += len(c.records)
 		}
 		sure := l.settled.Observe(l.now(), oauthz.MaxLeeway)
 		l.swept, err = s.sweep(l.swept, sweepAhead+2*added, sure)
@@ -222,20 +222,20 @@ func (l *Log) commit(group []*addition) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	close(l.grown)
-	l.grown = make(chan struct{})
+	close(l.newEntries)
+	l.newEntries = make(chan struct{})
 	return nil
 }
 
-// update runs a transaction that is durable when it returns nil. bolt panics on
-// a file that is damaged.
+// update runs a write transaction. If it returns nil, the transaction is durable. It returns a
+// panic as an error, because bolt panics if the file is damaged.
 func (l *Log) update(f func(*bolt.Tx) error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic of type %T", v)
 		}
 	}()
-	if l.db.NoSync { // anybody can set it at any time
+	if l.db.NoSync { // the program can set it at any time
 		return errNoSync
 	}
 	return l.db.Update(f)

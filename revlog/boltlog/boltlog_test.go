@@ -18,7 +18,7 @@ import (
 	"github.com/oauthz/oauthz/revlog/boltlog"
 )
 
-// awaitRevoked waits until a list refuses a token.
+// awaitRevoked waits until a list reports a token as revoked.
 func awaitRevoked(t testing.TB, list *revlog.List, i int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -27,7 +27,7 @@ func awaitRevoked(t testing.TB, list *revlog.List, i int) {
 	}, patience, time.Millisecond, "revocation %d is missing", i)
 }
 
-func TestConfig(t *testing.T) {
+func TestNewReportsEveryMistakeOfConfig(t *testing.T) {
 	t.Parallel()
 	path := fileIn(t)
 	db := openFile(t, path)
@@ -41,7 +41,7 @@ func TestConfig(t *testing.T) {
 		want string
 	}{
 		{name: "nil", want: "boltlog: config: the database is nil"},
-		{name: "NoSync", db: unsafe, want: "boltlog: config: the database has NoSync set: nothing would be durable"},
+		{name: "NoSync", db: unsafe, want: "boltlog: config: the database has NoSync set: no entry would be durable"},
 		{name: "long name", db: db, cfg: boltlog.Config{Bucket: strings.Repeat("b", 32769)}, want: long},
 		{name: "all at once", cfg: boltlog.Config{Bucket: strings.Repeat("b", 32769)}, want: "boltlog: config: the database is nil\n" + long},
 	} {
@@ -54,7 +54,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-func TestReadOnlyIsRefused(t *testing.T) {
+func TestNewRefusesAReadOnlyDatabase(t *testing.T) {
 	t.Parallel()
 	path := fileIn(t)
 	db, err := bolt.Open(path, 0o600, nil)
@@ -64,24 +64,24 @@ func TestReadOnlyIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	defer db.Close()
 	_, err = boltlog.New(db, boltlog.Config{})
-	assert.EqualError(t, err, "boltlog: config: the database is open for reading only")
+	assert.EqualError(t, err, "boltlog: config: the database is open read-only")
 }
 
-// A database whose NoSync is set later refuses from then on.
-func TestNoSyncLater(t *testing.T) {
+// Append fails while NoSync of the database is set.
+func TestAppendFailsWhileNoSyncIsSet(t *testing.T) {
 	t.Parallel()
 	db := openFile(t, fileIn(t))
 	log := newLog(t, db, boltlog.Config{})
 	db.NoSync = true
 	assert.EqualError(t, log.Append(t.Context(), numbered(1)),
-		"boltlog: append: the database has NoSync set: nothing would be durable")
+		"boltlog: append: the database has NoSync set: no entry would be durable")
 	db.NoSync = false
 	appendTo(t, log, 2)
-	revs, _ := rest(t, log, "")
+	revs, _ := readAll(t, log, "")
 	assert.Equal(t, []string{"2"}, ids(revs))
 }
 
-func TestClosedDatabase(t *testing.T) {
+func TestAClosedDatabaseIsAnError(t *testing.T) {
 	t.Parallel()
 	db := openFile(t, fileIn(t))
 	log := newLog(t, db, boltlog.Config{})
@@ -93,15 +93,15 @@ func TestClosedDatabase(t *testing.T) {
 	assert.EqualError(t, err, "boltlog: read: database not open")
 }
 
-// Two buckets of a file are two logs. A bucket of somebody else is not taken.
-func TestBuckets(t *testing.T) {
+// Two buckets of a file are two logs. New refuses a bucket with another content.
+func TestTwoBucketsAreTwoLogs(t *testing.T) {
 	t.Parallel()
 	db := openFile(t, fileIn(t))
 	one, two := newLog(t, db, boltlog.Config{Bucket: "one"}), newLog(t, db, boltlog.Config{Bucket: "two"})
 	appendTo(t, one, 1)
-	revs, position := rest(t, one, "")
+	revs, position := readAll(t, one, "")
 	assert.Equal(t, []string{"1"}, ids(revs))
-	revs, _ = rest(t, two, "")
+	revs, _ = readAll(t, two, "")
 	assert.Empty(t, revs)
 	_, _, err := two.Read(t.Context(), position, 0)
 	assert.ErrorIs(t, err, revlog.ErrTruncated)
@@ -117,34 +117,35 @@ func TestBuckets(t *testing.T) {
 	assert.EqualError(t, err, "boltlog: open: incompatible value")
 
 	require.NoError(t, db.Update(func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("one")) }))
-	assert.EqualError(t, one.Append(t.Context(), numbered(2)), "boltlog: append: the bucket is gone")
+	assert.EqualError(t, one.Append(t.Context(), numbered(2)), "boltlog: append: the bucket is missing")
 	_, _, err = one.Read(t.Context(), "", 0)
-	assert.EqualError(t, err, "boltlog: read: the bucket is gone")
+	assert.EqualError(t, err, "boltlog: read: the bucket is missing")
 }
 
-// A second Log on the same bucket: its readers are told within their wait, and positions are good for both.
-func TestTwoLogs(t *testing.T) {
+// Two Logs share a bucket: readers of one see the entries of the other within their wait, and a
+// position is valid for both.
+func TestTwoLogsShareABucket(t *testing.T) {
 	t.Parallel()
 	db := openFile(t, fileIn(t))
 	one := newLog(t, db, boltlog.Config{})
 	appendTo(t, one, 1)
-	_, position := rest(t, one, "")
+	_, position := readAll(t, one, "")
 	two := newLog(t, db, boltlog.Config{})
 	list := openList(t, two, revlog.Config{Poll: 50 * time.Millisecond})
 	appendTo(t, one, 2)
 	awaitRevoked(t, list, 2)
 	require.NoError(t, list.Revoke(t.Context(), numbered(3)))
-	revs, _ := rest(t, one, position)
+	revs, _ := readAll(t, one, position)
 	assert.Equal(t, []string{"2", "3"}, ids(revs))
 }
 
-// A reader that waits is not woken by another Log, but looks again when its time is up.
-func TestLastLook(t *testing.T) {
+// Another Log does not wake a reader, but the reader reads once more when its wait ends.
+func TestAReadFindsEntriesOfAnotherLogWhenItsWaitEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		db := openFile(t, fileIn(t))
 		one, two := newLog(t, db, boltlog.Config{}), newLog(t, db, boltlog.Config{})
-		_, position := rest(t, one, "")
+		_, position := readAll(t, one, "")
 		got := make(chan string)
 		go func() {
 			revs, _, err := one.Read(t.Context(), position, time.Hour)
@@ -158,8 +159,9 @@ func TestLastLook(t *testing.T) {
 	})
 }
 
-// A second process that opens the file waits for the first, as the package says.
-func TestFileIsLocked(t *testing.T) {
+// A second process that opens the file waits for the first, as the package documentation
+// describes.
+func TestASecondOpenOfTheFileWaits(t *testing.T) {
 	t.Parallel()
 	path := fileIn(t)
 	openFile(t, path)
@@ -167,7 +169,7 @@ func TestFileIsLocked(t *testing.T) {
 	assert.ErrorIs(t, err, bolterrors.ErrTimeout)
 }
 
-func TestLargeEntries(t *testing.T) {
+func TestLargeEntriesAreKept(t *testing.T) {
 	t.Parallel()
 	log := newLog(t, openFile(t, fileIn(t)), boltlog.Config{})
 	var revs []oauthz.Revocation
@@ -177,7 +179,7 @@ func TestLargeEntries(t *testing.T) {
 		revs = append(revs, rev)
 	}
 	require.NoError(t, log.Append(t.Context(), revs...))
-	all, _ := rest(t, log, "")
+	all, _ := readAll(t, log, "")
 	assert.Equal(t, ids(revs), ids(all))
 
 	assert.EqualError(t, log.Append(t.Context(), revs[0], oauthz.Revocation{}), "boltlog: append: entry 1: oauthz: revocation: match has no iss")
@@ -185,8 +187,8 @@ func TestLargeEntries(t *testing.T) {
 	assert.ErrorContains(t, log.Append(t.Context(), revs[0], revs[1]), "boltlog: append: entry 1: oauthz: revocation: a time ")
 }
 
-// The program's own transactions hold up bolt, but nobody beyond a context.
-func TestHeldUp(t *testing.T) {
+// A transaction of the program blocks bolt, but blocks no Append beyond its context.
+func TestABlockedAppendReturnsWhenItsContextEnds(t *testing.T) {
 	t.Parallel()
 	db := openFile(t, fileIn(t))
 	log := newLog(t, db, boltlog.Config{})
@@ -201,11 +203,11 @@ func TestHeldUp(t *testing.T) {
 	go func() { later <- log.Append(t.Context(), numbered(7)) }()
 	require.NoError(t, tx.Rollback())
 	require.NoError(t, <-later)
-	revs, _ := rest(t, log, "")
-	assert.Equal(t, []string{"7"}, ids(revs), "what was given up is not written")
+	revs, _ := readAll(t, log, "")
+	assert.Equal(t, []string{"7"}, ids(revs), "an Append that has returned an error is not written")
 }
 
-func TestCancelledRead(t *testing.T) {
+func TestACancelledReadIsAnError(t *testing.T) {
 	t.Parallel()
 	log := newLog(t, openFile(t, fileIn(t)), boltlog.Config{})
 	appendTo(t, log, 1)
@@ -218,15 +220,15 @@ func TestCancelledRead(t *testing.T) {
 	}
 	assert.ErrorIs(t, log.Append(ctx, numbered(2)), context.Canceled)
 	assert.ErrorIs(t, log.Append(ctx), context.Canceled)
-	revs, _ := rest(t, log, "")
+	revs, _ := readAll(t, log, "")
 	assert.Equal(t, []string{"1"}, ids(revs))
 }
 
-// Every reader that waits is woken by one Append, at once.
-func TestAllAreWoken(t *testing.T) {
+// One Append ends the wait of every reader at once.
+func TestAnAppendWakesEveryReader(t *testing.T) {
 	t.Parallel()
 	log := newLog(t, openFile(t, fileIn(t)), boltlog.Config{})
-	_, position := rest(t, log, "")
+	_, position := readAll(t, log, "")
 	const readers = 20
 	got := make(chan string, readers)
 	for range readers {

@@ -37,7 +37,7 @@ func TestClockAheadForAMomentDeletesNothing(t *testing.T) {
 				ahead.Store(0)
 				<-time.After(time.Second)
 				appendTo(t, log, 5)
-				revs, _ := rest(t, log, "")
+				revs, _ := readAll(t, log, "")
 				assert.Contains(t, ids(revs), "1")
 			})
 		})

@@ -14,7 +14,7 @@ import (
 	"github.com/oauthz/oauthz/revlog/boltlog"
 )
 
-// What was revoked is revoked still when the program has been killed and started again.
+// A revocation still applies after the program was killed and started again.
 func Example() {
 	folder, err := os.MkdirTemp("", "boltlog")
 	if err != nil {
@@ -24,13 +24,13 @@ func Example() {
 	path := filepath.Join(folder, "revocations.db")
 	token := &oauthz.Token{Issuer: "https://login.example.com", Subject: "mallory"}
 
-	runs(path, func(ctx context.Context, list *revlog.List) error {
+	runProgram(path, func(ctx context.Context, list *revlog.List) error {
 		return list.Revoke(ctx, oauthz.Revocation{
 			Match:   map[string]any{"iss": token.Issuer, "sub": token.Subject},
-			Expires: time.Now().Add(time.Hour), // when the last of the tokens is dead
+			Expires: time.Now().Add(time.Hour), // when the last of the tokens has expired
 		})
 	})
-	runs(path, func(ctx context.Context, list *revlog.List) error {
+	runProgram(path, func(ctx context.Context, list *revlog.List) error {
 		revoked, err := list.Revoked(ctx, token)
 		fmt.Println("revoked:", revoked)
 		return err
@@ -38,10 +38,10 @@ func Example() {
 	// Output: revoked: true
 }
 
-// runs is one run of a program.
-func runs(path string, serve func(context.Context, *revlog.List) error) {
+// runProgram is one run of a program.
+func runProgram(path string, serve func(context.Context, *revlog.List) error) {
 	ctx := context.Background()
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second}) // another process has the file: an error
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second}) // fails if another process has the file open
 	if err != nil {
 		panic(err)
 	}
@@ -50,7 +50,7 @@ func runs(path string, serve func(context.Context, *revlog.List) error) {
 	if err != nil {
 		panic(err)
 	}
-	list, err := revlog.Open(ctx, log, revlog.Config{}) // a Guard has it among its Revocations
+	list, err := revlog.Open(ctx, log, revlog.Config{}) // pass it to oauthz.Config
 	if err != nil {
 		panic(err)
 	}

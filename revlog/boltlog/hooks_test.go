@@ -10,8 +10,9 @@ import (
 	"github.com/oauthz/oauthz/revlog/boltlog"
 )
 
-// The clock runs in a goroutine of the log. If it panics that is an error of the Append, and of no other.
-func TestClockPanics(t *testing.T) {
+// The log calls the clock in a goroutine. A panic of the clock is an error of that Append, and
+// of no other.
+func TestAPanicOfTheClockIsAnError(t *testing.T) {
 	t.Parallel()
 	var broken atomic.Bool
 	log := newLog(t, openFile(t, fileIn(t)), boltlog.Config{Now: func() time.Time {

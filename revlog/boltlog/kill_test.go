@@ -22,7 +22,7 @@ import (
 	"github.com/oauthz/oauthz/revlog/boltlog"
 )
 
-// childFile and childFirst tell the test binary that it is a child of the test below.
+// childFile and childFirst are environment variables that make the test binary a child process.
 const (
 	childFile  = "BOLTLOG_TEST_FILE"
 	childFirst = "BOLTLOG_TEST_FIRST"
@@ -33,15 +33,16 @@ func TestMain(m *testing.M) {
 	if path == "" {
 		os.Exit(m.Run())
 	}
-	if err := revokeForEver(path, os.Getenv(childFirst)); err != nil {
+	if err := appendUntilKilled(path, os.Getenv(childFirst)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-// revokeForEver is the child: it appends from several goroutines, and prints the number of each that was acknowledged.
-func revokeForEver(path, first string) error {
-	go func() { // a parent that is gone
+// appendUntilKilled is the child process. It appends from several goroutines, and prints the
+// number of each entry that was acknowledged.
+func appendUntilKilled(path, first string) error {
+	go func() { // ends the child when the parent has ended
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(1)
 	}()
@@ -67,15 +68,15 @@ func revokeForEver(path, first string) error {
 					failed <- err
 					return
 				}
-				_, _ = os.Stdout.WriteString(strconv.Itoa(i) + "\n") // one write: lines of goroutines do not mix
+				_, _ = os.Stdout.WriteString(strconv.Itoa(i) + "\n") // one write, so that the lines of the goroutines do not mix
 			}
 		}()
 	}
 	return <-failed
 }
 
-// What was acknowledged is there after kill -9, whenever it comes.
-func TestKill(t *testing.T) {
+// Every acknowledged entry is in the file after kill -9, whenever the process is killed.
+func TestAcknowledgedEntriesSurviveKill(t *testing.T) {
 	t.Parallel()
 	const rounds, each = 5, 2000
 	path := fileIn(t)
@@ -97,7 +98,7 @@ func TestKill(t *testing.T) {
 		for _, i := range acknowledged {
 			revoked, err := list.Revoked(t.Context(), token(i))
 			require.NoError(t, err)
-			require.True(t, revoked, "revocation %d was acknowledged and is gone", i)
+			require.True(t, revoked, "revocation %d was acknowledged and is missing", i)
 		}
 	}
 	t.Logf("%d acknowledged in %d rounds, %d in the file", len(acknowledged), rounds, countEntries(t, db))
@@ -112,20 +113,21 @@ func openList(t testing.TB, log revlog.Log, cfg revlog.Config) *revlog.List {
 	return list
 }
 
-// killedAfter runs a child, kills it when it has acknowledged n, and returns all that it acknowledged.
+// killedAfter runs a child, kills it when n entries are acknowledged, and returns the numbers
+// of all entries that were acknowledged.
 func killedAfter(t *testing.T, path string, first, n int) (numbers []int) {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = append(os.Environ(), childFile+"="+path, childFirst+"="+strconv.Itoa(first))
 	child.Stderr = os.Stderr
-	_, err := child.StdinPipe() // open for as long as this process lives
+	_, err := child.StdinPipe() // stays open while this process runs
 	require.NoError(t, err)
 	stdout, err := child.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, child.Start())
 	for lines := bufio.NewReader(stdout); ; {
 		line, err := lines.ReadString('\n')
-		if err != nil { // what has no end was not all written, and what was is there
+		if err != nil { // an incomplete line is discarded; its entry was acknowledged in any case
 			break
 		}
 		i, err := strconv.Atoi(strings.TrimSuffix(line, "\n"))
@@ -135,13 +137,13 @@ func killedAfter(t *testing.T, path string, first, n int) (numbers []int) {
 		}
 	}
 	var killed *exec.ExitError
-	require.True(t, errors.As(child.Wait(), &killed), "the child ended by itself")
+	require.True(t, errors.As(child.Wait(), &killed), "the child ended before it was killed")
 	require.Equal(t, -1, killed.ExitCode(), "the child was not killed")
 	return numbers
 }
 
-// Many lists and writers on one log: all see all.
-func TestConcurrentLists(t *testing.T) {
+// Several lists and writers use one log: every list has all entries.
+func TestConcurrentListsSeeAllEntries(t *testing.T) {
 	t.Parallel()
 	const lists, each = 4, 100
 	log := newLog(t, openFile(t, fileIn(t)), boltlog.Config{})

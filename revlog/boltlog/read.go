@@ -10,28 +10,27 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// maxBatch is how many entries one Read returns at most, so that no transaction
-// lasts long.
-const maxBatch = 512
+// batchSize is the most entries that one Read returns. It keeps each transaction short.
+const batchSize = 512
 
-// Batch is how many entries a Read returns at most: see [revlog.Batcher].
-func (l *Log) Batch() int { return maxBatch }
+// Batch returns the most entries that a Read returns: see [revlog.Batcher].
+func (l *Log) Batch() int { return batchSize }
 
-// batch is what one look at the file found.
+// batch is the result of one read transaction.
 type batch struct {
 	revs []oauthz.Revocation
 	next string
 	err  error
 }
 
-// Read returns what comes after a position. An entry that cannot be read is an
-// error, which says its number; those before it come with the error.
+// Read returns the entries that come after a position: see [revlog.Log]. An entry that cannot
+// be read is an error that names its number; the entries before it are returned with the error.
 func (l *Log) Read(ctx context.Context, after string, wait time.Duration) (revs []oauthz.Revocation, next string, err error) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
-		grown := l.whenGrown() // before looking: what comes in between must wake
-		b := l.look(ctx, after)
+		grown := l.awaitEntries() // before the transaction: an entry that is appended after it must end the wait
+		b := l.readInBackground(ctx, after)
 		if b.err != nil || len(b.revs) > 0 || wait <= 0 {
 			return b.revs, b.next, b.err
 		}
@@ -39,34 +38,35 @@ func (l *Log) Read(ctx context.Context, after string, wait time.Duration) (revs 
 		case <-ctx.Done():
 			return nil, "", fmt.Errorf("boltlog: read: %w", ctx.Err())
 		case <-timer.C:
-			wait = 0 // and look again: another Log may have written
+			wait = 0 // read once more: another Log may have written
 		case <-grown:
 		}
 	}
 }
 
-func (l *Log) whenGrown() <-chan struct{} {
+// awaitEntries returns a channel that is closed when there are new entries.
+func (l *Log) awaitEntries() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.grown
+	return l.newEntries
 }
 
-// look reads in a goroutine, which ends with the transaction, because bolt knows
-// no context: see enqueue. There are never more than maxReads of them.
-func (l *Log) look(ctx context.Context, after string) batch {
+// readInBackground reads in a goroutine that ends with the transaction, because bolt does not
+// support contexts: see enqueue. At most maxReads of these goroutines run.
+func (l *Log) readInBackground(ctx context.Context, after string) batch {
 	cancelled := func() batch { return batch{err: fmt.Errorf("boltlog: read: %w", ctx.Err())} }
 	if ctx.Err() != nil {
 		return cancelled()
 	}
 	select {
-	case l.reading <- struct{}{}:
+	case l.readSlots <- struct{}{}:
 	case <-ctx.Done():
 		return cancelled()
 	}
 	found := make(chan batch, 1)
 	go func() {
-		defer func() { <-l.reading }()
-		found <- l.view(after)
+		defer func() { <-l.readSlots }()
+		found <- l.readBatch(after)
 	}()
 	select {
 	case b := <-found:
@@ -76,8 +76,9 @@ func (l *Log) look(ctx context.Context, after string) batch {
 	}
 }
 
-// view reads one batch. bolt panics on a file that is damaged.
-func (l *Log) view(after string) (b batch) {
+// readBatch reads one batch. It returns a panic as an error, because bolt panics if the file is
+// damaged.
+func (l *Log) readBatch(after string) (b batch) {
 	defer func() {
 		if v := recover(); v != nil {
 			b = batch{err: fmt.Errorf("boltlog: read: panic of type %T", v)}
@@ -88,12 +89,12 @@ func (l *Log) view(after string) (b batch) {
 		if err != nil {
 			return err
 		}
-		n, err := s.after(after)
+		n, err := s.numberOf(after)
 		if err != nil {
 			return err
 		}
 		revs, n, unread := s.batch(n)
-		next, err := s.position(n)
+		next, err := s.positionOf(n)
 		if err != nil {
 			return err
 		}
@@ -106,13 +107,14 @@ func (l *Log) view(after string) (b batch) {
 	return b
 }
 
-// batch returns entries after a number, and the number of the last of them; if
-// there are none, of the last that there ever was. With the error of an entry
-// come those before it; with one of the bucket comes nothing.
+// batch returns entries after a number, and the number of the last one. If there are none, it
+// returns the number of the newest entry that there ever was. If one entry cannot be read, the
+// entries before it are returned with the error. If the bucket is damaged, no entries are
+// returned.
 func (s store) batch(after uint64) (revs []oauthz.Revocation, last uint64, err error) {
 	cursor := s.entries.Cursor()
-	for key, record := cursor.Seek(keyOf(after + 1)); key != nil && len(revs) < maxBatch; key, record = cursor.Next() {
-		n, err := numberOf(key)
+	for key, record := cursor.Seek(keyOf(after + 1)); key != nil && len(revs) < batchSize; key, record = cursor.Next() {
+		n, err := numberOfKey(key)
 		if err != nil {
 			return nil, 0, err
 		}

@@ -17,14 +17,14 @@ import (
 	"github.com/oauthz/oauthz/revlog"
 )
 
-// In the bucket of a log there are two:
+// The bucket of a log has two buckets:
 //
 //	entries   sequence number -> version, checksum, expiry, JSON of the revocation
 //	openings  number -> random id, last sequence number at that time
 //
-// All numbers are big-endian, so that bolt has them in order. Each New adds an
-// opening. A position names the one it was read in: so it is seen when the file
-// was replaced by another, or by an older copy that was written to since.
+// All numbers are big-endian, so that bolt sorts them. Each New adds an opening. A position holds the
+// opening in which it was read. With it the log detects that the file was replaced by another file,
+// or by an older copy that was written to since.
 var (
 	entriesName  = []byte("entries")
 	openingsName = []byte("openings")
@@ -35,23 +35,23 @@ const (
 	idBytes       = 16
 	openingBytes  = idBytes + keyBytes
 	positionBytes = keyBytes + idBytes + keyBytes
-	keptOpenings  = 1000 // a position that is older than these begins again
+	keptOpenings  = 1000 // an older opening is deleted: a reader with a position from it begins again
 
 	version     = 1
 	headerBytes = 1 + 4 + 8
 	never       = 0
 
-	sweepAhead = 128 // entries that a transaction looks at, beside two for each that it adds
+	sweepAhead = 128 // entries that a transaction checks, in addition to two for each that it adds
 )
 
 var (
-	errNoBucket   = errors.New("the bucket is gone")
-	errForeignKey = errors.New("the bucket has a key that is not of the log")
-	errBehind     = errors.New("the bucket has entries beyond its sequence")
-	errPosition   = fmt.Errorf("the position is not of this file: %w", revlog.ErrTruncated)
+	errNoBucket   = errors.New("the bucket is missing")
+	errForeignKey = errors.New("the bucket has a key that the log did not write")
+	errBehind     = errors.New("the bucket has entries with numbers above its sequence")
+	errPosition   = fmt.Errorf("the position does not belong to this file: %w", revlog.ErrTruncated)
 )
 
-// store is the bucket of a log in a transaction.
+// store is the bucket of a log in one transaction.
 type store struct{ entries, openings *bolt.Bucket }
 
 func storeIn(tx *bolt.Tx, bucket []byte) (s store, err error) {
@@ -66,8 +66,8 @@ func storeIn(tx *bolt.Tx, bucket []byte) (s store, err error) {
 	return s, nil
 }
 
-// reopen makes what is missing, and adds an opening.
-func reopen(tx *bolt.Tx, bucket []byte) error {
+// addOpening creates the buckets that are missing, and adds an opening.
+func addOpening(tx *bolt.Tx, bucket []byte) error {
 	top, err := tx.CreateBucketIfNotExists(bucket)
 	if err != nil {
 		return err
@@ -97,21 +97,21 @@ func reopen(tx *bolt.Tx, bucket []byte) error {
 
 func keyOf(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
-func numberOf(key []byte) (uint64, error) {
+func numberOfKey(key []byte) (uint64, error) {
 	if len(key) != keyBytes {
 		return 0, errForeignKey
 	}
 	return binary.BigEndian.Uint64(key), nil
 }
 
-// add puts records at the end. The numbers are given in the transaction, and bolt
-// has one that writes at a time: what becomes visible later has higher ones.
+// add appends records. bolt runs one write transaction at a time, and the numbers are given
+// inside it: an entry that becomes visible later has a higher number.
 func (s store) add(records [][]byte) error {
 	if last, _ := s.entries.Cursor().Last(); last != nil {
-		switch n, err := numberOf(last); {
+		switch n, err := numberOfKey(last); {
 		case err != nil:
 			return err
-		case n > s.entries.Sequence(): // never write over what is there
+		case n > s.entries.Sequence(): // never overwrite an entry
 			return errBehind
 		}
 	}
@@ -121,7 +121,7 @@ func (s store) add(records [][]byte) error {
 			return err
 		}
 		key := keyOf(n)
-		seal(key, record)
+		setChecksum(key, record)
 		if err := s.entries.Put(key, record); err != nil {
 			return err
 		}
@@ -129,27 +129,28 @@ func (s store) add(records [][]byte) error {
 	return nil
 }
 
-// sweep deletes those of the n entries after a number that had expired at sure, and
-// returns up to where it came; 0 at the end, to begin again. It looks at more than
-// is added, so expired entries never pile up. sure is zero while there is none.
+// sweep checks the n entries after a number, deletes those that had expired at sure, and
+// returns the number of the last one that it checked, or 0 at the end, to begin again. It
+// checks more entries than are added, so expired entries never accumulate. It deletes nothing
+// while sure is zero.
 func (s store) sweep(after uint64, n int, sure time.Time) (uint64, error) {
 	if sure.IsZero() {
 		return after, nil
 	}
-	var over [][]byte // a cursor that deletes loses its place
+	var expiredKeys [][]byte // deleted afterwards: a deletion would move the cursor
 	cursor := s.entries.Cursor()
 	key, record := cursor.Seek(keyOf(after + 1))
 	for ; n > 0 && key != nil; n-- {
 		var err error
-		if after, err = numberOf(key); err != nil {
+		if after, err = numberOfKey(key); err != nil {
 			return 0, err
 		}
-		if isOver(key, record, sure) {
-			over = append(over, bytes.Clone(key))
+		if expired(key, record, sure) {
+			expiredKeys = append(expiredKeys, bytes.Clone(key))
 		}
 		key, record = cursor.Next()
 	}
-	for _, key := range over {
+	for _, key := range expiredKeys {
 		if err := s.entries.Delete(key); err != nil {
 			return 0, err
 		}
@@ -160,8 +161,8 @@ func (s store) sweep(after uint64, n int, sure time.Time) (uint64, error) {
 	return after, nil
 }
 
-// after returns the sequence number that a position stands for.
-func (s store) after(position string) (uint64, error) {
+// numberOf returns the sequence number of a position.
+func (s store) numberOf(position string) (uint64, error) {
 	if position == "" {
 		return 0, nil
 	}
@@ -170,12 +171,12 @@ func (s store) after(position string) (uint64, error) {
 		return 0, errPosition
 	}
 	opening, id, n := raw[:keyBytes], raw[keyBytes:][:idBytes], binary.BigEndian.Uint64(raw[keyBytes+idBytes:])
-	held := s.openings.Get(opening)
-	if len(held) != openingBytes || !bytes.Equal(held[:idBytes], id) {
+	stored := s.openings.Get(opening)
+	if len(stored) != openingBytes || !bytes.Equal(stored[:idBytes], id) {
 		return 0, errPosition
 	}
 	last := s.entries.Sequence()
-	// An older copy has ended where it was next opened: what was read beyond that was of the file that it replaced.
+	// An older copy of the file ends where it was opened next. Entries beyond that were read from the file that the copy replaced.
 	if next := s.openings.Get(keyOf(binary.BigEndian.Uint64(opening) + 1)); len(next) == openingBytes {
 		last = binary.BigEndian.Uint64(next[idBytes:])
 	}
@@ -185,21 +186,22 @@ func (s store) after(position string) (uint64, error) {
 	return n, nil
 }
 
-// position is that of a sequence number.
-func (s store) position(n uint64) (string, error) {
-	opening, held := s.openings.Cursor().Last()
-	if len(opening) != keyBytes || len(held) != openingBytes {
+// positionOf returns the position of a sequence number.
+func (s store) positionOf(n uint64) (string, error) {
+	opening, stored := s.openings.Cursor().Last()
+	if len(opening) != keyBytes || len(stored) != openingBytes {
 		return "", errForeignKey
 	}
-	raw := bytes.Join([][]byte{opening, held[:idBytes], keyOf(n)}, nil)
+	raw := bytes.Join([][]byte{opening, stored[:idBytes], keyOf(n)}, nil)
 	return hex.EncodeToString(raw), nil
 }
 
-// unsealed is a record but for its checksum, which is of its number too.
-func unsealed(expires time.Time, doc []byte) []byte {
+// encodeRecord returns a record without its checksum, which also covers the number of the
+// entry.
+func encodeRecord(expires time.Time, doc []byte) []byte {
 	ends := int64(never)
 	if !expires.IsZero() {
-		if ends = expires.Unix() + 1; ends == never { // a second too long is well
+		if ends = expires.Unix() + 1; ends == never { // one second more does no harm
 			ends++
 		}
 	}
@@ -207,21 +209,22 @@ func unsealed(expires time.Time, doc []byte) []byte {
 	return append(binary.BigEndian.AppendUint64(record, uint64(ends)), doc...)
 }
 
-func seal(key, record []byte) { binary.BigEndian.PutUint32(record[1:], sum(key, record)) }
+// setChecksum completes a record.
+func setChecksum(key, record []byte) { binary.BigEndian.PutUint32(record[1:], checksum(key, record)) }
 
-func sum(key, record []byte) uint32 {
+func checksum(key, record []byte) uint32 {
 	return crc32.Update(crc32.ChecksumIEEE(key), crc32.IEEETable, record[5:])
 }
 
-// intact says whether a record is as it was written. bolt does not: it has
-// checksums of its meta pages only.
+// intact reports whether a record is as it was written. bolt does not check this: only its meta
+// pages have checksums.
 func intact(key, record []byte) bool {
-	return len(record) >= headerBytes && record[0] == version && binary.BigEndian.Uint32(record[1:]) == sum(key, record)
+	return len(record) >= headerBytes && record[0] == version && binary.BigEndian.Uint32(record[1:]) == checksum(key, record)
 }
 
-// isOver says whether no token that a record matches can be alive. Of what cannot
-// be read nobody knows, so it stays.
-func isOver(key, record []byte, now time.Time) bool {
+// expired reports whether a record can match no valid token any more. It returns false for a
+// damaged record, whose expiry is unknown, so that the record is kept.
+func expired(key, record []byte, now time.Time) bool {
 	if !intact(key, record) {
 		return false
 	}
@@ -229,10 +232,10 @@ func isOver(key, record []byte, now time.Time) bool {
 	return ends != never && !now.Before(time.Unix(ends, 0).Add(oauthz.MaxLeeway))
 }
 
-// decode reads a record. An error does not say what is in it.
+// decode reads a record. Its errors hold no content of the record.
 func decode(key, record []byte) (rev oauthz.Revocation, err error) {
 	if !intact(key, record) {
-		return rev, errors.New("it is damaged")
+		return rev, errors.New("the record is damaged")
 	}
 	err = json.Unmarshal(record[headerBytes:], &rev)
 	return rev, err

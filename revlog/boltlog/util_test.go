@@ -19,10 +19,10 @@ import (
 
 const (
 	bucketName = "oauthz_revocations"
-	patience   = time.Minute // for what should happen at once, on a slow machine
+	patience   = time.Minute // the limit, on a slow machine, for everything that should happen at once
 )
 
-// epoch is when tests happen, where the time matters.
+// epoch is the current time in the tests that depend on the time.
 var epoch = time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC)
 
 func fileIn(t testing.TB) string {
@@ -30,7 +30,7 @@ func fileIn(t testing.TB) string {
 	return filepath.Join(t.TempDir(), "revocations.db")
 }
 
-// openFile opens a file until the test ends.
+// openFile opens a file and closes it when the test ends.
 func openFile(t testing.TB, path string) *bolt.DB {
 	t.Helper()
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: patience})
@@ -46,7 +46,7 @@ func newLog(t testing.TB, db *bolt.DB, cfg boltlog.Config) *boltlog.Log {
 	return log
 }
 
-// numbered is the i-th revocation, which never expires.
+// numbered returns the i-th revocation, which never expires.
 func numbered(i int) oauthz.Revocation {
 	return oauthz.Revocation{Match: map[string]any{"iss": "i", "jti": fmt.Sprint(i)}}
 }
@@ -68,8 +68,8 @@ func ids(revs []oauthz.Revocation) []string {
 	return out
 }
 
-// rest reads from a position until there is nothing more.
-func rest(t testing.TB, log revlog.Log, position string) (revs []oauthz.Revocation, next string) {
+// readAll reads from a position until there are no more entries.
+func readAll(t testing.TB, log revlog.Log, position string) (revs []oauthz.Revocation, next string) {
 	t.Helper()
 	for {
 		some, next, err := log.Read(t.Context(), position, 0)
@@ -83,7 +83,7 @@ func rest(t testing.TB, log revlog.Log, position string) (revs []oauthz.Revocati
 
 func key(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
-// tamper changes the entries of a file behind the log's back.
+// tamper changes the entries of a file without the log.
 func tamper(t testing.TB, db *bolt.DB, change func(entries *bolt.Bucket) error) {
 	t.Helper()
 	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
@@ -91,7 +91,7 @@ func tamper(t testing.TB, db *bolt.DB, change func(entries *bolt.Bucket) error) 
 	}))
 }
 
-// countEntries counts what is in the file.
+// countEntries returns the number of entries in the file.
 func countEntries(t testing.TB, db *bolt.DB) (n int) {
 	t.Helper()
 	require.NoError(t, db.View(func(tx *bolt.Tx) error {
@@ -101,7 +101,8 @@ func countEntries(t testing.TB, db *bolt.DB) (n int) {
 	return n
 }
 
-// sealed is a record as the log writes it: version, checksum of key and rest, expiry, JSON.
+// sealed returns a record as the log writes it: version, checksum of key and rest, expiry,
+// JSON.
 func sealed(n, expires uint64, doc string) []byte {
 	rest := append(key(expires), doc...)
 	record := binary.BigEndian.AppendUint32([]byte{1}, crc32.ChecksumIEEE(append(key(n), rest...)))

@@ -1,6 +1,6 @@
-// Package logtest is the suite that every [revlog.Log] must pass: order, resumption,
-// concurrent writers, duplicates, expiry, cancelled contexts, a store that is killed
-// while it is written to, and one that loses entries.
+// Package logtest is the suite that every [revlog.Log] must pass: order, resumption, concurrent
+// writers, duplicates, expiry, cancelled contexts, a store that is killed while it is written
+// to, and a store that loses entries.
 package logtest
 
 import (
@@ -16,28 +16,28 @@ import (
 	"github.com/oauthz/oauthz/revlog"
 )
 
-// Store is an empty record that logs share.
+// Store is an empty store that the logs of one test share.
 type Store struct {
-	// Open returns a log on the record: each time another client, if the store has
-	// clients.
+	// Open returns a log on the store. If the store has clients, each call returns a new
+	// client.
 	Open func(t testing.TB) revlog.Log
-	// Kill ends the store without a warning, as SIGKILL does, and Start starts it
-	// again with the same data at the same place. Nil for a store that lives in
-	// the process: then nothing is killed, and the log has such a test of its own.
+	// Kill ends the store without a warning, as SIGKILL does. Start starts it again with the
+	// same data at the same address. Both are nil for a store that runs in the process: it is
+	// not killed, and the log has a test of its own for that.
 	Kill, Start func(t testing.TB)
-	// Lose makes the newest n entries vanish behind the back of the log, as a failover
-	// to a replica that was behind does; all of them if n is negative, as FLUSHALL or
+	// Lose removes the newest n entries without the knowledge of the log, as a failover to a
+	// replica that was behind does. If n is negative, it removes all entries, as FLUSHALL or
 	// TRUNCATE do. Nil for a store that cannot lose entries while it is open.
 	Lose func(t testing.TB, n int)
 }
 
-// issuer is that of all revocations here.
+// issuer is the issuer of all revocations in the suite.
 const issuer = "https://login.example.com"
 
-// patience is how long what should happen at once may take on a slow machine.
+// patience is the limit, on a slow machine, for everything that should happen at once.
 const patience = time.Minute
 
-// Run runs the suite. newStore is called for each test of it.
+// Run runs the suite. It calls newStore for each test of the suite.
 func Run(t *testing.T, newStore func(t *testing.T) Store) {
 	for _, test := range []struct {
 		name string
@@ -45,7 +45,7 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 	}{
 		{"Empty", testEmpty},
 		{"Order", testOrder},
-		{"Exact", testExact},
+		{"EntriesUnchanged", testEntriesUnchanged},
 		{"Resume", testResume},
 		{"Wait", testWait},
 		{"AllOrNone", testAllOrNone},
@@ -53,7 +53,7 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		{"Repeated", testRepeated},
 		{"Expiry", testExpiry},
 		{"Cancelled", testCancelled},
-		{"BogusPosition", testBogusPosition},
+		{"InvalidPosition", testInvalidPosition},
 		{"ConcurrentWriters", testConcurrentWriters},
 		{"OlderPositions", testOlderPositions},
 		{"Lost", testLost},
@@ -63,7 +63,7 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 	}
 }
 
-// numbered is the i-th revocation.
+// numbered returns the i-th revocation.
 func numbered(i int) oauthz.Revocation {
 	return oauthz.Revocation{
 		Match:   map[string]any{"iss": issuer, "jti": fmt.Sprintf("%08d", i)},
@@ -71,11 +71,12 @@ func numbered(i int) oauthz.Revocation {
 	}
 }
 
+// number returns the i of a revocation that numbered(i) made.
 func number(t testing.TB, rev oauthz.Revocation) int {
 	t.Helper()
 	var i int
 	if _, err := fmt.Sscanf(fmt.Sprint(rev.Match["jti"]), "%d", &i); err != nil {
-		t.Fatalf("an entry that nobody wrote: %v", rev.Match)
+		t.Fatalf("an unknown entry: %v", rev.Match)
 	}
 	return i
 }
@@ -87,23 +88,23 @@ func must(t testing.TB, doing string, err error) {
 	}
 }
 
-// rest reads from a position until there is nothing more, which a log that is a
-// Batcher says with the last entries.
-func rest(t testing.TB, log revlog.Log, position string) (revs []oauthz.Revocation, next string) {
+// readAll reads from a position until there are no more entries. For a Batcher it also checks
+// that a Read of fewer entries than Batch has returned all of them.
+func readAll(t testing.TB, log revlog.Log, position string) (revs []oauthz.Revocation, next string) {
 	t.Helper()
 	batcher, ok := log.(revlog.Batcher)
 	for last := false; ; {
 		some, next, err := log.Read(t.Context(), position, 0)
 		must(t, "read", err)
 		if ok && (last && len(some) > 0 || len(some) > batcher.Batch()) {
-			t.Fatalf("%d entries of a Batch of %d, after a Read of fewer: %v", len(some), batcher.Batch(), last)
+			t.Fatalf("%d entries with a Batch of %d; after a Read of fewer entries: %v", len(some), batcher.Batch(), last)
 		}
 		last = ok && len(some) < batcher.Batch()
 		if len(some) == 0 {
 			return revs, next
 		}
 		if next == position {
-			t.Fatal("entries, but no new position")
+			t.Fatal("entries without a new position")
 		}
 		revs, position = append(revs, some...), next
 	}
@@ -122,13 +123,13 @@ func wantNumbers(t testing.TB, revs []oauthz.Revocation, want ...int) {
 
 func testEmpty(t *testing.T, store Store) {
 	log := store.Open(t)
-	revs, position := rest(t, log, "")
+	revs, position := readAll(t, log, "")
 	wantNumbers(t, revs)
-	revs, position = rest(t, log, position)
+	revs, position = readAll(t, log, position)
 	wantNumbers(t, revs)
 	must(t, "append nothing", log.Append(t.Context()))
 	must(t, "append", log.Append(t.Context(), numbered(1)))
-	revs, _ = rest(t, log, position)
+	revs, _ = readAll(t, log, position)
 	wantNumbers(t, revs, 1)
 }
 
@@ -142,12 +143,12 @@ func testOrder(t *testing.T, store Store) {
 		}
 		must(t, "append", log.Append(t.Context(), batch...))
 	}
-	revs, _ := rest(t, store.Open(t), "")
+	revs, _ := readAll(t, store.Open(t), "")
 	wantNumbers(t, revs, want...)
 }
 
-// testExact: what is read is what was written, to the last digit and nanosecond.
-func testExact(t *testing.T, store Store) {
+// testEntriesUnchanged: an entry is read as it was written, to the last digit and nanosecond.
+func testEntriesUnchanged(t *testing.T, store Store) {
 	log := store.Open(t)
 	at := time.Date(2026, 11, 22, 1, 2, 3, 456789012, time.FixedZone("", 3600))
 	written := []oauthz.Revocation{
@@ -155,7 +156,7 @@ func testExact(t *testing.T, store Store) {
 		{Match: map[string]any{"iss": issuer, "sub": "ü \x00 \" ' \\ \u2028 😀"}, IssuedUntil: at, At: at, Expires: time.Now().Add(time.Hour), Reason: "a\nreason"},
 	}
 	must(t, "append", log.Append(t.Context(), written...))
-	read, _ := rest(t, log, "")
+	read, _ := readAll(t, log, "")
 	if got, want := asJSON(t, read), asJSON(t, written); got != want {
 		t.Fatalf("read\n%s\nwant\n%s", got, want)
 	}
@@ -171,23 +172,23 @@ func asJSON(t testing.TB, revs []oauthz.Revocation) string {
 func testResume(t *testing.T, store Store) {
 	log := store.Open(t)
 	must(t, "append", log.Append(t.Context(), numbered(1), numbered(2)))
-	revs, position := rest(t, log, "")
+	revs, position := readAll(t, log, "")
 	wantNumbers(t, revs, 1, 2)
 	must(t, "append", log.Append(t.Context(), numbered(3)))
 	must(t, "append", log.Append(t.Context(), numbered(4)))
 	other := store.Open(t)
-	revs, last := rest(t, other, position)
+	revs, last := readAll(t, other, position)
 	wantNumbers(t, revs, 3, 4)
-	revs, _ = rest(t, other, last)
+	revs, _ = readAll(t, other, last)
 	wantNumbers(t, revs)
-	revs, _ = rest(t, other, position) // a position can be read from again
+	revs, _ = readAll(t, other, position) // a position can be read from again
 	wantNumbers(t, revs, 3, 4)
 }
 
-// testWait: a reader that waits is woken by what another client appends.
+// testWait: an entry that another client appends ends the wait of a reader.
 func testWait(t *testing.T, store Store) {
 	reader, writer := store.Open(t), store.Open(t)
-	_, position := rest(t, reader, "")
+	_, position := readAll(t, reader, "")
 	for i := range 20 {
 		type result struct {
 			revs []oauthz.Revocation
@@ -206,7 +207,7 @@ func testWait(t *testing.T, store Store) {
 			wantNumbers(t, r.revs, i)
 			position = r.next
 		case <-time.After(patience / 2):
-			t.Fatal("the reader was not woken")
+			t.Fatal("the reader does not return")
 		}
 	}
 	revs, _, err := reader.Read(t.Context(), position, 10*time.Millisecond)
@@ -218,13 +219,14 @@ func testAllOrNone(t *testing.T, store Store) {
 	log := store.Open(t)
 	bad := oauthz.Revocation{Match: map[string]any{"jti": "no issuer"}, Expires: time.Now().Add(time.Hour)}
 	if err := log.Append(t.Context(), numbered(1), bad, numbered(2)); err == nil {
-		t.Fatal("a revocation that no list takes was appended")
+		t.Fatal("a revocation that no list accepts was appended")
 	}
-	revs, _ := rest(t, log, "")
+	revs, _ := readAll(t, log, "")
 	wantNumbers(t, revs)
 }
 
-// testDuplicates: the same revocation again, and a replay of everything, change nothing for a list.
+// testDuplicates: neither a second copy of a revocation nor a second read of the whole log
+// changes a list.
 func testDuplicates(t *testing.T, store Store) {
 	log := store.Open(t)
 	list := open(t, log)
@@ -236,20 +238,21 @@ func testDuplicates(t *testing.T, store Store) {
 	for _, l := range []*revlog.List{list, other} {
 		awaitRevoked(t, l, 1, 2)
 		if revoked, err := l.Revoked(t.Context(), token(3)); revoked || err != nil {
-			t.Fatalf("a token that nobody revoked: %v, %v", revoked, err)
+			t.Fatalf("a token that is not revoked: %v, %v", revoked, err)
 		}
 	}
 }
 
-// testExpiry: no entry that can still match is lost. One that the log cannot promise to keep so long is an error.
+// testExpiry: no entry is lost that can still match a token. A log that cannot keep an entry
+// long enough must return an error.
 func testExpiry(t *testing.T, store Store) {
 	log := store.Open(t)
 	var kept []int
 	for i, expires := range []time.Time{
-		{}, // never
+		{}, // never expires
 		time.Now().AddDate(100, 0, 0),
 		time.Now().Add(time.Hour),
-		time.Now().Add(-oauthz.MaxLeeway / 2), // over for a token, but for the leeway
+		time.Now().Add(-oauthz.MaxLeeway / 2), // expired, but within the leeway
 	} {
 		rev := numbered(i)
 		rev.Expires = expires
@@ -260,20 +263,20 @@ func testExpiry(t *testing.T, store Store) {
 	if !slices.Contains(kept, 2) || !slices.Contains(kept, 3) {
 		t.Fatal("an ordinary revocation was refused")
 	}
-	over := numbered(99)
-	over.Expires = time.Now().Add(-time.Hour)
-	must(t, "append what is over", log.Append(t.Context(), over))
-	for i := range 2000 { // for a log that trims as it goes
+	expired := numbered(99)
+	expired.Expires = time.Now().Add(-time.Hour)
+	must(t, "append an expired entry", log.Append(t.Context(), expired))
+	for i := range 2000 { // for a log that deletes old entries when it appends
 		must(t, "append", log.Append(t.Context(), numbered(100+i)))
 	}
-	revs, _ := rest(t, store.Open(t), "")
+	revs, _ := readAll(t, store.Open(t), "")
 	held := map[int]bool{}
 	for _, rev := range revs {
 		held[number(t, rev)] = true
 	}
 	for _, i := range kept {
 		if !held[i] {
-			t.Errorf("entry %d was acknowledged and is gone", i)
+			t.Errorf("entry %d was acknowledged and is missing", i)
 		}
 	}
 }
@@ -285,7 +288,7 @@ func testCancelled(t *testing.T, store Store) {
 	if err := log.Append(cancelled, numbered(1)); !errors.Is(err, context.Canceled) {
 		t.Fatalf("append with a cancelled context: %v", err)
 	}
-	revs, position := rest(t, log, "")
+	revs, position := readAll(t, log, "")
 	wantNumbers(t, revs)
 	ctx, cancel := context.WithCancel(t.Context())
 	returned := make(chan error, 1)
@@ -300,21 +303,22 @@ func testCancelled(t *testing.T, store Store) {
 			t.Fatalf("read with a cancelled context: %v", err)
 		}
 	case <-time.After(patience):
-		t.Fatal("a cancelled read goes on")
+		t.Fatal("a cancelled read does not return")
 	}
-	must(t, "append after that", log.Append(t.Context(), numbered(2)))
-	revs, _ = rest(t, log, position)
+	must(t, "append after the cancelled read", log.Append(t.Context(), numbered(2)))
+	revs, _ = readAll(t, log, position)
 	wantNumbers(t, revs, 2)
 }
 
-// testBogusPosition: a position that is none is an error, never an empty log.
-func testBogusPosition(t *testing.T, store Store) {
+// testInvalidPosition: an invalid position is an error, and is never read as the end of the
+// log.
+func testInvalidPosition(t *testing.T, store Store) {
 	log := store.Open(t)
 	must(t, "append", log.Append(t.Context(), numbered(1)))
 	for _, position := range []string{"bogus", "-1", "999999999999999999999999", "1-1-1", "'; --"} {
 		revs, _, err := log.Read(t.Context(), position, 0)
 		if err == nil && len(revs) == 0 {
-			t.Errorf("position %q reads as one at the end", position)
+			t.Errorf("position %q is read as the end of the log", position)
 		}
 	}
 }

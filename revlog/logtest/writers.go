@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// testConcurrentWriters: a reader that follows sees each entry once, in whatever order writers finish.
+// testConcurrentWriters: a reader that follows the log reads each entry once, in whatever order
+// the writers finish.
 func testConcurrentWriters(t *testing.T, store Store) {
 	const writers, each = 8, 100
 	var wg sync.WaitGroup
@@ -33,10 +34,10 @@ func testConcurrentWriters(t *testing.T, store Store) {
 		for _, rev := range revs {
 			i := number(t, rev)
 			if seen[i] {
-				t.Fatalf("entry %d came twice", i)
+				t.Fatalf("entry %d was read twice", i)
 			}
 			if before, ok := last[i/each]; ok && before > i {
-				t.Fatalf("entry %d of one writer came before %d", before, i)
+				t.Fatalf("entry %d was read before entry %d of the same writer", before, i)
 			}
 			seen[i], last[i/each] = true, i
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/oauthz/oauthz/revlog/pglog"
 )
 
-// What no list takes is refused before the server is asked.
+// An entry that no list accepts is refused before anything is sent to the server.
 func TestAppendRefuses(t *testing.T) {
 	t.Parallel()
 	pool, err := pgxpool.New(t.Context(), "postgres://nobody@127.0.0.1:1/none")
@@ -35,16 +35,17 @@ func TestAppendRefuses(t *testing.T) {
 	}
 }
 
-// An append that the server does not acknowledge is an error, although it may be there.
+// An append that the server does not acknowledge is an error, although the entry may be in the
+// table.
 func TestNoAcknowledgmentIsAnError(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	for _, tt := range []struct {
 		name  string
 		heard func(answer []byte) error
 	}{
 		{"the connection breaks", func([]byte) error { return io.ErrUnexpectedEOF }},
-		{"something else was done", func(answer []byte) error {
+		{"the tag is not that of a commit", func(answer []byte) error {
 			copy(answer[bytes.Index(answer, committed):], "REVERT")
 			return nil
 		}},
@@ -58,7 +59,7 @@ func TestNoAcknowledgmentIsAnError(t *testing.T) {
 			dial := cfg.ConnConfig.DialFunc
 			cfg.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				conn, err := dial(ctx, network, addr)
-				return badLine{conn, tt.heard}, err
+				return brokenConn{conn, tt.heard}, err
 			}
 			pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
 			must(t, "pool", err)
@@ -66,9 +67,9 @@ func TestNoAcknowledgmentIsAnError(t *testing.T) {
 			log, err := pglog.New(pool, pglog.Config{Table: table})
 			must(t, "new", err)
 			if err := log.Append(t.Context(), revocation("a")); err == nil {
-				t.Error("acknowledged by nobody")
+				t.Error("Append returned nil without an acknowledgment")
 			}
-			eventually(t, "it was not committed", func() bool {
+			eventually(t, "the entry was not committed", func() bool {
 				revs, _, err := other.Read(t.Context(), "", 0)
 				return err == nil && len(revs) == 1
 			})
@@ -76,30 +77,30 @@ func TestNoAcknowledgmentIsAnError(t *testing.T) {
 	}
 }
 
-// badLine is a connection with which something happens when the server says that it has committed.
-type badLine struct {
+// brokenConn is a connection that calls a function when the server acknowledges a commit.
+type brokenConn struct {
 	net.Conn
 	heard func(answer []byte) error
 }
 
 var committed = []byte("COMMIT\x00")
 
-func (c badLine) Read(b []byte) (int, error) {
+func (c brokenConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if !bytes.Contains(b[:n], committed) {
 		return n, err
 	}
 	if err := c.heard(b[:n]); err != nil {
-		_ = c.Close() // it is broken
+		_ = c.Close() // the connection breaks
 		return 0, err
 	}
 	return n, err
 }
 
-// How the database, or the pool, is set up weakens nothing.
-func TestSettings(t *testing.T) {
+// No setting of the database or of the pool weakens an append.
+func TestSettingsOfTheDatabaseWeakenNothing(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	pool := s.pool(t)
 	for _, tt := range []struct{ name, option, setting, want string }{
 		{"not durable", "synchronous_commit=off", "synchronous_commit", "on"},
@@ -115,7 +116,7 @@ func TestSettings(t *testing.T) {
 			run(t, pool, `CREATE FUNCTION `+table+`_note() RETURNS trigger LANGUAGE plpgsql AS
 				$$ BEGIN NEW.entry = convert_to(current_setting('`+tt.setting+`'), 'UTF8'); RETURN NEW; END $$`)
 			run(t, pool, `CREATE TRIGGER note BEFORE INSERT ON `+table+` FOR EACH ROW EXECUTE FUNCTION `+table+`_note()`)
-			add(t, openLog(t, s, table, tt.option), "a")
+			appendTo(t, openLog(t, s, table, tt.option), "a")
 			if got := query[string](t, pool, `SELECT convert_from(entry, 'UTF8') FROM `+table+` WHERE id = 1`); got != tt.want {
 				t.Errorf("got %s = %s, want %s", tt.setting, got, tt.want)
 			}
@@ -123,9 +124,9 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-func TestProtocols(t *testing.T) {
+func TestEveryQueryModeOfPgx(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()

@@ -8,23 +8,23 @@ import (
 )
 
 const (
-	// commitTimeout bounds a transaction whose callers have no deadline: over a connection
-	// that has silently broken it would block all later calls.
+	// commitTimeout limits a transaction whose callers have no deadline. Over a connection that
+	// broke silently, the transaction would otherwise block all later calls.
 	commitTimeout = 10 * time.Second
-	// One transaction holds at most so much, unless a single call brings more.
+	// The most entries and bytes of one transaction, unless a single call has more.
 	maxCommitEntries = 1_000
 	maxCommitBytes   = 1 << 20
 )
 
 // call is one Append.
 type call struct {
-	entries [][]byte
-	expires []*time.Time
-	ctx     context.Context
-	commit  *commit       // that it is part of; nil while it is queued
-	left    bool          // its caller no longer waits
-	done    chan struct{} // closed when err is set
-	err     error
+	entries   [][]byte
+	expires   []*time.Time
+	ctx       context.Context
+	commit    *commit       // the transaction that it is part of; nil while it is queued
+	abandoned bool          // its caller no longer waits
+	done      chan struct{} // closed when err is set
+	err       error
 }
 
 func (c *call) bytes() (n int) {
@@ -40,9 +40,9 @@ type commit struct {
 	cancel  context.CancelFunc
 }
 
-// commits runs one transaction at a time, and all calls that arrive meanwhile together
-// in the next: a commit costs a flush of the server's disk, however much it holds.
-// The goroutine that runs them ends when no call is left.
+// commits runs one transaction at a time. All calls that arrive meanwhile share the next
+// transaction, because a commit costs a flush of the disk of the server, however many entries
+// it has. The goroutine that runs the transactions ends when there is no call left.
 type commits struct {
 	run func(context.Context, []*call) error
 
@@ -51,7 +51,7 @@ type commits struct {
 	active bool
 }
 
-// do returns when c is committed, or when ctx ends.
+// do adds c to the queue. It returns when c is committed, or when ctx ends.
 func (s *commits) do(ctx context.Context, c *call) error {
 	c.ctx, c.done = ctx, make(chan struct{})
 	s.mu.Lock()
@@ -65,16 +65,16 @@ func (s *commits) do(ctx context.Context, c *call) error {
 	case <-c.done:
 		return c.err
 	case <-ctx.Done():
-		s.leave(c)
+		s.abandon(c)
 		return ctx.Err()
 	}
 }
 
-// leave takes c out of the queue, or cancels its transaction if no other caller waits for it.
-func (s *commits) leave(c *call) {
+// abandon takes c out of the queue, or cancels its transaction if no other caller waits for it.
+func (s *commits) abandon(c *call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.left = true
+	c.abandoned = true
 	if c.commit == nil {
 		return
 	}
@@ -89,7 +89,7 @@ func (s *commits) work() {
 		if calls == nil {
 			return
 		}
-		err := s.protect(ctx, calls)
+		err := s.runRecovered(ctx, calls)
 		cancel()
 		for _, c := range calls {
 			c.err = err
@@ -98,8 +98,9 @@ func (s *commits) work() {
 	}
 }
 
-// protect turns a panic of a hook of the pool into an error: here it would end the process.
-func (s *commits) protect(ctx context.Context, calls []*call) (err error) {
+// runRecovered runs a transaction, and returns a panic of a hook of the pool as an error. In
+// this goroutine a panic would end the process.
+func (s *commits) runRecovered(ctx context.Context, calls []*call) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic of type %T", v)
@@ -115,7 +116,7 @@ func (s *commits) next() (context.Context, context.CancelFunc, []*call) {
 	var calls []*call
 	entries, bytes, taken := 0, 0, 0
 	for _, c := range s.queue {
-		if !c.left {
+		if !c.abandoned {
 			entries, bytes = entries+len(c.entries), bytes+c.bytes()
 			if len(calls) > 0 && (entries > maxCommitEntries || bytes > maxCommitBytes) {
 				break
@@ -125,13 +126,14 @@ func (s *commits) next() (context.Context, context.CancelFunc, []*call) {
 		taken++
 	}
 	if s.queue = s.queue[taken:]; len(s.queue) == 0 {
-		s.queue = nil // else what was taken stays reachable
+		s.queue = nil // frees the calls that were taken
 	}
 	if len(calls) == 0 {
 		s.active = false
 		return nil, nil, nil
 	}
-	// The values of the first caller's context, for tracers, but not its end.
+	// The context has the values of the context of the first caller, for tracers, but not its
+	// end.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(calls[0].ctx), commitTimeout)
 	shared := &commit{waiting: len(calls), cancel: cancel}
 	for _, c := range calls {

@@ -11,7 +11,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	s := require(t, newServer) // its own, for it is killed
+	s := requireServer(t, newServer) // a server of its own, because the suite kills it
 	logtest.Run(t, func(t *testing.T) logtest.Store {
 		table, admin := newTable(), s.pool(t)
 		return logtest.Store{

@@ -12,16 +12,19 @@ import (
 )
 
 const (
-	// borrowTimeout is how long the pool may take to supply a connection. The pool counts broken connections
-	// for 15 seconds after it noticed, and a host that vanished breaks all of them at once.
+	// borrowTimeout is how long the pool may take to supply a connection. The pool counts
+	// broken connections for 15 seconds after it detected them, and a host that vanished breaks
+	// all of them at once.
 	borrowTimeout = time.Second
-	// connectTimeout bounds one attempt to connect, also to an address that no longer answers.
+	// connectTimeout limits one attempt to connect, for example to an address that no longer
+	// answers.
 	connectTimeout = 5 * time.Second
-	// fullPause is the longest pause before a log that polls tries to connect to a full server again.
+	// fullPause is the longest pause before a log that polls connects again to a server without
+	// a free connection.
 	fullPause = 200 * time.Millisecond
 )
 
-// SQLSTATEs, from appendix A of the manual.
+// SQLSTATE codes, from appendix A of the PostgreSQL manual.
 const (
 	tooManyConnections = "53300"
 	lockNotAvailable   = "55P03"
@@ -29,6 +32,7 @@ const (
 	duplicateTable     = "42P07"
 )
 
+// hasCode reports whether err is an error of the server with one of codes.
 func hasCode(err error, codes ...string) bool {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
@@ -42,8 +46,8 @@ func hasCode(err error, codes ...string) bool {
 	return false
 }
 
-// explain adds a remedy to those errors of the server that an administrator can act on.
-func explain(err error) error {
+// withRemedy adds a remedy to an error of the server that an administrator can act on.
+func withRemedy(err error) error {
 	switch {
 	case hasCode(err, tooManyConnections):
 		return fmt.Errorf("the server has no free connection: each list holds one; raise max_connections, or set Config.PollInterval, which holds none: %w", err)
@@ -53,11 +57,11 @@ func explain(err error) error {
 	return err
 }
 
-// borrow returns a connection for one use: one of the pool, or a new one where the
-// pool has none to give.
+// borrow returns a connection for one use: one of the pool, or a new one if the pool has none
+// free.
 func (l *Log) borrow(ctx context.Context) (conn *pgx.Conn, release func(), err error) {
 	if l.interval > 0 && l.pool.Stat().IdleConns() == 0 {
-		return l.connectOnce(ctx) // so that the pool holds none because of this log
+		return l.connectOnce(ctx) // the pool must not keep a connection because of this log
 	}
 	limited, cancel := context.WithTimeout(ctx, borrowTimeout)
 	defer cancel()
@@ -71,8 +75,8 @@ func (l *Log) borrow(ctx context.Context) (conn *pgx.Conn, release func(), err e
 	return nil, nil, err
 }
 
-// connectOnce returns a new connection, which release closes. A log that polls waits
-// until the server has one free, for others like it are about to close theirs.
+// connectOnce returns a new connection, which release closes. A log that polls waits until the
+// server has one free, because other logs that poll close theirs soon.
 func (l *Log) connectOnce(ctx context.Context) (conn *pgx.Conn, release func(), err error) {
 	for {
 		conn, err = l.connect(ctx, nil)
@@ -85,7 +89,7 @@ func (l *Log) connectOnce(ctx context.Context) (conn *pgx.Conn, release func(), 
 	}
 }
 
-// connect makes a connection as the pool does, but outside of it.
+// connect makes a connection as the pool does, but outside the pool.
 func (l *Log) connect(ctx context.Context, notified pgconn.NotificationHandler) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
@@ -110,14 +114,14 @@ func (l *Log) connect(ctx context.Context, notified pgconn.NotificationHandler) 
 	return conn, nil
 }
 
-// disconnect does not wait for the server.
+// disconnect closes conn, and waits for the server for one second at most.
 func (l *Log) disconnect(conn *pgx.Conn) {
 	if closing := l.pool.Config().BeforeClose; closing != nil {
 		closing(conn)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = conn.Close(ctx) // it is closed in any case
+	_ = conn.Close(ctx) // conn is closed even after an error
 }
 
 // sleep reports whether d passed before ctx ended.

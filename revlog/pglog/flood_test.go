@@ -16,7 +16,7 @@ import (
 	"github.com/oauthz/oauthz/revlog"
 )
 
-// countedReads counts the queries that read a table.
+// countedReads is a tracer that counts the queries that read a table.
 type countedReads struct {
 	table string
 	n     atomic.Int64
@@ -31,7 +31,7 @@ func (c *countedReads) TraceQueryStart(ctx context.Context, _ *pgx.Conn, query p
 
 func (c *countedReads) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// tracedLog opens a log whose reads are counted.
+// tracedLog opens a log, and returns it with the number of its reads.
 func tracedLog(t testing.TB, s *server, table string) (revlog.Log, *atomic.Int64) {
 	t.Helper()
 	cfg, err := pgxpool.ParseConfig(s.url)
@@ -44,28 +44,19 @@ func tracedLog(t testing.TB, s *server, table string) (revlog.Log, *atomic.Int64
 	return newLog(t, pool, table), &counted.n
 }
 
-// NOTIFY needs no right. The notifications of a stranger neither keep a Read from ending with its wait, nor cause a query each,
-// nor hide an entry.
-func TestAFloodOfNotificationsHoldsNoReadUp(t *testing.T) {
-	t.Parallel()
-	s := require(t, shared)
-	admin, table := s.pool(t), newTable()
-	writer := logOn(t, admin, table)
-	log, reads := tracedLog(t, s, table)
-	stranger := as(t, s, admin, "stranger", table, "")
+// flood sends notifications to the channel of a table as fast as a login without rights can. sent is
+// their number. stop ends the flood, and returns when it has ended.
+func flood(ctx context.Context, t testing.TB, s *server, admin *pgxpool.Pool, table string) (sent *atomic.Int64, stop func()) {
+	t.Helper()
+	stranger := poolOfRole(t, s, admin, "stranger", table, "")
 	oid := query[uint32](t, admin, `SELECT $1::text::regclass::oid`, table)
-	_, position, err := log.Read(t.Context(), "", 0)
-	must(t, "read", err)
-
-	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second) // an end to it, were the Read to have none
-	var flood sync.WaitGroup
-	defer flood.Wait()
-	defer stop()
-	var sent atomic.Int64
+	ctx, cancel := context.WithCancel(ctx)
+	sent = new(atomic.Int64)
+	var senders sync.WaitGroup
 	for range 2 {
-		flood.Go(func() {
+		senders.Go(func() {
 			for ctx.Err() == nil {
-				// Those of one transaction are sent once each if they differ.
+				// Notifications of one transaction must differ, or only one is sent.
 				_, err := stranger.Exec(ctx, `SELECT pg_notify('oauthz_' || $1::oid, n || repeat('x', 7000)) FROM generate_series(1, 100) AS n`, oid)
 				if err == nil {
 					sent.Add(100)
@@ -73,7 +64,25 @@ func TestAFloodOfNotificationsHoldsNoReadUp(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "no flood", func() bool { return sent.Load() > 0 })
+	eventually(t, "there are no notifications", func() bool { return sent.Load() > 0 })
+	return sent, func() { cancel(); senders.Wait() }
+}
+
+// NOTIFY needs no right. The notifications of another login neither keep a Read from ending with its
+// wait, nor cause one query each, nor hide an entry.
+func TestAFloodOfNotificationsBlocksNoRead(t *testing.T) {
+	t.Parallel()
+	s := requireServer(t, shared)
+	admin, table := s.pool(t), newTable()
+	writer := logOn(t, admin, table)
+	log, reads := tracedLog(t, s, table)
+	_, position, err := log.Read(t.Context(), "", 0)
+	must(t, "read", err)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // ends the flood even if a Read does not return
+	defer cancel()
+	sent, stop := flood(ctx, t, s, admin, table)
+	defer stop()
 	began, before := time.Now(), reads.Load()
 	for range 5 {
 		_, position, err = log.Read(t.Context(), position, 300*time.Millisecond)
@@ -94,15 +103,15 @@ func TestAFloodOfNotificationsHoldsNoReadUp(t *testing.T) {
 	}
 	must(t, "append", <-done)
 	if ctx.Err() != nil {
-		t.Error("the entry was not seen during the flood")
+		t.Error("the entry was not read during the flood")
 	}
 	t.Logf("%d notifications, %d reads in %v", sent.Load(), reads.Load()-before, took)
 }
 
 // Under load one query returns the entries of many notifications.
-func TestWakeUpsArePutTogether(t *testing.T) {
+func TestOneReadServesManyNotifications(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	table := newTable()
 	writer := openLog(t, s, table)
 	log, reads := tracedLog(t, s, table)

@@ -22,7 +22,7 @@ import (
 	"github.com/oauthz/oauthz/revlog/pglog"
 )
 
-// newServerFor starts a server of its own that takes so many connections.
+// newServerFor starts a server of its own with so many connections.
 func newServerFor(connections int) func() (*server, error) {
 	return func() (*server, error) {
 		s, err := newServer()
@@ -35,27 +35,27 @@ func newServerFor(connections int) func() (*server, error) {
 	}
 }
 
-// cpu returns how long the processors have worked for the server and all processes that it has or had.
+// cpu returns the processor time of the server and of all processes that it has or had.
 func (s *server) cpu() time.Duration {
 	ticks := processTicks(s.command.Process.Pid, 4)
 	for _, pid := range children(s.command.Process.Pid) {
 		ticks += processTicks(pid, 2)
 	}
-	return time.Duration(ticks) * time.Second / 100 // USER_HZ, on all architectures that matter
+	return time.Duration(ticks) * time.Second / 100 // USER_HZ is 100 on all common architectures
 }
 
-// processTicks adds up utime, stime and, if n is 4, cutime and cstime: fields 14 to 17 of proc(5).
+// processTicks adds utime, stime and, if n is 4, cutime and cstime: fields 14 to 17 of proc(5).
 func processTicks(pid, n int) (ticks int) {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // it may have ended
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	for i := 11; i < 11+n && i < len(fields); i++ {
-		t, _ := strconv.Atoi(fields[i]) // a number
+		t, _ := strconv.Atoi(fields[i]) // always a number
 		ticks += t
 	}
 	return ticks
 }
 
-// openLists opens lists with a log and a pool each, as many processes have.
+// openLists opens n lists, each with a log and a pool of its own, as separate processes have.
 func openLists(t testing.TB, s *server, table string, n int, cfg pglog.Config, listCfg revlog.Config) (lists []*revlog.List) {
 	t.Helper()
 	cfg.Table = table
@@ -70,7 +70,7 @@ func openLists(t testing.TB, s *server, table string, n int, cfg pglog.Config, l
 	return lists
 }
 
-func ready(t testing.TB, lists []*revlog.List) {
+func awaitReady(t testing.TB, lists []*revlog.List) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -79,7 +79,8 @@ func ready(t testing.TB, lists []*revlog.List) {
 	}
 }
 
-// revokeAtRate revokes on lists in turn, and returns how long each revocation took to reach ten others.
+// revokeAtRate revokes on lists in turn, and returns how long each revocation took to reach ten
+// others.
 func revokeAtRate(t testing.TB, lists []*revlog.List, name string, rate int, last time.Duration) []time.Duration {
 	t.Helper()
 	var mu sync.Mutex
@@ -130,12 +131,12 @@ func quantile(took []time.Duration, q float64) time.Duration {
 }
 
 func TestHeavyRevocationsForManyLists(t *testing.T) {
-	s := require(t, newServerFor(500))
+	s := requireServer(t, newServerFor(500))
 	table := newTable()
 	openLog(t, s, table)
 	lists := openLists(t, s, table, 200, pglog.Config{}, revlog.Config{})
-	ready(t, lists)
-	for i, list := range lists { // each connects to write
+	awaitReady(t, lists)
+	for i, list := range lists { // each list connects to write
 		must(t, "revoke", list.Revoke(t.Context(), revocation(fmt.Sprint("warm", i))))
 	}
 	idle := s.cpu()
@@ -160,7 +161,7 @@ func TestHeavyRevocationsForManyLists(t *testing.T) {
 	}
 }
 
-// appendsPerSecond is what so many callers of one log achieve.
+// appendsPerSecond measures concurrent callers of one log.
 func appendsPerSecond(t testing.TB, log revlog.Log, callers int) float64 {
 	const last = 5 * time.Second
 	ctx, cancel := context.WithTimeout(t.Context(), last)
@@ -184,7 +185,7 @@ func appendsPerSecond(t testing.TB, log revlog.Log, callers int) float64 {
 }
 
 func TestHeavyManyCallersShareCommits(t *testing.T) {
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	log := openLog(t, s, newTable())
 	appendsPerSecond(t, log, 1) // warm
 	one, eight, many := appendsPerSecond(t, log, 1), appendsPerSecond(t, log, 8), appendsPerSecond(t, log, 64)
@@ -195,12 +196,12 @@ func TestHeavyManyCallersShareCommits(t *testing.T) {
 }
 
 func TestHeavyMoreListsThanConnections(t *testing.T) {
-	s := require(t, newServerFor(100))
+	s := requireServer(t, newServerFor(100))
 	table := newTable()
 	openLog(t, s, table)
 	const poll = 8 * time.Second
 	lists := openLists(t, s, table, 200, pglog.Config{PollInterval: poll}, revlog.Config{Poll: poll})
-	ready(t, lists)
+	awaitReady(t, lists)
 	before, began := s.cpu(), time.Now()
 	took := revokeAtRate(t, lists, "polling", 5, 30*time.Second)
 	t.Logf("5 a second: p50 %v, p99 %v, the longest %v; %.2f of a core", quantile(took, 0.5), quantile(took, 0.99), quantile(took, 1),
@@ -216,7 +217,7 @@ func TestHeavyMoreListsThanConnections(t *testing.T) {
 }
 
 func TestHeavyReadingAMillion(t *testing.T) {
-	s := require(t, newServerFor(100))
+	s := requireServer(t, newServerFor(100))
 	admin, table := s.pool(t), newTable()
 	log := logOn(t, admin, table)
 	const n = 1_000_000

@@ -13,8 +13,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// earlyNotice is a connection on which a notification arrives before the end of the answer to the first query that finds
-// nothing. then is called before: the snapshot of the query is older.
+// earlyNotice is a connection on which a notification arrives before the end of the answer to
+// the first query that finds no row. then is called before the notification: the snapshot of
+// the query is older.
 type earlyNotice struct {
 	net.Conn
 	then func()
@@ -46,10 +47,11 @@ func (c *earlyNotice) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// A notification that arrives with the answer to a query announces an entry that the query did not find.
+// A notification that arrives with the answer to a query announces an entry that the query did
+// not find.
 func TestANotificationDuringAQueryIsNotLost(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	admin, table := s.pool(t), newTable()
 	logOn(t, admin, table)
 	entry, err := revocation("a").MarshalJSON()

@@ -17,7 +17,7 @@ import (
 	"github.com/oauthz/oauthz/revlog/pglog"
 )
 
-func TestNewRefuses(t *testing.T) {
+func TestNewReportsEveryMistake(t *testing.T) {
 	t.Parallel()
 	pool, err := pgxpool.New(t.Context(), "postgres://nobody@127.0.0.1:1/none")
 	must(t, "pool", err)
@@ -55,17 +55,17 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-func TestTableNames(t *testing.T) {
+func TestAnyTableNameWorks(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	pool := s.pool(t)
 	for _, table := range []string{`Auth "z".Revocations`, `select`, `Ünicode "quoted"; DROP TABLE x; --`, `$1 'it''s' {table} %`, strings.Repeat("y", 63)} {
 		t.Run(table, func(t *testing.T) {
 			t.Parallel()
 			run(t, pool, `CREATE SCHEMA IF NOT EXISTS "Auth ""z"""`)
-			run(t, pool, `DROP TABLE IF EXISTS `+pgx.Identifier(strings.Split(table, ".")).Sanitize()) // of -count 2
+			run(t, pool, `DROP TABLE IF EXISTS `+pgx.Identifier(strings.Split(table, ".")).Sanitize()) // for -count 2
 			log := openLog(t, s, table)
-			add(t, log, "a")
+			appendTo(t, log, "a")
 			position := wantRest(t, log, "", "a")
 			done := appending(t, log, "b")
 			revs, _, err := log.Read(t.Context(), position, patience)
@@ -77,31 +77,31 @@ func TestTableNames(t *testing.T) {
 	}
 }
 
-// Two names of one table wake each other.
-func TestTheChannelIsTheTables(t *testing.T) {
+// An append under one name of a table wakes a reader under another name.
+func TestTwoNamesOfATableShareAChannel(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	table := newTable()
 	log, same := openLog(t, s, table), openLog(t, s, "public."+table)
 	read := make(chan error, 1)
 	go func() {
 		revs, _, err := log.Read(t.Context(), "", patience)
 		if len(revs) == 0 {
-			err = errors.Join(err, errors.New("nothing"))
+			err = errors.Join(err, errors.New("no entries"))
 		}
 		read <- err
 	}()
 	began := time.Now()
-	add(t, same, "a")
+	appendTo(t, same, "a")
 	must(t, "read", <-read)
 	if took := time.Since(began); took > patience/2 {
 		t.Errorf("woken after %v", took)
 	}
 }
 
-func TestCreateSchemaAtOnce(t *testing.T) {
+func TestConcurrentCreateSchema(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	table := newTable()
 	var wg sync.WaitGroup
 	for range 8 {
@@ -114,13 +114,13 @@ func TestCreateSchemaAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	add(t, openLog(t, s, table), "a")
+	appendTo(t, openLog(t, s, table), "a")
 }
 
-// A migration may create the table instead, and the application may have no right to.
-func TestSchemaByMigration(t *testing.T) {
+// A migration may create the table instead, and the application may have no right to create it.
+func TestAMigrationMayCreateTheTable(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	admin, table := s.pool(t), newTable()
 	role := "role_" + table
 	log, err := pglog.New(s.pool(t, "options=-c%20role%3D"+role), pglog.Config{Table: table})
@@ -132,14 +132,15 @@ func TestSchemaByMigration(t *testing.T) {
 	run(t, admin, log.Schema())
 	run(t, admin, `GRANT SELECT, INSERT, DELETE, UPDATE (mark) ON `+table+` TO `+role)
 	must(t, "create schema", log.CreateSchema(t.Context()))
-	add(t, log, "a", "b")
+	appendTo(t, log, "a", "b")
 	wantRest(t, log, "", "a", "b")
 }
 
-// A table of a version without the row 0 works once it is altered as the package comment describes.
-func TestAnOlderTableIsTakenOver(t *testing.T) {
+// A table that was created without the row 0 works after it was altered as the package comment
+// describes.
+func TestAnAlteredOlderTableWorks(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	admin, table := s.pool(t), newTable()
 	log := newLog(t, admin, table)
 	run(t, admin, strings.Replace(log.Schema(), "id >= 0", "id > 0", 1))
@@ -150,13 +151,13 @@ func TestAnOlderTableIsTakenOver(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	run(t, admin, `ALTER TABLE `+table+` DROP CONSTRAINT `+table+`_id_check, ADD CHECK (id >= 0)`)
-	add(t, log, "b")
+	appendTo(t, log, "b")
 	wantRest(t, log, "", "old", "b")
 }
 
-func TestRetention(t *testing.T) {
+func TestOnlyEntriesExpiredForAnHourAreDeleted(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	pool, table := s.pool(t), newTable()
 	log := logOn(t, pool, table)
 	var want []string
@@ -165,9 +166,9 @@ func TestRetention(t *testing.T) {
 		expires time.Time
 		kept    bool
 	}{
-		{"over since an hour", time.Now().Add(-time.Hour - time.Minute), false},
-		{"over since less", time.Now().Add(-time.Hour + time.Minute), true},
-		{"to come", time.Now().Add(time.Minute), true},
+		{"expired for more than an hour", time.Now().Add(-time.Hour - time.Minute), false},
+		{"expired for less", time.Now().Add(-time.Hour + time.Minute), true},
+		{"not expired", time.Now().Add(time.Minute), true},
 		{"never", time.Time{}, true},
 	} {
 		rev := revocation(tt.name)
@@ -180,21 +181,21 @@ func TestRetention(t *testing.T) {
 	first, begin, err := log.Read(t.Context(), "", 0)
 	must(t, "read", err)
 	if len(first) != 8 {
-		t.Fatalf("got %v: one of the newest hundred is gone", names(first))
+		t.Fatalf("got %v: one of the newest hundred is missing", names(first))
 	}
 	for i := range 102 {
 		name := fmt.Sprint(i)
 		want = append(want, name)
-		add(t, log, name)
+		appendTo(t, log, name)
 	}
 	wantRest(t, log, "", want...)
 	wantRest(t, log, begin, want[len(want)-102:]...)
 }
 
-// RV-10: what cannot be read is an error, and everything before it is read.
-func TestGarbage(t *testing.T) {
+// An entry that cannot be read is an error, and all entries before it are read.
+func TestAnInvalidEntryIsNotSkipped(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	const canary = "canary"
 	for _, entry := range []string{
 		canary, "", "null", "{}", `[]`, `{"match":{"jti":"canary"}}`, `{"match":{"iss":"i"},"canary":1}`, `{"match":{"iss":"i"},"expires":"canary"}`,
@@ -204,9 +205,9 @@ func TestGarbage(t *testing.T) {
 			t.Parallel()
 			pool, table := s.pool(t), newTable()
 			log := logOn(t, pool, table)
-			add(t, log, "before")
+			appendTo(t, log, "before")
 			run(t, pool, `INSERT INTO `+table+` (id, entry) VALUES (2, $1)`, []byte(entry))
-			add(t, log, "after")
+			appendTo(t, log, "after")
 			revs, position, err := log.Read(t.Context(), "", 0)
 			if err == nil || len(revs) != 1 {
 				t.Fatalf("got %v, %v", names(revs), err)
@@ -223,10 +224,11 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
-// A standby may lack what is durable, and so may not say that there is nothing. Here one is played.
+// A standby may lack durable entries, so it cannot confirm that there are no more. The test
+// simulates one.
 func TestAStandbyIsRefused(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	pool, table := s.pool(t), newTable()
 	logOn(t, pool, table)
 	run(t, pool, `CREATE SCHEMA standby_`+table)
@@ -241,7 +243,7 @@ func TestAStandbyIsRefused(t *testing.T) {
 
 func TestErrorsHoldNoPassword(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	const secret = "canary-wrong"
 	for _, url := range []string{
 		strings.Replace(s.url, password, secret, 1), // refused
@@ -267,10 +269,10 @@ func TestErrorsHoldNoPassword(t *testing.T) {
 
 func TestAMissingTableIsAnError(t *testing.T) {
 	t.Parallel()
-	log, err := pglog.New(require(t, shared).pool(t), pglog.Config{Table: newTable()})
+	log, err := pglog.New(requireServer(t, shared).pool(t), pglog.Config{Table: newTable()})
 	must(t, "new", err)
 	if err := log.Append(t.Context(), revocation("a")); err == nil {
-		t.Error("appended to no table")
+		t.Error("Append returned nil without a table")
 	}
 	for _, wait := range []time.Duration{0, patience} {
 		if _, _, err := log.Read(t.Context(), "", wait); err == nil || errors.Is(err, revlog.ErrTruncated) {

@@ -16,17 +16,17 @@ import (
 // A log that polls has no connection while it waits, and reads in its interval.
 func TestPollingHoldsNoConnection(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	admin, table := s.pool(t), newTable()
 	writer := logOn(t, admin, table)
-	add(t, writer, "a")
+	appendTo(t, writer, "a")
 	log, err := pglog.New(s.pool(t, "application_name="+table), pglog.Config{Table: table, PollInterval: 2 * time.Second})
 	must(t, "new", err)
 	position := wantRest(t, log, "", "a")
-	eventually(t, "it holds a connection", func() bool { return len(backends(t, admin, table)) == 0 })
+	eventually(t, "the log holds a connection", func() bool { return len(backends(t, admin, table)) == 0 })
 	began := time.Now()
 	read := startRead(t, log, position)
-	add(t, writer, "b")
+	appendTo(t, writer, "b")
 	if got := <-read; len(got) != 1 || time.Since(began) > patience/2 {
 		t.Errorf("got %v after %v", got, time.Since(began))
 	}
@@ -35,17 +35,17 @@ func TestPollingHoldsNoConnection(t *testing.T) {
 	if err != nil || len(revs) != 1 || time.Since(began) > time.Second {
 		t.Errorf("without a wait: got %v, %v after %v", names(revs), err, time.Since(began))
 	}
-	add(t, log, "c")
+	appendTo(t, log, "c")
 	eventually(t, "an append leaves a connection", func() bool { return len(backends(t, admin, table)) == 0 })
 }
 
-// With more lists than the server has connections for them, those that poll all work.
+// With more lists than the server has connections for them, all lists that poll work.
 func TestPollingNeedsFewConnections(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	admin, table := s.pool(t), newTable()
 	logOn(t, admin, table)
-	pool := as(t, s, admin, "writer", table, writerRights)
+	pool := poolOfRole(t, s, admin, "writer", table, writerRights)
 	run(t, admin, `ALTER ROLE writer_`+table+` CONNECTION LIMIT 2`)
 	var lists []*revlog.List
 	for range 8 {
@@ -62,7 +62,7 @@ func TestPollingNeedsFewConnections(t *testing.T) {
 	}
 	for i := range lists {
 		for _, list := range lists {
-			eventually(t, "it is not seen", func() bool {
+			eventually(t, "the revocation does not arrive", func() bool {
 				revoked, _ := list.Revoked(t.Context(), &oauthz.Token{Issuer: "https://login.example.com", ID: fmt.Sprint(i)})
 				return revoked
 			})
@@ -71,16 +71,16 @@ func TestPollingNeedsFewConnections(t *testing.T) {
 	}
 }
 
-// Where connections run out, the error names the way out.
+// If the server has no free connection, the error names the remedy.
 func TestRunningOutOfConnectionsNamesPolling(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	admin, table := s.pool(t), newTable()
 	logOn(t, admin, table)
-	pool := as(t, s, admin, "writer", table, writerRights)
+	pool := poolOfRole(t, s, admin, "writer", table, writerRights)
 	run(t, admin, `ALTER ROLE writer_`+table+` CONNECTION LIMIT 1`)
-	held := newLog(t, pool, table)
-	_, _, err := held.Read(t.Context(), "", 0)
+	listening := newLog(t, pool, table)
+	_, _, err := listening.Read(t.Context(), "", 0)
 	must(t, "read", err)
 	log := newLog(t, pool, table)
 	_, _, read := log.Read(t.Context(), "", time.Second)

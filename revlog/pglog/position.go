@@ -7,8 +7,8 @@ import (
 	"github.com/oauthz/oauthz/revlog"
 )
 
-// position is an entry: its id, and the random mark that tells it from any other
-// that ever had this id. The zero value is the beginning.
+// position is an entry: its id, and the random mark that distinguishes it from all other
+// entries that ever had this id. The zero value is the beginning.
 type position struct {
 	id   int64
 	mark string
@@ -21,8 +21,8 @@ func (p position) String() string {
 	return strconv.FormatInt(p.id, 10) + "." + p.mark
 }
 
-// parsePosition reads what String writes. Of anything else nobody knows what
-// came after it, so the reader is to start again, as where there is no such entry.
+// parsePosition reads the form that String writes. For any other text it returns
+// [revlog.ErrTruncated], so that the reader starts again, as if the entry were missing.
 func parsePosition(s string) (position, error) {
 	if s == "" {
 		return position{}, nil

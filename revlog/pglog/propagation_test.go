@@ -13,10 +13,10 @@ import (
 	"github.com/oauthz/oauthz/revlog"
 )
 
-// BenchmarkPropagation measures from the call of Revoke on one instance until another refuses the token, for single
-// revocations: ten a second. Run it with -benchtime 200x.
+// BenchmarkPropagation measures the time from the call of Revoke on one instance until another
+// refuses the token, for single revocations: ten a second. Run it with -benchtime 200x.
 func BenchmarkPropagation(b *testing.B) {
-	s := require(b, shared)
+	s := requireServer(b, shared)
 	table := newTable()
 	here := openList(b, openLog(b, s, table))
 	watched := &watchedLog{Log: openLog(b, s, table), read: make(chan struct{}, 1)}
@@ -33,7 +33,7 @@ func BenchmarkPropagation(b *testing.B) {
 		go func() { revoked <- here.Revoke(b.Context(), rev) }()
 		for refused := false; !refused; {
 			<-watched.read
-			refused, _ = there.Revoked(b.Context(), token) // whether it can tell is not asked
+			refused, _ = there.Revoked(b.Context(), token) // an error is ignored
 		}
 		took = append(took, time.Since(began))
 		must(b, "revoke", <-revoked)
@@ -46,9 +46,9 @@ func BenchmarkPropagation(b *testing.B) {
 	b.ReportMetric(milliseconds(0.99), "p99-ms")
 }
 
-// BenchmarkAppend is what one writer, and what many, can do.
+// BenchmarkAppend measures one writer, and several concurrent writers.
 func BenchmarkAppend(b *testing.B) {
-	s := require(b, shared)
+	s := requireServer(b, shared)
 	for _, writers := range []int{1, 8} {
 		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
 			log := openLog(b, s, newTable(), "pool_max_conns=16")
@@ -73,7 +73,8 @@ func openList(b *testing.B, log revlog.Log) *revlog.List {
 	return list
 }
 
-// watchedLog tells when a list reads, and so has applied what it read before.
+// watchedLog signals when a list reads, and has therefore applied the entries that it read
+// before.
 type watchedLog struct {
 	revlog.Log
 	read chan struct{}

@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// patience is how long a connection that worked before may be silent: a host that
-	// vanished sends nothing, and the system would notice after minutes.
+	// patience is how long a connection that worked before may be silent. A host that vanished
+	// sends nothing, and the operating system would detect that only after minutes.
 	patience = 2 * time.Second
-	// patienceAgain is the same for a new connection, which is not one of a host that vanished.
+	// patienceAgain is the same for a new connection, whose host has just answered.
 	patienceAgain = 30 * time.Second
 )
 
-// Read returns the entries after a position. It reads over a connection of its own,
-// which the log keeps for the next Read; with Config.PollInterval it holds a connection only during
-// a query. A connection that does not answer is replaced, once in each Read.
+// Read returns the entries after a position. It reads over a connection of its own, which the
+// log keeps for the next Read; with Config.PollInterval it holds a connection only during a
+// query. A connection that does not answer is replaced, once in each Read.
 func (l *Log) Read(ctx context.Context, after string, wait time.Duration) (revs []oauthz.Revocation, next string, err error) {
 	from, err := parsePosition(after)
 	if err != nil {
@@ -43,7 +43,7 @@ func (l *Log) Read(ctx context.Context, after string, wait time.Duration) (revs 
 
 // follow reads with a session.
 func (l *Log) follow(ctx context.Context, from position, deadline time.Time) ([]oauthz.Revocation, string, error) {
-	s, err := l.take(ctx)
+	s, err := l.takeSession(ctx)
 	if err != nil {
 		return nil, "", err
 	}
@@ -64,34 +64,34 @@ func (l *Log) follow(ctx context.Context, from position, deadline time.Time) ([]
 	if s.conn.IsClosed() || ctx.Err() != nil {
 		l.disconnect(s.conn)
 	} else {
-		l.put(s)
+		l.keepSession(s)
 	}
 	return revs, next, err
 }
 
-// poll reads every now and then.
+// poll reads once in each interval.
 func (l *Log) poll(ctx context.Context, from position, deadline time.Time) ([]oauthz.Revocation, string, error) {
 	for {
 		now := time.Now()
 		if left := deadline.Sub(now); left > 0 {
-			// Not in step with others: a connection each at the same time may be more than the server has.
+			// The pause is random: if all logs connect at the same time, the server may not have enough connections.
 			if !sleep(ctx, min(l.interval-rand.N(l.interval/2), left)) {
 				return nil, "", ctx.Err()
 			}
 			now = time.Now()
 		}
-		revs, next, err := l.ask(ctx, from)
+		revs, next, err := l.readOnce(ctx, from)
 		if err != nil || len(revs) > 0 || !now.Before(deadline) {
 			return revs, next, err
 		}
 	}
 }
 
-// ask reads once, over a connection for this use.
-func (l *Log) ask(ctx context.Context, from position) ([]oauthz.Revocation, string, error) {
+// readOnce reads once, over a connection that is used only for this read.
+func (l *Log) readOnce(ctx context.Context, from position) ([]oauthz.Revocation, string, error) {
 	conn, release, err := l.borrow(ctx)
 	if err != nil {
-		return nil, "", explain(err)
+		return nil, "", withRemedy(err)
 	}
 	revs, next, err := l.readPrimary(ctx, conn, patience, from)
 	closed := conn.IsClosed()
@@ -100,14 +100,15 @@ func (l *Log) ask(ctx context.Context, from position) ([]oauthz.Revocation, stri
 		return revs, next, err
 	}
 	if conn, release, err = l.connectOnce(ctx); err != nil {
-		return nil, "", explain(err)
+		return nil, "", withRemedy(err)
 	}
 	defer release()
 	return l.readPrimary(ctx, conn, patienceAgain, from)
 }
 
+// readPrimary reads once, after a check that the server is not a standby.
 func (l *Log) readPrimary(ctx context.Context, conn *pgx.Conn, patience time.Duration, from position) ([]oauthz.Revocation, string, error) {
-	err := answered(ctx, patience, func(ctx context.Context, _ func()) error {
+	err := limitSilence(ctx, patience, func(ctx context.Context, _ func()) error {
 		_, err := l.locate(ctx, conn)
 		return err
 	})
@@ -130,11 +131,12 @@ func (l *Log) locate(ctx context.Context, conn *pgx.Conn) (channel string, err e
 	return channel, nil
 }
 
-// read reads once; all reports whether there was nothing more. The entry at the position
-// comes with what follows it, in one statement: it cannot become another one in between.
+// read reads once; all reports whether there were no more entries. The entry at the position is
+// read with those after it, in one statement, so that it cannot be replaced by another one in
+// between.
 func (l *Log) read(ctx context.Context, conn *pgx.Conn, patience time.Duration, from position) (revs []oauthz.Revocation, next string, all bool, err error) {
 	var found []row
-	err = answered(ctx, patience, func(ctx context.Context, heard func()) error {
+	err = limitSilence(ctx, patience, func(ctx context.Context, heard func()) error {
 		rows, err := conn.Query(ctx, l.sql.read, max(from.id, 1), l.batch+1)
 		if err != nil {
 			return err
@@ -159,8 +161,8 @@ type row struct {
 	entry []byte
 }
 
-// decode returns the entries of rows, which begin with that at from unless that is
-// the beginning. With the error of one that cannot be read come those before it.
+// decode returns the entries of rows. The first row is the entry at from, unless from is the
+// beginning. If an entry cannot be read, the entries before it are returned with the error.
 func decode(rows []row, from position, batch int) (revs []oauthz.Revocation, next string, err error) {
 	if from != (position{}) {
 		if len(rows) == 0 || rows[0].at != from {

@@ -32,13 +32,13 @@ const (
 	password = "canary-secret"
 )
 
-// server is a PostgreSQL on a folder and a port of its own.
+// server is a PostgreSQL server with a folder and a port of its own.
 type server struct {
-	bin, dir string
-	port     int
-	as       *syscall.Credential // nil: whoever runs the tests
-	url      string
-	// most connections at once; default 100
+	bin, dir   string
+	port       int
+	credential *syscall.Credential // nil: the user that runs the tests
+	url        string
+	// connections is max_connections; default 100
 	connections int
 
 	command  *exec.Cmd
@@ -50,7 +50,7 @@ type server struct {
 // shared is the server of all tests that do not kill theirs.
 var shared = sync.OnceValues(newServer)
 
-var started []*server // of this process; tests append to it one after the other
+var started []*server // all servers of this process; guarded by startedMu
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -62,8 +62,8 @@ func TestMain(m *testing.M) {
 
 var errMissing = errors.New("PostgreSQL is missing: install the package postgresql, or put initdb and postgres on the PATH")
 
-// require returns a server, or skips the test where none can be had.
-func require(t testing.TB, start func() (*server, error)) *server {
+// requireServer returns a server, or skips the test if PostgreSQL is not installed.
+func requireServer(t testing.TB, start func() (*server, error)) *server {
 	t.Helper()
 	s, err := start()
 	switch {
@@ -77,7 +77,7 @@ func require(t testing.TB, start func() (*server, error)) *server {
 
 var startedMu sync.Mutex
 
-// newServer makes a folder with a new cluster, and starts a server on it.
+// newServer creates a folder with a new cluster, and starts a server on it.
 func newServer() (*server, error) {
 	bin, err := binaries()
 	if err != nil {
@@ -98,7 +98,7 @@ func newServer() (*server, error) {
 }
 
 func binaries() (string, error) {
-	folders, _ := filepath.Glob("/usr/lib/postgresql/*/bin") // the pattern is good
+	folders, _ := filepath.Glob("/usr/lib/postgresql/*/bin") // the pattern is valid
 	slices.Reverse(folders)
 	if path, err := exec.LookPath("initdb"); err == nil {
 		folders = slices.Insert(folders, 0, filepath.Dir(path))
@@ -118,7 +118,7 @@ func (s *server) init() error {
 	if err := os.WriteFile(secret, []byte(password), 0o600); err != nil {
 		return err
 	}
-	if err := s.giveAway(s.dir, secret); err != nil {
+	if err := s.chown(s.dir, secret); err != nil {
 		return err
 	}
 	initdb := s.program("initdb", "-D", s.data(), "-U", "app", "-A", "scram-sha-256", "--pwfile="+secret, "-E", "UTF8", "--locale=C", "--no-sync")
@@ -134,8 +134,9 @@ func (s *server) init() error {
 	return err
 }
 
-// giveAway gives files to somebody else if we are root, as whom PostgreSQL does not run.
-func (s *server) giveAway(files ...string) error {
+// chown gives files to another user if this process runs as root, as which PostgreSQL refuses
+// to run.
+func (s *server) chown(files ...string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
@@ -146,9 +147,9 @@ func (s *server) giveAway(files ...string) error {
 	if err != nil {
 		return err
 	}
-	uid, _ := strconv.Atoi(account.Uid) // numbers on Unix
+	uid, _ := strconv.Atoi(account.Uid) // always numbers on Unix
 	gid, _ := strconv.Atoi(account.Gid)
-	s.as = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	s.credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	for _, file := range files {
 		if err := os.Chown(file, uid, gid); err != nil {
 			return err
@@ -162,11 +163,12 @@ func (s *server) data() string { return filepath.Join(s.dir, "data") }
 func (s *server) program(name string, args ...string) *exec.Cmd {
 	command := exec.Command(filepath.Join(s.bin, name), args...)
 	command.Dir = s.dir
-	command.SysProcAttr = &syscall.SysProcAttr{Credential: s.as}
+	command.SysProcAttr = &syscall.SysProcAttr{Credential: s.credential}
 	return command
 }
 
-// freePort looks below the ports that the system gives to clients, one of which could have it while the server is away.
+// freePort returns a port below those that the system gives to clients. A client could
+// otherwise take the port while the server is down.
 func freePort() (int, error) {
 	for range 100 {
 		port := 20_000 + rand.N(10_000)
@@ -191,7 +193,7 @@ func (s *server) start() error {
 	s.exited = make(chan struct{})
 	go func() {
 		defer close(s.exited)
-		_ = s.command.Wait() // says that it was killed
+		_ = s.command.Wait() // its error is that of the kill
 	}()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -222,25 +224,27 @@ func (s *server) answers() error {
 }
 
 func (s *server) logged() []byte {
-	text, _ := os.ReadFile(s.log.Name()) // for a message
+	text, _ := os.ReadFile(s.log.Name()) // only for an error message
 	return text
 }
 
-// watch starts a process that ends the server when this one is gone, however it ended: then its stdin ends.
+// watch starts a process that ends the server when this process ends, however it ends: the
+// stdin of the watchdog then ends.
 func (s *server) watch() error {
 	s.watchdog = exec.Command("sh", "-c", `read -r _; kill -QUIT "$0"`, strconv.Itoa(s.command.Process.Pid))
-	_, err := s.watchdog.StdinPipe() // kept open
+	_, err := s.watchdog.StdinPipe() // stays open while this process runs
 	return errors.Join(err, s.watchdog.Start())
 }
 
-// kill kills the server and its children, as if the machine's power had failed them, and returns when they are gone.
+// kill kills the server and its children, as a power failure does, and returns when they have
+// ended.
 func (s *server) kill() {
 	if s.command == nil {
 		return
 	}
-	_ = s.watchdog.Process.Kill()                 // first: it must not kill whoever gets this process id next
-	_ = s.watchdog.Wait()                         // says that it was killed
-	_ = s.command.Process.Signal(syscall.SIGSTOP) // it starts no more, and cannot tell any to end properly
+	_ = s.watchdog.Process.Kill()                 // first: it must not kill another process that gets the same id
+	_ = s.watchdog.Wait()                         // its error is that of the kill
+	_ = s.command.Process.Signal(syscall.SIGSTOP) // it starts no more children, and cannot end them properly
 	family := children(s.command.Process.Pid)
 	for _, pid := range family {
 		_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
@@ -250,17 +254,17 @@ func (s *server) kill() {
 	s.command = nil
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(patience); slices.ContainsFunc(family, runs) && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); slices.ContainsFunc(family, isRunning) && time.Now().Before(deadline); {
 		<-tick.C
 	}
 }
 
-// children returns the processes that a process has started, and none where there is no /proc: there they see for themselves
-// that the postmaster is gone.
+// children returns the processes that a process has started. Without /proc it returns none: the
+// children then detect that the postmaster has ended.
 func children(of int) (pids []int) {
-	folders, _ := filepath.Glob("/proc/[0-9]*") // the pattern is good
+	folders, _ := filepath.Glob("/proc/[0-9]*") // the pattern is valid
 	for _, folder := range folders {
-		pid, _ := strconv.Atoi(filepath.Base(folder)) // a number
+		pid, _ := strconv.Atoi(filepath.Base(folder)) // always a number
 		if _, parent := stat(pid); parent == of {
 			pids = append(pids, pid)
 		}
@@ -268,7 +272,7 @@ func children(of int) (pids []int) {
 	return pids
 }
 
-func runs(pid int) bool {
+func isRunning(pid int) bool {
 	state, _ := stat(pid)
 	return state != "" && state != "Z"
 }
@@ -280,7 +284,7 @@ func stat(pid int) (state string, parent int) {
 	if len(fields) < 2 {
 		return "", 0
 	}
-	parent, _ = strconv.Atoi(fields[1]) // a number
+	parent, _ = strconv.Atoi(fields[1]) // always a number
 	return fields[0], parent
 }
 
@@ -292,7 +296,7 @@ func (s *server) remove() {
 	_ = os.RemoveAll(s.dir)
 }
 
-// pool connects to the server until the test ends. Options are those of the URL.
+// pool connects to the server until the test ends. options are parameters of the URL.
 func (s *server) pool(t testing.TB, options ...string) *pgxpool.Pool {
 	t.Helper()
 	pool, err := pgxpool.New(context.Background(), strings.Join(append([]string{s.url}, options...), "&"))

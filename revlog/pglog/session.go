@@ -14,44 +14,45 @@ import (
 const (
 	// keepIdle is how long a session without a Read stays connected.
 	keepIdle = 5 * time.Second
-	// locateAgain is how often a session looks which table has the name.
+	// locateAgain is how often a session checks which table has the name.
 	locateAgain = 10 * time.Second
 )
 
-// session is a connection outside the pool with which one Read at a time reads, and
-// listens. It is kept from one Read to the next.
+// session is a connection outside the pool, with which one Read at a time reads and listens.
+// The log keeps it from one Read to the next.
 type session struct {
 	log       *Log
 	conn      *pgx.Conn
-	patience  time.Duration // for each answer
+	patience  time.Duration // how long the server may take for each answer
 	located   time.Time     // when channel was looked up
 	channel   string
-	listening string // the channel that it listens on; "" for none
+	listening string // the channel on which it listens; "" for none
 	notified  int    // notifications since the last read
 	pace      pace
-	end       position  // up to which it has read everything
+	end       position  // the position up to which it has read everything
 	last      time.Time // when it last read
 	closing   *time.Timer
 }
 
-// open connects.
+// open connects a new session.
 func (l *Log) open(ctx context.Context) (*session, error) {
 	s := &session{log: l, patience: patience}
-	// The payloads are discarded here: any login can send notifications, of any number and 8,000 bytes each.
+	// The payloads are discarded here: any login can send notifications, in any number and of
+	// 8,000 bytes each.
 	conn, err := l.connect(ctx, func(conn *pgconn.PgConn, _ *pgconn.Notification) {
 		if s.notified++; s.notified > flood {
 			_ = conn.Conn().Close() // the answer to a query would come after all of them
 		}
 	})
 	if err != nil {
-		return nil, explain(err)
+		return nil, withRemedy(err)
 	}
 	s.conn = conn
 	return s, nil
 }
 
-// take returns a session that no Read uses, or a new one.
-func (l *Log) take(ctx context.Context) (*session, error) {
+// takeSession returns a session that no Read uses, or a new one.
+func (l *Log) takeSession(ctx context.Context) (*session, error) {
 	l.mu.Lock()
 	for n := len(l.idle); n > 0; n = len(l.idle) {
 		s := l.idle[n-1]
@@ -65,8 +66,8 @@ func (l *Log) take(ctx context.Context) (*session, error) {
 	return l.open(ctx)
 }
 
-// put keeps s for the next Read, for a while.
-func (l *Log) put(s *session) {
+// keepSession keeps s for the next Read, for keepIdle at most.
+func (l *Log) keepSession(s *session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.idle = append(l.idle, s)
@@ -83,35 +84,35 @@ func (l *Log) put(s *session) {
 	})
 }
 
-// await reads until there is something, or the deadline. It reads last at or after
-// the deadline, whether it was notified or not: not every notification arrives.
+// await reads until there are entries, or the deadline. Its last read is at or after the
+// deadline, whether or not it was notified, because not every notification arrives.
 func (s *session) await(ctx context.Context, from position, deadline time.Time) (revs []oauthz.Revocation, next string, err error) {
-	for look := s.worthReading(from); ; look = true {
+	for must := s.mustRead(from); ; must = true {
 		now := time.Now()
-		begun, err := s.attune(ctx, now)
+		begun, err := s.updateListening(ctx, now)
 		if err != nil {
 			return nil, "", err
 		}
-		if look || begun { // what was committed before it listened was not announced to it
+		if must || begun { // the session was not notified of commits before it listened
 			revs, next, err := s.read(ctx, from)
 			if err != nil || len(revs) > 0 || !now.Before(deadline) {
 				return revs, next, err
 			}
 		}
-		if err := s.rest(ctx, deadline); err != nil {
+		if err := s.wait(ctx, deadline); err != nil {
 			return nil, "", err
 		}
 	}
 }
 
-// worthReading reports whether a Read must read before it waits.
-func (s *session) worthReading(from position) bool {
+// mustRead reports whether a Read must read before it waits.
+func (s *session) mustRead(from position) bool {
 	return !s.pace.busy && (s.notified > 0 || s.end != from)
 }
 
-// attune begins or ends to listen, as the pace and the table's identity demand. begun
-// reports whether the session has only now begun.
-func (s *session) attune(ctx context.Context, now time.Time) (begun bool, err error) {
+// updateListening begins or ends to listen, as the pace and the identity of the table require.
+// begun reports whether the session has begun to listen in this call.
+func (s *session) updateListening(ctx context.Context, now time.Time) (begun bool, err error) {
 	if now.Sub(s.located) > locateAgain {
 		if err := s.locate(ctx, now); err != nil {
 			return false, err
@@ -137,8 +138,9 @@ func (s *session) attune(ctx context.Context, now time.Time) (begun bool, err er
 	return true, s.exec(ctx, "LISTEN "+pgx.Identifier{want}.Sanitize())
 }
 
-// rest waits for a notification, or while busy for the time of the next read, until the deadline at most.
-func (s *session) rest(ctx context.Context, deadline time.Time) error {
+// wait waits for a notification, or while busy for the time of the next read, until the
+// deadline at most.
+func (s *session) wait(ctx context.Context, deadline time.Time) error {
 	if s.pace.busy {
 		sleep(ctx, min(time.Until(s.last.Add(s.pace.pause())), time.Until(deadline)))
 		return ctx.Err()
@@ -156,15 +158,15 @@ func (s *session) rest(ctx context.Context, deadline time.Time) error {
 }
 
 func (s *session) exec(ctx context.Context, sql string) error {
-	return answered(ctx, s.patience, func(ctx context.Context, _ func()) error {
+	return limitSilence(ctx, s.patience, func(ctx context.Context, _ func()) error {
 		_, err := s.conn.Exec(ctx, sql)
 		return err
 	})
 }
 
-// locate finds the channel of the table, whatever name of it is configured.
+// locate finds the channel of the table, whichever name of the table is configured.
 func (s *session) locate(ctx context.Context, now time.Time) error {
-	return answered(ctx, s.patience, func(ctx context.Context, _ func()) (err error) {
+	return limitSilence(ctx, s.patience, func(ctx context.Context, _ func()) (err error) {
 		s.channel, err = s.log.locate(ctx, s.conn)
 		s.located = now
 		return err
@@ -176,26 +178,26 @@ func (s *session) read(ctx context.Context, from position) ([]oauthz.Revocation,
 	revs, next, all, err := s.log.read(ctx, s.conn, s.patience, from)
 	now := time.Now()
 	s.pace.read(now, len(revs) > 0)
-	s.last, s.end = now, position{-1, ""} // no position of a Read
+	s.last, s.end = now, position{-1, ""} // never the position of a Read
 	if all {
-		s.end, _ = parsePosition(next) // one that was just written
+		s.end, _ = parsePosition(next) // next was written by String
 	}
 	return revs, next, err
 }
 
-// errSilent is returned where the server is connected and does not answer.
+// errSilent is returned when the server is connected and does not answer.
 var errSilent = errors.New("the server does not answer")
 
-// answered calls do with a context that ends when the server was silent for patience.
-// do calls heard at each sign of life.
-func answered(ctx context.Context, patience time.Duration, do func(ctx context.Context, heard func()) error) error {
+// limitSilence calls do with a context that ends when the server was silent for patience. do
+// must call heard at each sign of life.
+func limitSilence(ctx context.Context, patience time.Duration, do func(ctx context.Context, heard func()) error) error {
 	limited, cancel := context.WithCancel(ctx)
 	defer cancel()
 	timer := time.AfterFunc(patience, cancel)
 	defer timer.Stop()
 	err := do(limited, func() { timer.Reset(patience) })
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		return errSilent // and not a cancellation, of which the caller knows nothing
+		return errSilent // not a cancellation, because the caller did not cancel
 	}
 	return err
 }

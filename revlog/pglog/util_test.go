@@ -19,10 +19,10 @@ import (
 
 var tables atomic.Int64
 
-// newTable returns the name of a table that no other test has.
+// newTable returns the name of a table that no other test uses.
 func newTable() string { return fmt.Sprintf("revocations_%d", tables.Add(1)) }
 
-// openLog opens a log with a pool of its own, and creates the table if there is none.
+// openLog opens a log with a pool of its own, and creates the table if it is missing.
 func openLog(t testing.TB, s *server, table string, options ...string) *pglog.Log {
 	t.Helper()
 	return logOn(t, s.pool(t, options...), table)
@@ -35,7 +35,7 @@ func logOn(t testing.TB, pool *pgxpool.Pool, table string) *pglog.Log {
 	return log
 }
 
-// newLog opens a log without a look at the server.
+// newLog opens a log without a connection to the server.
 func newLog(t testing.TB, pool *pgxpool.Pool, table string) *pglog.Log {
 	t.Helper()
 	log, err := pglog.New(pool, pglog.Config{Table: table})
@@ -62,12 +62,12 @@ func query[T any](t testing.TB, pool *pgxpool.Pool, sql string, args ...any) (va
 	return value
 }
 
-// revocation is one that only its name tells from others.
+// revocation returns a revocation that differs from others only by its name.
 func revocation(name string) oauthz.Revocation {
 	return oauthz.Revocation{Match: map[string]any{"iss": "https://login.example.com", "jti": name}, Expires: time.Now().Add(time.Hour)}
 }
 
-func add(t testing.TB, log revlog.Log, names ...string) {
+func appendTo(t testing.TB, log revlog.Log, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		must(t, "append", log.Append(t.Context(), revocation(name)))
@@ -82,7 +82,7 @@ func names(revs []oauthz.Revocation) []string {
 	return names
 }
 
-// wantRest reads from a position until there is nothing more.
+// wantRest reads from a position until there are no more entries, and compares them.
 func wantRest(t testing.TB, log revlog.Log, position string, want ...string) (next string) {
 	t.Helper()
 	var got []string
@@ -96,14 +96,14 @@ func wantRest(t testing.TB, log revlog.Log, position string, want ...string) (ne
 			return next
 		}
 		if next == position {
-			t.Fatal("entries, but no new position")
+			t.Fatal("entries without a new position")
 		}
 		got, position = append(got, names(revs)...), next
 	}
 }
 
-// eventually waits until check is true.
-func eventually(t testing.TB, what string, check func() bool) {
+// eventually waits until check returns true, and otherwise fails with a message.
+func eventually(t testing.TB, message string, check func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -112,7 +112,7 @@ func eventually(t testing.TB, what string, check func() bool) {
 	for !check() {
 		select {
 		case <-ctx.Done():
-			t.Fatal(what)
+			t.Fatal(message)
 		case <-tick.C:
 		}
 	}

@@ -23,8 +23,9 @@ func backends(t testing.TB, admin *pgxpool.Pool, application string) []int {
 	return query[[]int](t, admin, `SELECT coalesce(array_agg(pid ORDER BY pid), '{}') FROM pg_stat_activity WHERE application_name = $1`, application)
 }
 
-// reading opens a log on a table that exists, whose connections have the table's name.
-func reading(t testing.TB, s *server, table string) *pglog.Log {
+// openNamedLog opens a log on a table that exists. The application_name of its connections is
+// the name of the table.
+func openNamedLog(t testing.TB, s *server, table string) *pglog.Log {
 	t.Helper()
 	log, err := pglog.New(s.pool(t, "application_name="+table), pglog.Config{Table: table})
 	must(t, "new", err)
@@ -47,10 +48,10 @@ func startRead(t testing.TB, log revlog.Log, position string) <-chan []string {
 // Successive Reads share one connection outside the pool, which is closed when no Read follows.
 func TestReadsKeepOneConnection(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	admin, table := s.pool(t), newTable()
 	logOn(t, admin, table)
-	log := reading(t, s, table)
+	log := openNamedLog(t, s, table)
 	began := time.Now()
 	revs, position, err := log.Read(t.Context(), "", 50*time.Millisecond)
 	if took := time.Since(began); err != nil || len(revs) > 0 || took < 50*time.Millisecond || took > patience/2 {
@@ -62,12 +63,12 @@ func TestReadsKeepOneConnection(t *testing.T) {
 	}
 	read := startRead(t, log, position)
 	channel := query[string](t, admin, `SELECT 'oauthz_' || $1::text::regclass::oid`, table)
-	for range 3 { // a notification of nothing does not end it
+	for range 3 { // a notification without an entry does not end the Read
 		run(t, admin, `SELECT pg_notify($1, 'nothing')`, channel)
 	}
 	tx, err := admin.Begin(t.Context())
 	must(t, "begin", err)
-	for _, payload := range []string{"a", "b", "c"} { // several of one thing
+	for _, payload := range []string{"a", "b", "c"} { // several notifications of one entry
 		_, err := tx.Exec(t.Context(), `SELECT pg_notify($1, $2)`, channel, payload)
 		must(t, "notify", err)
 	}
@@ -82,16 +83,16 @@ func TestReadsKeepOneConnection(t *testing.T) {
 	if got := backends(t, admin, table); !slices.Equal(got, first) {
 		t.Errorf("got connections %v, want %v", got, first)
 	}
-	eventually(t, "the connection stays", func() bool { return len(backends(t, admin, table)) == 0 })
+	eventually(t, "the connection stays open", func() bool { return len(backends(t, admin, table)) == 0 })
 	wantRest(t, log, "", "a")
 }
 
 func TestACancelledReadLeavesNoConnection(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	admin, table := s.pool(t), newTable()
 	logOn(t, admin, table)
-	log := reading(t, s, table)
+	log := openNamedLog(t, s, table)
 	began := time.Now()
 	for range 5 {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -100,7 +101,7 @@ func TestACancelledReadLeavesNoConnection(t *testing.T) {
 			_, _, err := log.Read(ctx, "", time.Hour)
 			read <- err
 		}()
-		eventually(t, "it does not wait", func() bool {
+		eventually(t, "the Read does not wait", func() bool {
 			return query[bool](t, admin, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = $1 AND state = 'idle' AND query LIKE 'SELECT id, mark%')`, table)
 		})
 		cancel()
@@ -109,22 +110,22 @@ func TestACancelledReadLeavesNoConnection(t *testing.T) {
 		}
 		eventually(t, "the server still has the connection", func() bool { return len(backends(t, admin, table)) == 0 })
 	}
-	if took := time.Since(began); took > 20*time.Second { // an idle one stays for five seconds
+	if took := time.Since(began); took > 20*time.Second { // an idle connection stays open for five seconds
 		t.Errorf("five took %v", took)
 	}
-	add(t, log, "a")
+	appendTo(t, log, "a")
 	wantRest(t, log, "", "a")
 }
 
-// What comes between the first look and the wait is not slept through; and without a notification, as through some poolers, it is
-// returned when the wait is over.
-func TestWhatComesBeforeTheWait(t *testing.T) {
+// An entry that is appended between the first read and the wait ends the wait. Without a
+// notification, as through some poolers, it is returned when the wait ends.
+func TestAnEntryAppendedBeforeTheWaitIsRead(t *testing.T) {
 	t.Parallel()
-	s := require(t, shared)
+	s := requireServer(t, shared)
 	for _, tt := range []struct {
 		name string
 		wait time.Duration
-		come func(writer revlog.Log, pool *pgxpool.Pool, table string) error
+		add  func(writer revlog.Log, pool *pgxpool.Pool, table string) error
 	}{
 		{"with a notification", patience, func(writer revlog.Log, _ *pgxpool.Pool, _ string) error {
 			return writer.Append(context.Background(), revocation("a"))
@@ -143,7 +144,7 @@ func TestWhatComesBeforeTheWait(t *testing.T) {
 			writer := logOn(t, admin, table)
 			cfg, err := pgxpool.ParseConfig(s.url)
 			must(t, "config", err)
-			hook := &afterRead{table: table, then: func() { must(t, "come", tt.come(writer, admin, table)) }}
+			hook := &afterRead{table: table, then: func() { must(t, "append", tt.add(writer, admin, table)) }}
 			cfg.ConnConfig.Tracer = hook
 			pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
 			must(t, "pool", err)
@@ -158,7 +159,7 @@ func TestWhatComesBeforeTheWait(t *testing.T) {
 	}
 }
 
-// afterRead does something, once, after a query that reads the table.
+// afterRead is a tracer that calls a function once, after a query that reads the table.
 type afterRead struct {
 	table string
 	reads bool

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// grace is how long a command whose context is done may take to end by itself,
-// beyond the time for which it blocks.
+// grace is how long a command may continue after its context is done, beyond the time for which
+// it blocks.
 const grace = 100 * time.Millisecond
 
-// bounded runs commands that block for a time, and returns soon after ctx is done, whatever the client
-// does: go-redis heeds a context while it waits for an answer only if the client
-// was made with ContextTimeoutEnabled, and otherwise waits for its ReadTimeout,
-// several times. The commands may then still take effect. They go on for as long
-// as the timeouts of the client allow, and hold a connection of its pool: so there
-// are never more of them than the pool has connections, for the wait for one heeds
-// contexts. A hook of the client that panics is an error.
+// bounded runs commands that may block for a time, and returns soon after ctx is done, whatever
+// the client does. While go-redis waits for an answer, it uses the context only if the client
+// was made with ContextTimeoutEnabled; otherwise it waits for its ReadTimeout, several times.
+// The commands may take effect after bounded has returned. They run for as long as the timeouts
+// of the client allow, and each holds a connection of the pool. There are therefore never more
+// of them than the pool has connections, because the wait for a connection does end with the
+// context. bounded returns a panic of a hook of the client as an error.
 func bounded[T any](ctx context.Context, blocks time.Duration, run func(context.Context) (T, error)) (result T, err error) {
 	if err := ctx.Err(); err != nil {
 		return result, err

@@ -14,8 +14,9 @@ import (
 	"github.com/oauthz/oauthz/revlog/redislog"
 )
 
-// A read that is cancelled while the server holds it back returns soon, and leaves no command behind.
-func TestCancelledWhileBlocked(t *testing.T) {
+// A Read that is cancelled while the server blocks it returns soon, and leaves no command
+// behind.
+func TestACancelledReadLeavesNoCommand(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	client := s.client(t)
@@ -45,7 +46,7 @@ func TestCancelledWhileBlocked(t *testing.T) {
 			case err := <-result:
 				require.ErrorIs(t, err, ctx.Err())
 			case <-time.After(patience):
-				t.Fatal("it goes on")
+				t.Fatal("the Read does not return")
 			}
 			assert.Less(t, time.Since(ended), 2*time.Second)
 			stats := client.PoolStats()
@@ -54,8 +55,9 @@ func TestCancelledWhileBlocked(t *testing.T) {
 	}
 }
 
-// A server that hangs is an error: within the client's ReadTimeout, once the context is done.
-func TestServerHangs(t *testing.T) {
+// A server that hangs is an error: after the context is done, within the ReadTimeout of the
+// client.
+func TestAServerThatHangsIsAnError(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	client := redis.NewClient(&redis.Options{Addr: s.addr, ReadTimeout: 400 * time.Millisecond, MaxRetries: -1})
@@ -86,9 +88,9 @@ func TestServerHangs(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// A server that hangs does not hold up Revoke beyond its bound, though go-redis waits for longer. The list goes on to answer, and
-// a later Revoke is written.
-func TestRevokeReturnsWithinItsBound(t *testing.T) {
+// A server that hangs does not block Revoke beyond its timeout, although go-redis waits for
+// longer. The list continues to answer, and a later Revoke is written.
+func TestRevokeReturnsWithinItsTimeout(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	list, err := revlog.Open(t.Context(), s.open(t, redislog.Config{}), revlog.Config{Timeout: time.Second})
@@ -100,7 +102,7 @@ func TestRevokeReturnsWithinItsBound(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), bound)
 		began := time.Now()
 		require.ErrorIs(t, list.Revoke(ctx, revocation("a", time.Hour)), context.DeadlineExceeded)
-		assert.Less(t, time.Since(began), 3*time.Second, "of 5 with three attempts")
+		assert.Less(t, time.Since(began), 3*time.Second, "go-redis makes three attempts of 5 s")
 		cancel()
 	}
 	began := time.Now()
@@ -113,26 +115,26 @@ func TestRevokeReturnsWithinItsBound(t *testing.T) {
 	assert.Contains(t, got, "b")
 }
 
-// deaf is a client that does not listen to contexts.
-type deaf struct{ redis.UniversalClient }
+// contextIgnorer is a client that ignores contexts.
+type contextIgnorer struct{ redis.UniversalClient }
 
-func (c deaf) Process(ctx context.Context, cmd redis.Cmder) error {
+func (c contextIgnorer) Process(ctx context.Context, cmd redis.Cmder) error {
 	return c.UniversalClient.Process(context.WithoutCancel(ctx), cmd)
 }
 
-func (c deaf) Pipelined(ctx context.Context, queue func(redis.Pipeliner) error) ([]redis.Cmder, error) {
+func (c contextIgnorer) Pipelined(ctx context.Context, queue func(redis.Pipeliner) error) ([]redis.Cmder, error) {
 	return c.UniversalClient.Pipelined(context.WithoutCancel(ctx), queue)
 }
 
-func (c deaf) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+func (c contextIgnorer) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
 	return c.UniversalClient.EvalSha(context.WithoutCancel(ctx), sha, keys, args...)
 }
 
-func TestClientIgnoresContexts(t *testing.T) {
+func TestAClientThatIgnoresContextsBlocksNoRead(t *testing.T) {
 	t.Parallel()
-	log, err := redislog.New(deaf{startServer(t).client(t)}, redislog.Config{})
+	log, err := redislog.New(contextIgnorer{startServer(t).client(t)}, redislog.Config{})
 	require.NoError(t, err)
-	require.NoError(t, log.Append(t.Context(), revocation("a", time.Hour))) // so that the script is there
+	require.NoError(t, log.Append(t.Context(), revocation("a", time.Hour))) // loads the script
 	_, position := readAll(t, log, "")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -142,28 +144,28 @@ func TestClientIgnoresContexts(t *testing.T) {
 	assert.Less(t, time.Since(began), patience/2)
 }
 
-// hooked is a hook of a client that panics.
-type hooked struct{}
+// panickingHook is a hook of a client that panics.
+type panickingHook struct{}
 
-func (hooked) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (panickingHook) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-func (hooked) ProcessHook(redis.ProcessHook) redis.ProcessHook {
+func (panickingHook) ProcessHook(redis.ProcessHook) redis.ProcessHook {
 	return func(context.Context, redis.Cmder) error { panic("canary") }
 }
 
-func (hooked) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (panickingHook) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(context.Context, []redis.Cmder) error { panic("canary") }
 }
 
-// A hook of the client that panics, in a goroutine of ours, is an error.
-func TestClientPanics(t *testing.T) {
+// A hook of the client runs in a goroutine of the log. A panic of it is an error.
+func TestAPanicOfAHookIsAnError(t *testing.T) {
 	t.Parallel()
 	client := startServer(t).client(t)
-	client.AddHook(hooked{})
+	client.AddHook(panickingHook{})
 	log, err := redislog.New(client, redislog.Config{})
 	require.NoError(t, err)
 	_, _, err = log.Read(t.Context(), "", 0)
 	require.EqualError(t, err, "redislog: read: panic of type string")
 	require.EqualError(t, log.Append(t.Context(), revocation("a", time.Hour)), "redislog: append: panic of type string")
-	require.EqualError(t, log.Check(t.Context()), "redislog: check: appendonly: panic of type string")
+	require.EqualError(t, log.CheckServer(t.Context()), "redislog: check server: appendonly: panic of type string")
 }

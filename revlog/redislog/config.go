@@ -10,32 +10,29 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Config says where a [Log] is and how long it retains. The zero value is usable.
-// The instances that share a log must agree on Key; in the rest they may differ.
+// Config configures a [Log]. The zero value is usable. The instances that share a log must have
+// the same Key; the other fields may differ.
 type Config struct {
 	_ struct{}
 
-	// Key is the key of the stream. What is kept apart is in a second stream,
-	// whose key is made from it so that both are in one slot of a Redis Cluster:
-	// "{key}:apart", or "key:apart" if Key has a hash tag. Default
-	// "oauthz:revocations".
+	// Key is the key of the first stream. Entries that expire late are in a second stream. Its
+	// key is made from Key so that both are in one slot of a Redis Cluster: "{key}:apart", or
+	// "key:apart" if Key has a hash tag. Default "oauthz:revocations".
 	Key string
-	// Retention is how long an entry of the stream may still be needed after it
-	// was appended. What expires later than that, or never, is kept apart, so that
-	// it does not hold up the trimming. Nothing that can still match is ever
-	// dropped, also if an instance with another Retention shares the log. Default
-	// 30 days.
+	// Retention is the longest time after its Append for which an entry of the first stream may
+	// be needed. An entry that expires later than that, or never, goes to the second stream,
+	// where it does not keep other entries from being deleted. No entry that can still match is
+	// ever deleted, even if an instance with another Retention shares the log. Default 30 days.
 	Retention time.Duration
-	// Batch is how many entries one Read returns at most, 1 to 10,000. Default
-	// 1,000.
+	// Batch is the most entries that one Read returns, 1 to 10,000. Default 1,000.
 	Batch int
-	// Replicas is how many replicas must have a revocation before Append returns
-	// nil (WAIT); if they do not within a second it is an error. This makes it less
-	// likely that a failover loses what was acknowledged, and does not rule it
-	// out. It needs a *redis.Client or a *redis.ClusterClient. Default 0.
+	// Replicas is how many replicas must have a revocation before Append returns nil (WAIT). If
+	// they do not have it within a second, Append returns an error. This makes it less likely
+	// that a failover loses acknowledged entries, but cannot prevent it. It needs a
+	// *redis.Client or a *redis.ClusterClient. Default 0.
 	Replicas int
-	// Now is the clock; default time.Now. An entry is dropped when it is over by
-	// this clock and by that of Redis.
+	// Now is the clock. An entry is deleted when it has expired by this clock and by that of
+	// Redis. Default time.Now.
 	Now func() time.Time
 }
 
@@ -66,24 +63,24 @@ func (cfg Config) withDefaults() Config {
 
 func (cfg Config) check() []error {
 	var errs []error
-	if _, err := apart(cfg.Key); err != nil {
+	if _, err := secondKey(cfg.Key); err != nil {
 		errs = append(errs, err)
 	}
 	if cfg.Retention < 0 {
-		errs = append(errs, errors.New("redislog: config: Retention is negative: to keep everything for ever, let it expire never"))
+		errs = append(errs, errors.New("redislog: config: Retention is negative: to keep all entries, append revocations without Expires"))
 	}
 	if cfg.Batch < 0 || cfg.Batch > maxBatch {
-		errs = append(errs, fmt.Errorf("redislog: config: Batch is not 1 to %d", maxBatch))
+		errs = append(errs, fmt.Errorf("redislog: config: Batch is not in 1 to %d", maxBatch))
 	}
 	if cfg.Replicas < 0 || cfg.Replicas > maxReplicas {
-		errs = append(errs, fmt.Errorf("redislog: config: Replicas is not 0 to %d", maxReplicas))
+		errs = append(errs, fmt.Errorf("redislog: config: Replicas is not in 0 to %d", maxReplicas))
 	}
 	return errs
 }
 
-// apart returns the key of the second stream. A Redis Cluster hashes what is
-// between the first { and the next }, if there is something, else the whole key.
-func apart(key string) (string, error) {
+// secondKey returns the key of the second stream. A Redis Cluster hashes the text between the
+// first { and the next }, if it is not empty, or else the whole key.
+func secondKey(key string) (string, error) {
 	if len(key) > maxKey {
 		return "", fmt.Errorf("redislog: config: Key is longer than %d bytes", maxKey)
 	}
@@ -92,13 +89,13 @@ func apart(key string) (string, error) {
 	}
 	_, rest, _ := strings.Cut(key, "{")
 	if tag, _, closed := strings.Cut(rest, "}"); !closed || tag == "" {
-		return "", errors.New("redislog: config: Key has a brace, but no hash tag: {…}")
+		return "", errors.New("redislog: config: Key has a brace but no hash tag of the form {tag}")
 	}
 	return key + ":apart", nil
 }
 
-// checkClient says what is wrong with a client, and returns how long it waits
-// for an answer; 0 if that cannot be told.
+// checkClient returns an error if a client is not suitable, and otherwise how long the client
+// waits for an answer; 0 if that is unknown.
 func checkClient(client redis.UniversalClient, replicas int) (readTimeout time.Duration, err error) {
 	if v := reflect.ValueOf(client); client == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		return 0, errors.New("redislog: config: the client is nil")
@@ -109,18 +106,18 @@ func checkClient(client redis.UniversalClient, replicas int) (readTimeout time.D
 	case *redis.ClusterClient:
 		readTimeout = c.Options().ReadTimeout
 		if c.Options().ReadOnly {
-			return 0, errors.New("redislog: config: the client reads from replicas, which may be behind")
+			return 0, errors.New("redislog: config: the client reads from replicas, which may lag behind the master")
 		}
 	case *redis.Ring:
-		return 0, errors.New("redislog: config: the client is a Ring, which writes to another server while one is away")
+		return 0, errors.New("redislog: config: the client is a Ring, which writes to another server while one is down")
 	default:
 		if replicas > 0 {
-			return 0, fmt.Errorf("redislog: config: Replicas: not with a client of type %T", client)
+			return 0, fmt.Errorf("redislog: config: Replicas does not work with a client of type %T", client)
 		}
 		return 0, nil
 	}
 	if readTimeout <= 0 {
-		return 0, errors.New("redislog: config: the client has no ReadTimeout: a server that hangs would stop everything")
+		return 0, errors.New("redislog: config: the client has no ReadTimeout: a server that hangs would block every command")
 	}
 	return readTimeout, nil
 }

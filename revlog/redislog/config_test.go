@@ -12,8 +12,8 @@ import (
 	"github.com/oauthz/oauthz/revlog/redislog"
 )
 
-// unused returns a client that no test here connects.
-func unused(t *testing.T, options redis.Options) redis.UniversalClient {
+// unconnected returns a client that is never connected.
+func unconnected(t *testing.T, options redis.Options) redis.UniversalClient {
 	t.Helper()
 	options.Addr = "127.0.0.1:1"
 	client := redis.NewClient(&options)
@@ -21,13 +21,13 @@ func unused(t *testing.T, options redis.Options) redis.UniversalClient {
 	return client
 }
 
-func TestNewTellsAllMistakes(t *testing.T) {
+func TestNewReportsEveryMistake(t *testing.T) {
 	t.Parallel()
 	ring := redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"one": "127.0.0.1:1"}})
 	t.Cleanup(func() { _ = ring.Close() })
 	replicas := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, RouteRandomly: true})
 	t.Cleanup(func() { _ = replicas.Close() })
-	good := unused(t, redis.Options{})
+	good := unconnected(t, redis.Options{})
 	for _, tt := range []struct {
 		name   string
 		client redis.UniversalClient
@@ -40,9 +40,9 @@ func TestNewTellsAllMistakes(t *testing.T) {
 		{name: "a nil client", client: (*redis.Client)(nil), want: []string{"client is nil"}},
 		{name: "a ring", client: ring, want: []string{"Ring"}},
 		{name: "reads from replicas", client: replicas, want: []string{"replicas"}},
-		{name: "waits for ever", client: unused(t, redis.Options{ReadTimeout: -1}), want: []string{"ReadTimeout"}},
-		{name: "has no deadlines", client: unused(t, redis.Options{ReadTimeout: -2}), want: []string{"ReadTimeout"}},
-		{name: "replicas of what is not known", client: wrapped{good}, cfg: redislog.Config{Replicas: 1}, want: []string{"Replicas"}},
+		{name: "waits without a limit", client: unconnected(t, redis.Options{ReadTimeout: -1}), want: []string{"ReadTimeout"}},
+		{name: "has no deadlines", client: unconnected(t, redis.Options{ReadTimeout: -2}), want: []string{"ReadTimeout"}},
+		{name: "replicas with an unknown client", client: wrapped{good}, cfg: redislog.Config{Replicas: 1}, want: []string{"Replicas"}},
 		{name: "wrapped", client: wrapped{good}},
 		{name: "an open brace", client: good, cfg: redislog.Config{Key: "a{b"}, want: []string{"Key"}},
 		{name: "a closed brace", client: good, cfg: redislog.Config{Key: "a}b"}, want: []string{"Key"}},
@@ -56,23 +56,29 @@ func TestNewTellsAllMistakes(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			log, err := redislog.New(tt.client, tt.cfg)
-			if tt.want == nil {
-				require.NoError(t, err)
-				assert.NotNil(t, log)
-				return
-			}
-			require.Error(t, err)
-			assert.Nil(t, log)
-			lines := strings.Split(err.Error(), "\n")
-			require.Len(t, lines, len(tt.want))
-			for i, want := range tt.want {
-				assert.True(t, strings.HasPrefix(lines[i], "redislog: config: "), lines[i])
-				assert.Contains(t, lines[i], want)
-			}
+			wantNew(t, tt.client, tt.cfg, tt.want)
 		})
 	}
 }
 
-// wrapped is a client of a type that nobody knows.
+// wantNew makes a log, and compares the lines of the error; nil means that New succeeds.
+func wantNew(t *testing.T, client redis.UniversalClient, cfg redislog.Config, mistakes []string) {
+	t.Helper()
+	log, err := redislog.New(client, cfg)
+	if mistakes == nil {
+		require.NoError(t, err)
+		assert.NotNil(t, log)
+		return
+	}
+	require.Error(t, err)
+	assert.Nil(t, log)
+	lines := strings.Split(err.Error(), "\n")
+	require.Len(t, lines, len(mistakes))
+	for i, want := range mistakes {
+		assert.True(t, strings.HasPrefix(lines[i], "redislog: config: "), lines[i])
+		assert.Contains(t, lines[i], want)
+	}
+}
+
+// wrapped is a client of an unknown type.
 type wrapped struct{ redis.UniversalClient }

@@ -17,13 +17,15 @@ import (
 	"github.com/oauthz/oauthz/revlog/redislog"
 )
 
-// go-redis says on stderr that it cannot connect; the tests kill servers on purpose.
+// TestMain disables the log of go-redis, which reports failed connections: the tests kill
+// servers on purpose.
 func TestMain(m *testing.M) {
 	logging.Disable()
 	os.Exit(m.Run())
 }
 
-// outage is how long a server is away: longer than go-redis tries again, so that what is not acknowledged is an error.
+// outage is how long a server is down. It is longer than the retries of go-redis, so that a
+// command that is not acknowledged is an error.
 const outage = 2500 * time.Millisecond
 
 func TestConformance(t *testing.T) {
@@ -37,17 +39,17 @@ func TestConformance(t *testing.T) {
 				<-time.After(outage)
 				s.start(t)
 			},
-			Lose: func(t testing.TB, n int) { lose(t, s.client(t), []string{stream, apart}, n) },
+			Lose: func(t testing.TB, n int) { lose(t, s.client(t), []string{stream, secondKey}, n) },
 		}
 	})
 }
 
-// A cluster of one server has all its slots, and refuses commands whose keys are in two.
+// A cluster of one server has all slots, and refuses a command whose keys are in two slots.
 func TestConformanceCluster(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, "--cluster-enabled", "yes")
 	require.NoError(t, s.client(t).ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
-	s.awaitWrites(t) // for a cluster takes its time
+	s.awaitWrites(t) // a cluster needs time to start
 	logtest.Run(t, func(t *testing.T) logtest.Store {
 		key := t.Name()
 		return logtest.Store{
@@ -63,7 +65,7 @@ func TestConformanceCluster(t *testing.T) {
 	})
 }
 
-// lose makes the newest n entries of two streams vanish; all, if n is negative.
+// lose removes the newest n entries of two streams, or all entries if n is negative.
 func lose(t testing.TB, client *redis.Client, keys []string, n int) {
 	t.Helper()
 	if n < 0 {

@@ -9,18 +9,17 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// entry is what a stream has: an id, and names and values in turn.
+// entry is an entry of a stream: an id, and names and values in turn.
 type entry struct {
-	stream int // which of the two
+	stream int // index of the stream, 0 or 1
 	id     entryID
 	fields []any
 }
 
-var errReply = errors.New("an answer of a shape that is not known")
+var errReply = errors.New("the reply has an unknown form")
 
-// decodeReply returns the entries of a reply to XREAD of two streams, in the order
-// of their ids. It is a list of pairs, or with RESP3 a map, of the streams that have
-// entries.
+// decodeReply returns the entries of a reply to XREAD of two streams, in the order of their
+// ids. The reply lists the streams that have entries: as pairs, or as a map with RESP3.
 func decodeReply(reply any, keys []string) ([]entry, error) {
 	streams, err := byKey(reply)
 	if err != nil {
@@ -83,8 +82,8 @@ func decodeEntry(e any) (entry, bool) {
 	return entry{id: id, fields: fields}, ok && isList
 }
 
-// decode reads the revocation of an entry. Of one that is none the error says
-// nothing but its id, which is what XDEL needs.
+// decode returns the revocation of an entry. If the entry is not a revocation, the error holds
+// only its id, which XDEL needs.
 func (e entry) decode() (rev oauthz.Revocation, err error) {
 	if len(e.fields) == 4 && e.fields[0] == "over" && e.fields[2] == "rev" {
 		doc, _ := e.fields[3].(string)

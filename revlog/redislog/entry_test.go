@@ -10,8 +10,9 @@ import (
 	"github.com/oauthz/oauthz/revlog/redislog"
 )
 
-// What Redis takes for an id and is no position: "$" would leave out what comes before it.
-func TestPositionsThatAreNone(t *testing.T) {
+// Redis accepts some of these as ids, but they are not positions: "$" would skip the entries
+// before it.
+func TestInvalidPositionsAreTruncated(t *testing.T) {
 	t.Parallel()
 	log := startServer(t).open(t, redislog.Config{})
 	for _, position := range []string{
@@ -26,8 +27,8 @@ func TestPositionsThatAreNone(t *testing.T) {
 	}
 }
 
-// An answer of another shape is an error, never an empty log.
-func TestAnswersThatAreNone(t *testing.T) {
+// A reply of another form is an error, and is never read as an empty log.
+func TestRepliesOfAnotherFormAreErrors(t *testing.T) {
 	t.Parallel()
 	one := []any{[]any{"1-1", []any{}}}
 	for name, reply := range map[string]any{
@@ -59,7 +60,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 	}
 }
 
-// FuzzParseID: an id that is taken is written as it was.
+// FuzzParseID checks that an accepted id has only one written form.
 func FuzzParseID(f *testing.F) {
 	for _, s := range []string{"0-0", "1700000000000-5", "1-01", "$", "18446744073709551615-18446744073709551615", "-"} {
 		f.Add(s)

@@ -12,7 +12,7 @@ import (
 	"github.com/oauthz/oauthz/revlog/redislog"
 )
 
-// Two instances share what they revoke.
+// Two instances share their revocations.
 func Example() {
 	ctx := context.Background()
 	client := redis.NewClient(&redis.Options{Addr: "redis.internal:6379"})
@@ -20,8 +20,8 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := shared.Check(ctx); err != nil {
-		log.Fatal(err) // Redis is not configured to keep what it acknowledges
+	if err := shared.CheckServer(ctx); err != nil {
+		log.Fatal(err) // Redis is not configured to keep the entries that it acknowledges
 	}
 	list, err := revlog.Open(ctx, shared, revlog.Config{Report: func(err error) { log.Print(err) }})
 	if err != nil {
@@ -34,6 +34,6 @@ func Example() {
 		Expires:     time.Now().Add(time.Hour), // as long as the access tokens live
 	})
 	if err != nil {
-		log.Fatal(err) // nobody can rely on it: try again
+		log.Fatal(err) // the revocation may not be durable: try again
 	}
 }

@@ -17,19 +17,19 @@ import (
 	"github.com/oauthz/oauthz/revlog/redislog"
 )
 
-// RV-10: what cannot be read is an error that names the entry and nothing of it, and is never left out.
-func TestGarbage(t *testing.T) {
+// An entry that cannot be read is an error that names its id, without any of its content, and is never
+// skipped.
+func TestAnInvalidEntryIsNotSkipped(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	client := s.client(t)
 	const good = `{"match":{"iss":"https://login.example.com","jti":"x"}}`
 	for _, tt := range []struct {
 		name   string
 		fields []any
 	}{
 		{name: "another program's", fields: []any{"temperature", "classified"}},
-		{name: "no JSON", fields: []any{"over", "", "rev", "classified"}},
-		{name: "a revocation that no list takes", fields: []any{"over", "", "rev", `{"match":{"sub":"classified"}}`}},
+		{name: "not JSON", fields: []any{"over", "", "rev", "classified"}},
+		{name: "a revocation that no list accepts", fields: []any{"over", "", "rev", `{"match":{"sub":"classified"}}`}},
 		{name: "cut", fields: []any{"over", "", "rev", good[:len(good)-1]}},
 		{name: "a member that is not known", fields: []any{"over", "", "rev", good[:len(good)-1] + `,"classified":1}`}},
 		{name: "empty", fields: []any{"over", "", "rev", ""}},
@@ -37,35 +37,40 @@ func TestGarbage(t *testing.T) {
 		{name: "a third field", fields: []any{"over", "", "rev", good, "classified", "1"}},
 		{name: "another order", fields: []any{"rev", good, "over", ""}},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			require.NoError(t, client.FlushAll(t.Context()).Err())
-			log := s.open(t, redislog.Config{})
-			require.NoError(t, log.Append(t.Context(), revocation("a", time.Hour)))
-			id, err := client.XAdd(t.Context(), &redis.XAddArgs{Stream: stream, Values: tt.fields}).Result()
-			require.NoError(t, err)
-			require.NoError(t, log.Append(t.Context(), revocation("b", time.Hour)))
-			revs, position, err := log.Read(t.Context(), "", 0)
-			require.EqualError(t, err, "redislog: read: entry "+id+" is not a revocation")
-			assert.Equal(t, []string{"a"}, jtis(revs), "what comes before it")
-			for range 2 {
-				revs, _, err = log.Read(t.Context(), position, 0)
-				require.Empty(t, revs)
-				require.EqualError(t, err, "redislog: read: entry "+id+" is not a revocation")
-				require.NotErrorIs(t, err, revlog.ErrTruncated)
-			}
-			require.NoError(t, client.XDel(t.Context(), stream, id).Err())
-			got, _ := readAll(t, log, position)
-			assert.Equal(t, []string{"b"}, got)
-		})
+		t.Run(tt.name, func(t *testing.T) { wantInvalidEntry(t, s, tt.fields) })
 	}
 }
 
-// All or none: a key that is no stream is found before anything is written.
-func TestWrongType(t *testing.T) {
+// wantInvalidEntry adds an entry with other fields between two valid ones, and checks the error.
+func wantInvalidEntry(t *testing.T, s *server, fields []any) {
+	t.Helper()
+	client := s.client(t)
+	require.NoError(t, client.FlushAll(t.Context()).Err())
+	log := s.open(t, redislog.Config{})
+	require.NoError(t, log.Append(t.Context(), revocation("a", time.Hour)))
+	id, err := client.XAdd(t.Context(), &redis.XAddArgs{Stream: stream, Values: fields}).Result()
+	require.NoError(t, err)
+	require.NoError(t, log.Append(t.Context(), revocation("b", time.Hour)))
+	revs, position, err := log.Read(t.Context(), "", 0)
+	require.EqualError(t, err, "redislog: read: entry "+id+" is not a revocation")
+	assert.Equal(t, []string{"a"}, jtis(revs), "the entry before it")
+	for range 2 {
+		revs, _, err = log.Read(t.Context(), position, 0)
+		require.Empty(t, revs)
+		require.EqualError(t, err, "redislog: read: entry "+id+" is not a revocation")
+		require.NotErrorIs(t, err, revlog.ErrTruncated)
+	}
+	require.NoError(t, client.XDel(t.Context(), stream, id).Err())
+	got, _ := readAll(t, log, position)
+	assert.Equal(t, []string{"b"}, got)
+}
+
+// All or none: the script finds a key that is not a stream before it writes anything.
+func TestAKeyOfAnotherTypeIsNotWritten(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	client := s.client(t)
-	for _, key := range []string{stream, apart} {
+	for _, key := range []string{stream, secondKey} {
 		t.Run(key, func(t *testing.T) {
 			require.NoError(t, client.FlushAll(t.Context()).Err())
 			require.NoError(t, client.Set(t.Context(), key, "a string", 0).Err())
@@ -99,14 +104,14 @@ func TestAppendRefuses(t *testing.T) {
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, log.Append(cancelled), context.Canceled, "nothing, with a context that has ended")
+	require.ErrorIs(t, log.Append(cancelled), context.Canceled, "no entries, and a context that has ended")
 	require.NoError(t, client.ConfigSet(t.Context(), "maxmemory", "1").Err())
 	require.ErrorContains(t, log.Append(t.Context(), revocation("a", time.Hour)), "redislog: append: ", "no memory")
 	assert.Empty(t, client.Keys(t.Context(), "*").Val())
 }
 
-// The largest Append there is.
-func TestAppendMany(t *testing.T) {
+// An Append of the largest number of entries.
+func TestTheLargestAppend(t *testing.T) {
 	t.Parallel()
 	log := startServer(t).open(t, redislog.Config{})
 	revs := make([]oauthz.Revocation, 10_000)
@@ -118,8 +123,9 @@ func TestAppendMany(t *testing.T) {
 	assert.Equal(t, jtis(revs), got)
 }
 
-// No wait, and one that is shorter than what Redis counts in, are not for ever.
-func TestShortWaits(t *testing.T) {
+// A Read without a wait, and one with a wait shorter than the unit of Redis, do not block
+// without a limit.
+func TestShortWaitsEnd(t *testing.T) {
 	t.Parallel()
 	log := startServer(t).open(t, redislog.Config{})
 	for _, wait := range []time.Duration{-time.Hour, 0, 1, 999 * time.Microsecond, 300 * time.Millisecond} {
@@ -133,7 +139,8 @@ func TestShortWaits(t *testing.T) {
 	}
 }
 
-// A replica may be behind: it cannot say that there is nothing more. Nor can a server that was the master.
+// A replica may be behind, so it cannot confirm that there are no more entries. Nor can a
+// server that was the master.
 func TestReplicaIsNotRead(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
@@ -146,11 +153,11 @@ func TestReplicaIsNotRead(t *testing.T) {
 	require.Error(t, log.Append(t.Context(), revocation("b", time.Hour)))
 }
 
-func TestReplicas(t *testing.T) {
+func TestReplicasMustHaveAnEntry(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	log := s.open(t, redislog.Config{Replicas: 1})
-	require.ErrorContains(t, log.Append(t.Context(), revocation("a", time.Hour)), "redislog: append: too few replicas have it")
+	require.ErrorContains(t, log.Append(t.Context(), revocation("a", time.Hour)), "redislog: append: too few replicas have the entries")
 	host, port, _ := strings.Cut(s.addr, ":")
 	startServer(t, "--replicaof", host+" "+port)
 	await(t, func() bool { return log.Append(t.Context(), revocation("b", time.Hour)) == nil })
@@ -160,14 +167,14 @@ func TestReplicas(t *testing.T) {
 	require.Error(t, two.Append(t.Context(), revocation("c", time.Hour)))
 	require.Error(t, log.Append(t.Context(), oauthz.Revocation{}))
 	require.NoError(t, s.client(t).ConfigSet(t.Context(), "maxmemory", "1").Err())
-	require.Error(t, log.Append(t.Context(), revocation("d", time.Hour)), "what the script says counts too")
+	require.Error(t, log.Append(t.Context(), revocation("d", time.Hour)), "an error of the script is an error of Append")
 }
 
-func TestCheck(t *testing.T) {
+func TestCheckServerFindsUnsafeSettings(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	client, log := s.client(t), s.open(t, redislog.Config{})
-	require.NoError(t, log.Check(t.Context()))
+	require.NoError(t, log.CheckServer(t.Context()))
 	for _, tt := range []struct{ name, value, want string }{
 		{"maxmemory-policy", "volatile-lru", ""},
 		{"maxmemory-policy", "allkeys-lru", "maxmemory-policy"},
@@ -177,19 +184,19 @@ func TestCheck(t *testing.T) {
 		{"appendonly", "no", "appendonly"},
 	} {
 		require.NoError(t, client.ConfigSet(t.Context(), tt.name, tt.value).Err())
-		err := log.Check(t.Context())
+		err := log.CheckServer(t.Context())
 		if tt.want == "" {
 			require.NoError(t, err)
 		} else {
-			require.ErrorContains(t, err, "redislog: check: "+tt.want)
+			require.ErrorContains(t, err, "redislog: check server: "+tt.want)
 		}
 	}
 	require.NoError(t, client.Do(t.Context(), "ACL", "SETUSER", "default", "-config").Err())
-	require.ErrorContains(t, log.Check(t.Context()), "redislog: check: appendonly: NOPERM")
+	require.ErrorContains(t, log.CheckServer(t.Context()), "redislog: check server: appendonly: NOPERM")
 }
 
-// No error says the password.
-func TestPasswordStaysSecret(t *testing.T) {
+// No error holds the password.
+func TestErrorsHoldNoPassword(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	require.NoError(t, s.client(t).ConfigSet(t.Context(), "requirepass", "right-secret").Err())
@@ -198,14 +205,14 @@ func TestPasswordStaysSecret(t *testing.T) {
 	log, err := redislog.New(client, redislog.Config{})
 	require.NoError(t, err)
 	_, _, readErr := log.Read(t.Context(), "", 0)
-	for _, err := range []error{readErr, log.Append(t.Context(), revocation("a", time.Hour)), log.Check(t.Context())} {
+	for _, err := range []error{readErr, log.Append(t.Context(), revocation("a", time.Hour)), log.CheckServer(t.Context())} {
 		require.Error(t, err)
 		assert.NotContains(t, err.Error(), "secret")
 	}
 }
 
-// The rights that the package documentation names are enough.
-func TestRights(t *testing.T) {
+// The rights that the package documentation lists are enough.
+func TestTheDocumentedRightsAreEnough(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	require.NoError(t, s.client(t).Do(t.Context(), "ACL", "SETUSER", "app", "on", ">pass", "~oauthz:*", "~{oauthz:*", "-@all",
@@ -224,8 +231,8 @@ func TestRights(t *testing.T) {
 	assert.ErrorContains(t, err, "redislog: read: NOPERM")
 }
 
-// A server that is away is an error, never an empty log.
-func TestServerIsAway(t *testing.T) {
+// A server that is down is an error, and is never read as an empty log.
+func TestAServerThatIsDownIsAnError(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	log := s.open(t, redislog.Config{})

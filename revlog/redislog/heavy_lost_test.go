@@ -23,11 +23,11 @@ import (
 	"github.com/oauthz/oauthz/revlog/redislog"
 )
 
-// fleet is five lists whose clients dial whatever server is the master.
+// fleet is five lists whose clients connect to the server that is the master.
 type fleet struct {
-	master atomic.Pointer[server]
-	lists  []*revlog.List
-	told   [5]atomic.Int64
+	master   atomic.Pointer[server]
+	lists    []*revlog.List
+	reported [5]atomic.Int64
 }
 
 func (f *fleet) open(t testing.TB, report func(error)) *revlog.List {
@@ -46,8 +46,8 @@ func (f *fleet) open(t testing.TB, report func(error)) *revlog.List {
 	return list
 }
 
-// Whatever way acknowledged entries are lost while they are written, each list reports it, and all of them end with all, and so does
-// one that is opened beside them.
+// Acknowledged entries are lost in several ways while others are written. Each list reports the
+// loss, and in the end each of them, and one that is opened afterwards, has all entries.
 func TestHeavyAcknowledgedEntriesAreRestored(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -57,25 +57,25 @@ func TestHeavyAcknowledgedEntriesAreRestored(t *testing.T) {
 			return func() { require.NoError(t, f.master.Load().client(t).FlushAll(t.Context()).Err()) }
 		}},
 		{"DEL", func(t *testing.T, f *fleet) func() {
-			return func() { require.NoError(t, f.master.Load().client(t).Del(t.Context(), stream, apart).Err()) }
+			return func() { require.NoError(t, f.master.Load().client(t).Del(t.Context(), stream, secondKey).Err()) }
 		}},
 		{"eviction", func(t *testing.T, f *fleet) func() { return func() { evict(t, f.master.Load()) } }},
 		{"an older copy of the files", olderFiles},
 		{"a file that is cut off", func(t *testing.T, f *fleet) func() { return func() { cutFile(t, f.master.Load()) } }},
 		{"a failover to a replica that is behind", failover},
 	} {
-		t.Run(tt.name, func(t *testing.T) { restored(t, tt.save) })
+		t.Run(tt.name, func(t *testing.T) { testRestored(t, tt.save) })
 	}
 }
 
-func restored(t *testing.T, save func(*testing.T, *fleet) func()) {
+func testRestored(t *testing.T, save func(*testing.T, *fleet) func()) {
 	const total = 1500
 	f := &fleet{}
 	f.master.Store(startServer(t))
-	for i := range f.told {
+	for i := range f.reported {
 		f.lists = append(f.lists, f.open(t, func(err error) {
 			if errors.Is(err, revlog.ErrLost) {
-				f.told[i].Add(1)
+				f.reported[i].Add(1)
 			}
 		}))
 	}
@@ -88,7 +88,7 @@ func restored(t *testing.T, save func(*testing.T, *fleet) func()) {
 	wg.Wait()
 	began := time.Now()
 	for i, list := range f.lists {
-		await(t, func() bool { return f.told[i].Load() > 0 })
+		await(t, func() bool { return f.reported[i].Load() > 0 })
 		await(t, func() bool { return list.Health() == nil })
 	}
 	took := time.Since(began)
@@ -100,13 +100,13 @@ func restored(t *testing.T, save func(*testing.T, *fleet) func()) {
 		}
 	}
 	client := f.master.Load().client(t)
-	entries := client.XLen(t.Context(), stream).Val() + client.XLen(t.Context(), apart).Val()
-	t.Logf("%d acknowledged; ErrLost told %d, %d, %d, %d, %d times; repaired within %v; the log has %d entries", total,
-		f.told[0].Load(), f.told[1].Load(), f.told[2].Load(), f.told[3].Load(), f.told[4].Load(), took, entries)
+	entries := client.XLen(t.Context(), stream).Val() + client.XLen(t.Context(), secondKey).Val()
+	t.Logf("%d acknowledged; ErrLost reported %d, %d, %d, %d, %d times; repaired within %v; the log has %d entries", total,
+		f.reported[0].Load(), f.reported[1].Load(), f.reported[2].Load(), f.reported[3].Load(), f.reported[4].Load(), took, entries)
 	assert.LessOrEqual(t, entries, int64(total*4/3))
 }
 
-// revoke revokes tokens until each is acknowledged.
+// revoke revokes tokens, and repeats each Revoke until it is acknowledged.
 func (f *fleet) revoke(t *testing.T, from, to int) {
 	var next atomic.Int64
 	next.Store(int64(from))
@@ -116,7 +116,7 @@ func (f *fleet) revoke(t *testing.T, from, to int) {
 			for i := int(next.Add(1) - 1); i < to; i = int(next.Add(1) - 1) {
 				life := time.Hour
 				if i%7 == 0 {
-					life = 0 // kept apart
+					life = 0 // in the second stream
 				}
 				rev := revocation(strconv.Itoa(i), life)
 				await(t, func() bool { return f.lists[w%len(f.lists)].Revoke(t.Context(), rev) == nil })
@@ -137,7 +137,7 @@ func evict(t *testing.T, s *server) {
 	require.NoError(t, client.ConfigSet(t.Context(), "maxmemory", "0").Err())
 }
 
-// files is where a server keeps what it appends.
+// files returns the folder of the append-only files.
 func (s *server) files() string { return filepath.Join(s.dir, "appendonlydir") }
 
 func olderFiles(t *testing.T, f *fleet) func() {
@@ -172,7 +172,7 @@ func failover(t *testing.T, f *fleet) func() {
 	await(t, func() bool {
 		return client.XLen(t.Context(), stream).Val() == master.client(t).XLen(t.Context(), stream).Val()
 	})
-	require.NoError(t, client.Do(t.Context(), "REPLICAOF", "NO", "ONE").Err()) // it is cut off
+	require.NoError(t, client.Do(t.Context(), "REPLICAOF", "NO", "ONE").Err()) // it is cut off from the master
 	return func() {
 		f.master.Store(replica)
 		master.kill(t)

@@ -48,7 +48,7 @@ func ownCPU(t testing.TB) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// fill appends entries with the numbers from one to another.
+// fill appends entries with the numbers in [from, to).
 func fill(t testing.TB, log *redislog.Log, from, to int) {
 	t.Helper()
 	for first := from; first < to; first += 10_000 {
@@ -60,7 +60,7 @@ func fill(t testing.TB, log *redislog.Log, from, to int) {
 	}
 }
 
-// openList opens a list with a client of its own, as an instance does.
+// openList opens a list with a new client, as an instance does.
 func openList(t testing.TB, s *server, cfg revlog.Config) *revlog.List {
 	t.Helper()
 	list, err := revlog.Open(t.Context(), s.open(t, redislog.Config{}), cfg)
@@ -69,8 +69,9 @@ func openList(t testing.TB, s *server, cfg revlog.Config) *revlog.List {
 	return list
 }
 
-// A server that hangs holds up neither Revoke nor Read for more than half a second beyond their bound.
-func TestHeavyRevokeReturnsWithinItsBound(t *testing.T) {
+// A server that hangs blocks neither Revoke nor Read for more than half a second beyond their
+// timeout.
+func TestHeavyRevokeReturnsWithinItsTimeout(t *testing.T) {
 	s := startServer(t)
 	log := s.open(t, redislog.Config{})
 	list, err := revlog.Open(t.Context(), log, revlog.Config{Timeout: time.Second})
@@ -82,7 +83,7 @@ func TestHeavyRevokeReturnsWithinItsBound(t *testing.T) {
 	for name, call := range map[string]func(context.Context) error{
 		"revoke": func(ctx context.Context) error { return list.Revoke(ctx, revocation("a", time.Hour)) },
 		"read":   func(ctx context.Context) error { _, _, err := log.Read(ctx, "", time.Minute); return err },
-		"check":  log.Check,
+		"check":  log.CheckServer,
 	} {
 		for _, bound := range []time.Duration{300 * time.Millisecond, 10 * time.Second} {
 			if bound > time.Second && name != "revoke" {
@@ -93,14 +94,14 @@ func TestHeavyRevokeReturnsWithinItsBound(t *testing.T) {
 			err := call(ctx)
 			took := time.Since(began)
 			cancel()
-			t.Logf("%s, bound %v: back after %v: %v", name, min(bound, time.Second), took, err)
+			t.Logf("%s, bound %v: returned after %v: %v", name, min(bound, time.Second), took, err)
 			assert.Error(t, err)
 			assert.LessOrEqual(t, took, min(bound, time.Second)+500*time.Millisecond)
 		}
 	}
 }
 
-// Reading costs the server at most two seconds of a core a million entries.
+// Reading costs the server at most two seconds of one core for a million entries.
 func TestHeavyReadingIsCheap(t *testing.T) {
 	s := startServer(t, "--appendonly", "no")
 	client := s.client(t)
@@ -117,15 +118,16 @@ func TestHeavyReadingIsCheap(t *testing.T) {
 	assert.LessOrEqual(t, used, 2*time.Second)
 }
 
-// lateUntil asks lists about a token, again and again until it is over, and returns how often one could not tell, and of how many.
-func lateUntil(t *testing.T, lists []*revlog.List, over func(healthy int) bool) (late, asked int) {
+// countLate calls Revoked of lists repeatedly until done returns true. It returns how often a
+// list could not tell, and the number of calls.
+func countLate(t *testing.T, lists []*revlog.List, done func(healthy int) bool) (late, calls int) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for healthy := 0; !over(healthy); <-tick.C {
+	for healthy := 0; !done(healthy); <-tick.C {
 		healthy = 0
 		for _, list := range lists {
-			asked++
+			calls++
 			if _, err := list.Revoked(t.Context(), &oauthz.Token{Issuer: issuer, ID: "good"}); err != nil {
 				late++
 			}
@@ -134,20 +136,21 @@ func lateUntil(t *testing.T, lists []*revlog.List, over func(healthy int) bool) 
 			}
 		}
 	}
-	return late, asked
+	return late, calls
 }
 
-// One entry is lost: of 20 lists of 200,000 entries none is ever late, and they read next to nothing again.
+// One entry is lost: of 20 lists of 200,000 entries none is ever late, and they read almost
+// nothing again.
 func TestHeavyOneEntryLost(t *testing.T) {
 	s := startServer(t, "--appendonly", "no")
 	client := s.client(t)
 	fill(t, s.open(t, redislog.Config{}), 0, 200_000)
 	var lists []*revlog.List
-	var told atomic.Int64
+	var reported atomic.Int64
 	for range 20 {
 		lists = append(lists, openList(t, s, revlog.Config{MaxLag: 3 * time.Second, Report: func(err error) {
 			if errors.Is(err, revlog.ErrLost) {
-				told.Add(1)
+				reported.Add(1)
 			}
 		}}))
 	}
@@ -162,20 +165,21 @@ func TestHeavyOneEntryLost(t *testing.T) {
 		})
 	}
 	before := s.cpu(t, client)
-	lose(t, client, []string{stream, apart}, 1)
+	lose(t, client, []string{stream, secondKey}, 1)
 	began := time.Now()
-	late, asked := lateUntil(t, lists, func(int) bool { return time.Since(began) > 10*time.Second })
-	t.Logf("ErrLost told %d times; %d of %d times a list could not tell; %v of the server in 10 s", told.Load(), late, asked, s.cpu(t, client)-before)
-	assert.EqualValues(t, 20, told.Load())
+	late, calls := countLate(t, lists, func(int) bool { return time.Since(began) > 10*time.Second })
+	t.Logf("ErrLost reported %d times; %d of %d times a list could not tell; %v of the server in 10 s", reported.Load(), late, calls, s.cpu(t, client)-before)
+	assert.EqualValues(t, 20, reported.Load())
 	assert.Zero(t, late)
 	for _, list := range lists {
 		assert.NoError(t, list.Health())
 	}
-	assert.EqualValues(t, 200_001, client.XLen(t.Context(), stream).Val()+client.XLen(t.Context(), apart).Val())
+	assert.EqualValues(t, 200_001, client.XLen(t.Context(), stream).Val()+client.XLen(t.Context(), secondKey).Val())
 }
 
-// Half of the log is lost: ten lists of 100,000 entries read the rest again, none of them is late, and one of them appends what is
-// missing. That costs the server less than two seconds a million entries.
+// Half of the log is lost: ten lists of 100,000 entries read the rest again, none of them is
+// late, and one of them appends the missing entries. That costs the server less than two
+// seconds for a million entries.
 func TestHeavyHalfOfTheLogIsLost(t *testing.T) {
 	s := startServer(t, "--appendonly", "no")
 	client := s.client(t)
@@ -185,11 +189,11 @@ func TestHeavyHalfOfTheLogIsLost(t *testing.T) {
 	dump := client.Dump(t.Context(), stream).Val()
 	fill(t, log, half, 2*half)
 	var lists []*revlog.List
-	var told atomic.Int64
+	var reported atomic.Int64
 	for range size {
 		lists = append(lists, openList(t, s, revlog.Config{Report: func(err error) {
 			if errors.Is(err, revlog.ErrLost) {
-				told.Add(1)
+				reported.Add(1)
 			}
 		}}))
 	}
@@ -198,21 +202,22 @@ func TestHeavyHalfOfTheLogIsLost(t *testing.T) {
 	}
 	before, began := s.cpu(t, client), time.Now()
 	require.NoError(t, client.RestoreReplace(t.Context(), stream, 0, dump).Err())
-	late, asked := lateUntil(t, lists, func(healthy int) bool {
+	late, calls := countLate(t, lists, func(healthy int) bool {
 		require.Less(t, time.Since(began), 2*time.Minute)
-		return healthy == size && told.Load() >= size
+		return healthy == size && reported.Load() >= size
 	})
 	used := s.cpu(t, client) - before
 	entries := client.XLen(t.Context(), stream).Val()
-	read := size * entries // the half that is left, and the half that was appended again
+	read := size * entries // the half that remained, and the half that was appended again
 	t.Logf("repaired within %v; %d of %d times a list could not tell; %v of the server for %d entries read; the log has %d",
-		time.Since(began), late, asked, used, read, entries)
+		time.Since(began), late, calls, used, read, entries)
 	assert.Zero(t, late)
 	assert.LessOrEqual(t, used, 2*time.Second*time.Duration(read)/1_000_000)
 	assert.LessOrEqual(t, entries, int64(2*half+half/2))
 }
 
-// 200 lists and 100 revocations a second: half a core of the server, and a revocation applies everywhere within 200 ms.
+// With 200 lists and 100 revocations a second the server needs half a core, and a revocation
+// applies everywhere within 200 ms.
 func TestHeavyTwoHundredLists(t *testing.T) {
 	s := startServer(t)
 	client := s.client(t)
@@ -232,11 +237,11 @@ func TestHeavyTwoHundredLists(t *testing.T) {
 		t.Logf("%d a second, %d lists: %.2f of a core (and %.2f for the lists); p50 %v, p99 %v, longest %v",
 			rate, size, core, (ownCPU(t)-own).Seconds()/20, took[len(took)/2], p99, took[len(took)-1])
 		assert.LessOrEqual(t, core, 0.5)
-		assert.LessOrEqual(t, p99, 200*time.Millisecond) // of which most is this process, which has all the lists
+		assert.LessOrEqual(t, p99, 200*time.Millisecond) // most of it is spent in this process, which has all the lists
 	}
 }
 
-// A list that is woken now and then is not delayed.
+// A list that is woken rarely is not delayed.
 func TestHeavyLoneRevocation(t *testing.T) {
 	s := startServer(t)
 	lists := []*revlog.List{openList(t, s, revlog.Config{}), openList(t, s, revlog.Config{})}
@@ -253,8 +258,8 @@ func TestHeavyLoneRevocation(t *testing.T) {
 	}
 }
 
-// propagation revokes at a rate, and returns how long each revocation took until some lists refused the token, and the share of a
-// core that the server used.
+// propagation revokes at a rate. It returns how long each revocation took until another list
+// refused the token, and the share of a core that the server used.
 func propagation(t *testing.T, s *server, client *redis.Client, lists []*revlog.List, rate int, lasts time.Duration) (took []time.Duration, core float64) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -270,9 +275,9 @@ func propagation(t *testing.T, s *server, client *redis.Client, lists []*revlog.
 			if !assert.NoError(t, lists[i%len(lists)].Revoke(t.Context(), revocation(token.ID, time.Hour))) {
 				return
 			}
-			look := time.NewTicker(time.Millisecond)
-			defer look.Stop()
-			for revoked := false; !revoked && time.Since(start) < patience; <-look.C {
+			poll := time.NewTicker(time.Millisecond)
+			defer poll.Stop()
+			for revoked := false; !revoked && time.Since(start) < patience; <-poll.C {
 				revoked, _ = other.Revoked(t.Context(), token)
 			}
 			mu.Lock()

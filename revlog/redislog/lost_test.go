@@ -12,70 +12,78 @@ import (
 	"github.com/oauthz/oauthz/revlog/redislog"
 )
 
-// A position whose entry the server lost is never read as one at the end, and never skips what was appended afterwards.
-func TestLost(t *testing.T) {
+// loss is one way in which a server loses entries.
+type loss struct {
+	name   string
+	before func(t *testing.T, s *server) // prepares the server; may be nil
+	lose   func(t *testing.T, client *redis.Client, dump string)
+	want   []string // the entries that a reader reads that begins again
+}
+
+// restore replaces the stream by an older copy.
+func restore(t *testing.T, client *redis.Client, dump string) {
+	require.NoError(t, client.RestoreReplace(t.Context(), stream, 0, dump).Err())
+}
+
+var losses = []loss{
+	{name: "FLUSHALL", lose: func(t *testing.T, client *redis.Client, _ string) {
+		require.NoError(t, client.FlushAll(t.Context()).Err())
+	}, want: []string{"after"}},
+	{name: "DEL", lose: func(t *testing.T, client *redis.Client, _ string) {
+		require.NoError(t, client.Del(t.Context(), stream).Err())
+	}, want: []string{"after"}},
+	{name: "DEL of the second stream", before: func(t *testing.T, s *server) {
+		require.NoError(t, s.open(t, redislog.Config{}).Append(t.Context(), revocation("never expires", 0)))
+	}, lose: func(t *testing.T, client *redis.Client, _ string) {
+		require.NoError(t, client.Del(t.Context(), secondKey).Err())
+	}, want: []string{"before", "lost", "after"}},
+	{name: "XTRIM", lose: func(t *testing.T, client *redis.Client, _ string) {
+		require.NoError(t, client.XTrimMaxLen(t.Context(), stream, 0).Err())
+	}, want: []string{"after"}},
+	{name: "an older dump, or a replica that was behind", lose: restore, want: []string{"before", "after"}},
+	{
+		// The id is not taken from the clock: the same id may then be given again.
+		name: "a replica that was behind, with a clock that is behind",
+		before: func(t *testing.T, s *server) {
+			client := s.client(t)
+			require.NoError(t, client.Do(t.Context(), "XADD", stream, "9999999999999-0", "any", "").Err())
+			require.NoError(t, client.XDel(t.Context(), stream, "9999999999999-0").Err())
+		},
+		lose: restore, want: []string{"before", "after"},
+	},
+}
+
+// A position whose entry the server lost is never read as the end of the log, and never skips the
+// entries that were appended afterwards.
+func TestAPositionOfALostEntryIsTruncated(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	client := s.client(t)
-	for _, tt := range []struct {
-		name   string
-		before func(t *testing.T) // the state of the server before anything
-		lose   func(t *testing.T, dump string)
-		want   []string // what a reader that begins again reads
-	}{
-		{name: "FLUSHALL", lose: func(t *testing.T, _ string) {
-			require.NoError(t, client.FlushAll(t.Context()).Err())
-		}, want: []string{"after"}},
-		{name: "DEL", lose: func(t *testing.T, _ string) {
-			require.NoError(t, client.Del(t.Context(), stream).Err())
-		}, want: []string{"after"}},
-		{name: "DEL of what is kept apart", before: func(t *testing.T) {
-			require.NoError(t, s.open(t, redislog.Config{}).Append(t.Context(), revocation("for ever", 0)))
-		}, lose: func(t *testing.T, _ string) {
-			require.NoError(t, client.Del(t.Context(), apart).Err())
-		}, want: []string{"before", "lost", "after"}},
-		{name: "XTRIM", lose: func(t *testing.T, _ string) {
-			require.NoError(t, client.XTrimMaxLen(t.Context(), stream, 0).Err())
-		}, want: []string{"after"}},
-		{name: "an older dump, or a replica that was behind", lose: func(t *testing.T, dump string) {
-			require.NoError(t, client.RestoreReplace(t.Context(), stream, 0, dump).Err())
-		}, want: []string{"before", "after"}},
-		{
-			// So that an id is not the clock's: the same may then be given again.
-			name: "a replica that was behind, with a clock that is behind",
-			before: func(t *testing.T) {
-				require.NoError(t, client.Do(t.Context(), "XADD", stream, "9999999999999-0", "any", "").Err())
-				require.NoError(t, client.XDel(t.Context(), stream, "9999999999999-0").Err())
-			},
-			lose: func(t *testing.T, dump string) {
-				require.NoError(t, client.RestoreReplace(t.Context(), stream, 0, dump).Err())
-			}, want: []string{"before", "after"},
-		},
-	} {
+	for _, tt := range losses {
 		t.Run(tt.name, func(t *testing.T) {
 			require.NoError(t, client.FlushAll(t.Context()).Err())
 			if tt.before != nil {
-				tt.before(t)
+				tt.before(t, s)
 			}
 			log := s.open(t, redislog.Config{})
 			require.NoError(t, log.Append(t.Context(), revocation("before", time.Hour)))
 			dump := client.Dump(t.Context(), stream).Val()
 			require.NoError(t, log.Append(t.Context(), revocation("lost", time.Hour)))
 			_, position := readAll(t, log, "")
-			tt.lose(t, dump)
+			tt.lose(t, client, dump)
 			_, _, err := log.Read(t.Context(), position, 0)
 			require.ErrorIs(t, err, revlog.ErrTruncated, "at once")
 			require.NoError(t, log.Append(t.Context(), revocation("after", time.Hour)))
 			_, _, err = log.Read(t.Context(), position, 0)
-			require.ErrorIs(t, err, revlog.ErrTruncated, "with more behind it")
+			require.ErrorIs(t, err, revlog.ErrTruncated, "with more entries after it")
 			got, _ := readAll(t, log, "")
 			assert.Equal(t, tt.want, got)
 		})
 	}
 }
 
-// A reader that waits while everything is lost notices, though nothing is appended.
-func TestLostWhileWaiting(t *testing.T) {
+// A reader that waits detects that everything is lost, although nothing is appended.
+func TestALossEndsAWait(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	log := s.open(t, redislog.Config{})
@@ -92,22 +100,22 @@ func TestLostWhileWaiting(t *testing.T) {
 	case err := <-result:
 		assert.ErrorIs(t, err, revlog.ErrTruncated)
 	case <-time.After(patience):
-		t.Fatal("the reader goes on waiting")
+		t.Fatal("the reader continues to wait")
 	}
 }
 
-// Ids go up also if the clock went back, and no entry is left out.
-func TestClockWentBack(t *testing.T) {
+// Ids increase even if the clock went back, and no entry is skipped.
+func TestIDsIncreaseWhenTheClockGoesBack(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	client, log := s.client(t), s.open(t, redislog.Config{})
-	for key, id := range map[string]string{stream: "9999999999998-0", apart: "9999999999999-18446744073709551614"} {
+	for key, id := range map[string]string{stream: "9999999999998-0", secondKey: "9999999999999-18446744073709551614"} {
 		require.NoError(t, client.XAdd(t.Context(), &redis.XAddArgs{Stream: key, ID: id, Values: []any{"any", ""}}).Err())
 		require.NoError(t, client.XDel(t.Context(), key, id).Err())
 	}
 	want, position := []string{}, ""
 	for _, jti := range []string{"a", "b", "c", "d"} {
-		life := time.Duration(0) // kept apart
+		life := time.Duration(0) // in the second stream
 		if len(want)%2 == 0 {
 			life = time.Hour
 		}
@@ -121,8 +129,8 @@ func TestClockWentBack(t *testing.T) {
 	assert.Equal(t, want, got)
 }
 
-// Both streams are one order, also when a batch ends between them.
-func TestOneOrder(t *testing.T) {
+// Both streams have one common order, also if a batch ends between them.
+func TestBothStreamsAreOneOrder(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	log := s.open(t, redislog.Config{Batch: 3})

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// entryID is the id of an entry. The zero value comes before all of them.
+// entryID is the id of an entry. The zero value is before all ids.
 type entryID struct{ ms, seq uint64 }
 
 func (id entryID) String() string {
@@ -17,8 +17,8 @@ func (id entryID) compare(other entryID) int {
 	return cmp.Or(cmp.Compare(id.ms, other.ms), cmp.Compare(id.seq, other.seq))
 }
 
-// parseID reads what String writes, and nothing else that Redis takes for an id:
-// not "$", which would leave out what comes before it.
+// parseID reads the form that String writes. It rejects every other form that Redis accepts as
+// an id, such as "$", which would skip the entries before it.
 func parseID(s string) (entryID, bool) {
 	ms, seq, _ := strings.Cut(s, "-")
 	var id entryID
@@ -28,13 +28,13 @@ func parseID(s string) (entryID, bool) {
 	return id, err == nil && err2 == nil && id.String() == s
 }
 
-// position holds the id of the last entry that was read of each stream: so it is
-// noticed when either of them is lost.
+// position holds the id of the last entry that was read of each stream, so that the loss of
+// either stream is detected.
 type position [2]entryID
 
 func (p position) String() string { return p[0].String() + "," + p[1].String() }
 
-// parsePosition reads what String writes; "" is the beginning.
+// parsePosition reads the form that String writes; "" is the beginning.
 func parsePosition(s string) (p position, ok bool) {
 	if s == "" {
 		return p, true

@@ -13,7 +13,8 @@ import (
 	"github.com/oauthz/oauthz/revlog/redislog"
 )
 
-// BenchmarkPropagation measures how long it takes from the call of Revoke on one instance until another refuses the token.
+// BenchmarkPropagation measures the time from the call of Revoke on one instance until another
+// instance refuses the token.
 func BenchmarkPropagation(b *testing.B) {
 	s := startServer(b)
 	open := func(log revlog.Log) *revlog.List {
@@ -38,7 +39,7 @@ func BenchmarkPropagation(b *testing.B) {
 	}
 }
 
-// refused waits until a list refuses a token, and returns since when it does.
+// refused waits until a list reports a token as revoked, and returns that time.
 func refused(b *testing.B, list *revlog.List, token *oauthz.Token) time.Time {
 	b.Helper()
 	tick := time.NewTicker(100 * time.Microsecond)
@@ -50,6 +51,6 @@ func refused(b *testing.B, list *revlog.List, token *oauthz.Token) time.Time {
 			b.Fatal(err)
 		}
 	}
-	b.Fatal("it was never refused")
+	b.Fatal("the token was never refused")
 	return time.Time{}
 }

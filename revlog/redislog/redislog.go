@@ -13,14 +13,14 @@ import (
 	"github.com/oauthz/oauthz/revlog"
 )
 
-// Log is a record of revocations in two Redis streams. It is safe for concurrent
-// use. There is nothing to close: the client is the caller's.
+// Log is a record of revocations in two Redis streams. It is safe for concurrent use. There is
+// nothing to close: the client belongs to the caller.
 type Log struct {
-	client redis.UniversalClient
-	cfg    Config
-	keys   []string      // the stream, and the stream of what is kept apart
-	slice  time.Duration // how long one command may block
-	acked  time.Duration // how long replicas may take
+	client         redis.UniversalClient
+	cfg            Config
+	keys           []string      // the first stream, and the second stream for entries that expire late
+	blockTime      time.Duration // how long one command may block
+	replicaTimeout time.Duration // how long replicas may take to have an entry
 }
 
 var (
@@ -38,15 +38,15 @@ var (
 	checkScript  = redis.NewScript(checkSource)
 )
 
-// maxSlice is how long one command blocks. A Read that waits notices within it that
-// its position is gone.
-const maxSlice = 250 * time.Millisecond
+// maxBlockTime is the longest time for which one command blocks. A Read that waits detects
+// within it that the entry of its position is missing.
+const maxBlockTime = 250 * time.Millisecond
 
-// maxAcked is how long replicas may take to have what was appended.
-const maxAcked = time.Second
+// maxReplicaTimeout is how long replicas may take to have the entries of an Append.
+const maxReplicaTimeout = time.Second
 
-// New makes a log on client. It does not ask the server anything: see
-// [Log.Check]. The streams are made by the first Append.
+// New returns a log that uses client. It sends no command to the server: see [Log.CheckServer].
+// The first Append creates the streams.
 func New(client redis.UniversalClient, cfg Config) (*Log, error) {
 	cfg = cfg.withDefaults()
 	errs := cfg.check()
@@ -54,30 +54,30 @@ func New(client redis.UniversalClient, cfg Config) (*Log, error) {
 	if err = errors.Join(append(errs, err)...); err != nil {
 		return nil, err
 	}
-	second, _ := apart(cfg.Key) // checked above
-	l := &Log{client: client, cfg: cfg, keys: []string{cfg.Key, second}, slice: maxSlice, acked: maxAcked}
+	second, _ := secondKey(cfg.Key) // checked above
+	l := &Log{client: client, cfg: cfg, keys: []string{cfg.Key, second}, blockTime: maxBlockTime, replicaTimeout: maxReplicaTimeout}
 	if readTimeout > 0 {
-		l.slice = max(min(l.slice, readTimeout/2), time.Millisecond)
-		l.acked = max(min(l.acked, readTimeout/2), time.Millisecond)
+		l.blockTime = max(min(l.blockTime, readTimeout/2), time.Millisecond)
+		l.replicaTimeout = max(min(l.replicaTimeout, readTimeout/2), time.Millisecond)
 	}
 	return l, nil
 }
 
-// Batch is how many entries a Read returns at most: see [revlog.Batcher].
+// Batch returns the most entries that a Read returns: see [revlog.Batcher].
 func (l *Log) Batch() int { return l.cfg.Batch }
 
-// pace keeps hundreds of lists from keeping the server busy: each is woken by each
-// revocation. It is short enough that a revocation takes less than 50 ms.
+// pace limits the work of the server when each revocation wakes hundreds of lists. It is short
+// enough that a revocation takes less than 50 ms.
 const pace = 30 * time.Millisecond
 
-// Pace is how often a list reads at most while it is woken without a pause: see
+// Pace returns the average time between two Reads while a list is woken without a pause: see
 // [revlog.Pacer].
 func (l *Log) Pace() time.Duration { return pace }
 
-// Check asks the server whether it is configured to keep what it acknowledges,
-// as the package documentation says, for a program to call when it starts. Where
-// the server may not be asked (CONFIG GET is not allowed) that is an error too.
-func (l *Log) Check(ctx context.Context) error {
+// CheckServer returns an error if the server is not configured to keep the entries that it
+// acknowledges: see the package documentation. Call it when the program starts. It also returns
+// an error if CONFIG GET is not allowed.
+func (l *Log) CheckServer(ctx context.Context) error {
 	var errs []error
 	for _, s := range settings {
 		values, err := bounded(ctx, 0, func(ctx context.Context) (map[string]string, error) {
@@ -88,24 +88,24 @@ func (l *Log) Check(ctx context.Context) error {
 			return node.ConfigGet(ctx, s.name).Result()
 		})
 		if err != nil {
-			return fmt.Errorf("redislog: check: %s: %w", s.name, err)
+			return fmt.Errorf("redislog: check server: %s: %w", s.name, err)
 		}
-		if !s.good(values[s.name]) {
-			errs = append(errs, fmt.Errorf("redislog: check: %s is not %s: %s", s.name, s.want, s.why))
+		if !s.valid(values[s.name]) {
+			errs = append(errs, fmt.Errorf("redislog: check server: %s is not %s: %s", s.name, s.want, s.why))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// settings are what a server must be configured to guarantee.
+// settings is the configuration that a server must have.
 var settings = []struct {
 	name, want, why string
-	good            func(string) bool
+	valid           func(string) bool
 }{
 	{"appendonly", "yes", "a restart loses revocations", func(v string) bool { return v == "yes" }},
-	{"appendfsync", "always", "a crash may lose revocations that were acknowledged", func(v string) bool { return v == "always" }},
+	{"appendfsync", "always", "a crash may lose acknowledged revocations", func(v string) bool { return v == "always" }},
 	{"maxmemory-policy", "noeviction", "all revocations may be evicted at once", func(v string) bool {
-		return v == "noeviction" || strings.HasPrefix(v, "volatile-") // which evict only what has a time to live
+		return v == "noeviction" || strings.HasPrefix(v, "volatile-") // these evict only keys with a time to live
 	}},
 }
 

@@ -18,11 +18,11 @@ import (
 const (
 	issuer    = "https://login.example.com"
 	stream    = "oauthz:revocations"
-	apart     = "{oauthz:revocations}:apart"
+	secondKey = "{oauthz:revocations}:apart"
 	retention = 30 * 24 * time.Hour
 )
 
-// revocation is that of the token with a jti; with no life it is for ever.
+// revocation returns the revocation of the token with a jti. If life is 0, it never expires.
 func revocation(jti string, life time.Duration) oauthz.Revocation {
 	rev := oauthz.Revocation{Match: map[string]any{"iss": issuer, "jti": jti}}
 	if life != 0 {
@@ -39,7 +39,7 @@ func jtis(revs []oauthz.Revocation) []string {
 	return out
 }
 
-// readAll reads all that is after a position.
+// readAll reads all entries after a position.
 func readAll(t testing.TB, log revlog.Log, after string) (got []string, next string) {
 	t.Helper()
 	for got = []string{}; ; {
@@ -52,21 +52,21 @@ func readAll(t testing.TB, log revlog.Log, after string) (got []string, next str
 	}
 }
 
-// written puts an entry into a stream as an Append did that was so long ago.
-func written(t testing.TB, client *redis.Client, key string, ago time.Duration, rev oauthz.Revocation) {
+// writeEntry adds an entry to a stream as an Append did that long ago.
+func writeEntry(t testing.TB, client *redis.Client, key string, ago time.Duration, rev oauthz.Revocation) {
 	t.Helper()
 	doc, err := rev.MarshalJSON()
 	require.NoError(t, err)
-	over := ""
+	expires := ""
 	if !rev.Expires.IsZero() {
-		over = strconv.FormatInt(rev.Expires.Add(oauthz.MaxLeeway).UnixMilli()+1, 10)
+		expires = strconv.FormatInt(rev.Expires.Add(oauthz.MaxLeeway).UnixMilli()+1, 10)
 	}
 	require.NoError(t, client.XAdd(t.Context(), &redis.XAddArgs{
-		Stream: key, ID: fmt.Sprintf("%d-*", time.Now().Add(-ago).UnixMilli()), Values: []any{"over", over, "rev", doc},
+		Stream: key, ID: fmt.Sprintf("%d-*", time.Now().Add(-ago).UnixMilli()), Values: []any{"over", expires, "rev", doc},
 	}).Err())
 }
 
-func TestKeptApart(t *testing.T) {
+func TestLateExpiryGoesToTheSecondStream(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	client := s.client(t)
@@ -75,25 +75,25 @@ func TestKeptApart(t *testing.T) {
 		cfg       redislog.Config
 		key, next string
 		rev       oauthz.Revocation
-		apart     bool
+		second    bool // whether the entry goes to the second stream
 	}{
-		{name: "soon over", key: stream, next: apart, rev: revocation("a", time.Hour)},
-		{name: "just within", key: stream, next: apart, rev: revocation("b", retention-oauthz.MaxLeeway-time.Minute)},
-		{name: "over later, with the leeway", key: stream, next: apart, rev: revocation("c", retention-oauthz.MaxLeeway+time.Minute), apart: true},
-		{name: "never over", key: stream, next: apart, rev: revocation("d", 0), apart: true},
+		{name: "expires soon", key: stream, next: secondKey, rev: revocation("a", time.Hour)},
+		{name: "just within", key: stream, next: secondKey, rev: revocation("b", retention-oauthz.MaxLeeway-time.Minute)},
+		{name: "expires later, with the leeway", key: stream, next: secondKey, rev: revocation("c", retention-oauthz.MaxLeeway+time.Minute), second: true},
+		{name: "never expires", key: stream, next: secondKey, rev: revocation("d", 0), second: true},
 		{
-			name: "another retention", cfg: redislog.Config{Retention: time.Hour}, key: stream, next: apart,
-			rev: revocation("e", 2*time.Hour), apart: true,
+			name: "another retention", cfg: redislog.Config{Retention: time.Hour}, key: stream, next: secondKey,
+			rev: revocation("e", 2*time.Hour), second: true,
 		},
-		{name: "another key", cfg: redislog.Config{Key: "mine"}, key: "mine", next: "{mine}:apart", rev: revocation("f", 0), apart: true},
-		{name: "a hash tag", cfg: redislog.Config{Key: "a{b}c"}, key: "a{b}c", next: "a{b}c:apart", rev: revocation("g", 0), apart: true},
+		{name: "another key", cfg: redislog.Config{Key: "mine"}, key: "mine", next: "{mine}:apart", rev: revocation("f", 0), second: true},
+		{name: "a hash tag", cfg: redislog.Config{Key: "a{b}c"}, key: "a{b}c", next: "a{b}c:apart", rev: revocation("g", 0), second: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			require.NoError(t, client.FlushAll(t.Context()).Err())
 			log := s.open(t, tt.cfg)
 			require.NoError(t, log.Append(t.Context(), tt.rev))
 			want := map[string]int64{tt.key: 1, tt.next: 0}
-			if tt.apart {
+			if tt.second {
 				want = map[string]int64{tt.key: 0, tt.next: 1}
 			}
 			for key, n := range want {
@@ -105,34 +105,35 @@ func TestKeptApart(t *testing.T) {
 	}
 }
 
-// What is over is dropped as others are appended; what can still match never is, however it came there.
-func TestTrim(t *testing.T) {
+// Expired entries are deleted as others are appended. An entry that can still match never is,
+// however it came into the stream.
+func TestOnlyExpiredEntriesAreTrimmed(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	client := s.client(t)
 	const old = 60 * 24 * time.Hour
 	for _, tt := range []struct {
 		name string
-		rows map[string][]oauthz.Revocation // what was written long ago
+		rows map[string][]oauthz.Revocation // entries that were written long ago
 		want []string
 	}{
-		{name: "over", rows: map[string][]oauthz.Revocation{stream: {revocation("a", -time.Hour), revocation("b", -time.Hour)}, apart: {revocation("c", -time.Hour), revocation("last", -time.Hour)}}, want: []string{"last", "tip", "new"}},
-		{name: "over but for the leeway", rows: map[string][]oauthz.Revocation{stream: {revocation("a", -oauthz.MaxLeeway/2)}}, want: []string{"a", "tip", "new"}},
+		{name: "expired", rows: map[string][]oauthz.Revocation{stream: {revocation("a", -time.Hour), revocation("b", -time.Hour)}, secondKey: {revocation("c", -time.Hour), revocation("last", -time.Hour)}}, want: []string{"last", "tip", "new"}},
+		{name: "expired, but within the leeway", rows: map[string][]oauthz.Revocation{stream: {revocation("a", -oauthz.MaxLeeway/2)}}, want: []string{"a", "tip", "new"}},
 		{
-			name: "not over, though older than the retention", // by an instance whose retention is longer
+			name: "not expired, though older than the retention", // by an instance whose retention is longer
 			rows: map[string][]oauthz.Revocation{stream: {revocation("a", -time.Hour), revocation("b", time.Hour), revocation("c", -time.Hour)}},
 			want: []string{"b", "c", "tip", "new"},
 		},
-		{name: "never over", rows: map[string][]oauthz.Revocation{stream: {revocation("a", 0)}, apart: {revocation("b", 0)}}, want: []string{"a", "b", "tip", "new"}},
+		{name: "never expires", rows: map[string][]oauthz.Revocation{stream: {revocation("a", 0)}, secondKey: {revocation("b", 0)}}, want: []string{"a", "b", "tip", "new"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			require.NoError(t, client.FlushAll(t.Context()).Err())
 			for key, revs := range tt.rows {
 				for i, rev := range revs {
-					written(t, client, key, old-time.Duration(i)*time.Hour, rev)
+					writeEntry(t, client, key, old-time.Duration(i)*time.Hour, rev)
 				}
 			}
-			written(t, client, stream, time.Hour, revocation("tip", -time.Hour))
+			writeEntry(t, client, stream, time.Hour, revocation("tip", -time.Hour))
 			log := s.open(t, redislog.Config{})
 			require.NoError(t, log.Append(t.Context(), revocation("new", time.Hour)))
 			got, _ := readAll(t, log, "")
@@ -141,13 +142,13 @@ func TestTrim(t *testing.T) {
 	}
 }
 
-// Trimming keeps up: each Append drops more than it adds.
+// Each Append deletes more entries than it adds.
 func TestTrimKeepsUp(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	client, log := s.client(t), s.open(t, redislog.Config{})
 	for i := range 500 {
-		written(t, client, stream, 1000*time.Hour-time.Duration(i)*time.Minute, revocation(strconv.Itoa(i), -time.Hour))
+		writeEntry(t, client, stream, 1000*time.Hour-time.Duration(i)*time.Minute, revocation(strconv.Itoa(i), -time.Hour))
 	}
 	for i := range 50 {
 		require.NoError(t, log.Append(t.Context(), revocation(strconv.Itoa(1000+i), time.Hour)))
@@ -156,8 +157,8 @@ func TestTrimKeepsUp(t *testing.T) {
 	assert.Len(t, got, 50)
 }
 
-// An expiry that somebody computed from a time that was zero holds up nothing.
-func TestTrimTakesWhatEndedBefore1970(t *testing.T) {
+// An expiry that was computed from a zero time does not keep other entries from being deleted.
+func TestExpiryBefore1970IsTrimmed(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	log := s.open(t, redislog.Config{})
@@ -172,54 +173,56 @@ func TestTrimTakesWhatEndedBefore1970(t *testing.T) {
 	assert.Less(t, len(got), 5)
 }
 
-// A reader that has read everything need not read it again because others append, though the entries at its position have expired:
-// in each of the streams the newest stays until there is another one, and while that is appended.
-func TestTipStays(t *testing.T) {
+// A reader that has read everything need not read it again because others append, even if the
+// entries at its position have expired: the newest entry of each stream stays until there is
+// another one, and while that one is appended.
+func TestTheNewestEntryOfAStreamStays(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	client := s.client(t)
-	for key, life := range map[string]time.Duration{stream: time.Hour, apart: 0} {
+	for key, life := range map[string]time.Duration{stream: time.Hour, secondKey: 0} {
 		t.Run(key, func(t *testing.T) {
 			require.NoError(t, client.FlushAll(t.Context()).Err())
 			log := s.open(t, redislog.Config{})
-			written(t, client, key, 3*time.Hour, revocation("a", -2*time.Hour))
-			written(t, client, key, 2*time.Hour, revocation("b", -time.Hour))
+			writeEntry(t, client, key, 3*time.Hour, revocation("a", -2*time.Hour))
+			writeEntry(t, client, key, 2*time.Hour, revocation("b", -time.Hour))
 			_, tip := readAll(t, log, "")
 			require.NoError(t, log.Append(t.Context(), revocation("c", life)))
 			got, _ := readAll(t, log, tip)
 			assert.Equal(t, []string{"c"}, got)
 			require.NoError(t, log.Append(t.Context(), revocation("d", life)))
 			_, _, err := log.Read(t.Context(), tip, 0)
-			assert.ErrorIs(t, err, revlog.ErrTruncated, "now it is gone")
+			assert.ErrorIs(t, err, revlog.ErrTruncated, "the entry is deleted now")
 		})
 	}
 }
 
-// Of the clocks of Redis and of whoever appends, the one that is behind says what is over: one that is wrong drops nothing.
-func TestClocksDiffer(t *testing.T) {
+// Of the clocks of Redis and of the instance that appends, the one that is behind decides what
+// has expired: a wrong clock deletes nothing.
+func TestTheClockThatIsBehindDecides(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	client := s.client(t)
 	for _, tt := range []struct {
-		name  string
-		ahead time.Duration // of the one that appends
-		apart int64         // how much it keeps apart
+		name   string
+		ahead  time.Duration // how far the clock of the instance is ahead of Redis
+		second int64         // how many of two entries go to the second stream
 	}{
-		{name: "Redis is ahead", ahead: -2 * retention, apart: 1},
-		{name: "Redis is behind", ahead: 2 * retention, apart: 0},
+		{name: "Redis is ahead", ahead: -2 * retention, second: 2},
+		{name: "Redis is behind", ahead: 2 * retention, second: 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			require.NoError(t, client.FlushAll(t.Context()).Err())
-			life := time.Hour + min(tt.ahead, 0) // over by the clock that is ahead
-			written(t, client, stream, 100*time.Hour, revocation("a", life))
-			written(t, client, stream, 99*time.Hour, revocation("b", life))
+			life := time.Hour + min(tt.ahead, 0) // expired by the clock that is ahead
+			writeEntry(t, client, stream, 100*time.Hour, revocation("a", life))
+			writeEntry(t, client, stream, 99*time.Hour, revocation("b", life))
 			log := s.open(t, redislog.Config{Now: func() time.Time { return time.Now().Add(tt.ahead) }})
 			for _, jti := range []string{"c", "d"} {
 				require.NoError(t, log.Append(t.Context(), revocation(jti, time.Hour)))
 			}
 			got, _ := readAll(t, log, "")
 			assert.Equal(t, []string{"a", "b", "c", "d"}, got)
-			assert.Equal(t, 2*tt.apart, client.XLen(t.Context(), apart).Val())
+			assert.Equal(t, tt.second, client.XLen(t.Context(), secondKey).Val())
 		})
 	}
 }

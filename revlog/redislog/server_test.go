@@ -18,10 +18,10 @@ import (
 	"github.com/oauthz/oauthz/revlog/redislog"
 )
 
-// patience is how long what should happen at once may take on a slow machine.
+// patience is the limit, on a slow machine, for everything that should happen at once.
 const patience = 30 * time.Second
 
-// A server is a redis-server on a port and in a folder of its own.
+// server is a redis-server with a port and a folder of its own.
 type server struct {
 	addr, dir string
 	args      []string
@@ -31,10 +31,11 @@ type server struct {
 	log       *logBuffer
 }
 
-// durable is how a server must be configured, and a test that needs it otherwise says so after it.
+// durable is the configuration that a server must have. A test that needs another one adds it
+// after this.
 var durable = []string{"--appendonly", "yes", "--appendfsync", "always", "--save", ""}
 
-// startServer runs a server until the end of the test.
+// startServer runs a server until the test ends.
 func startServer(t testing.TB, args ...string) *server {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
@@ -49,7 +50,7 @@ func startServer(t testing.TB, args ...string) *server {
 	return s
 }
 
-// freeAddr returns a loopback address that nobody listens on.
+// freeAddr returns a loopback address on which no process listens.
 func freeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -58,16 +59,16 @@ func freeAddr(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// watch runs a server until its own stdin ends, and then kills it. That happens also when the process of the tests is
-// killed, so no server outlives it.
-const watch = `"$@" & server=$!; read -r _; kill -9 $server; wait $server`
+// watchScript runs a server until the stdin of the script ends, and then kills the server. The
+// stdin also ends when the process of the tests is killed, so no server outlives it.
+const watchScript = `"$@" & server=$!; read -r _; kill -9 $server; wait $server`
 
-// start starts the server, again with the data it had, and returns when it answers.
+// start starts the server with the data that it had, and returns when it answers.
 func (s *server) start(t testing.TB) {
 	t.Helper()
 	_, port, err := net.SplitHostPort(s.addr)
 	require.NoError(t, err)
-	args := append([]string{"-c", watch, "sh", "redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", s.dir}, s.args...)
+	args := append([]string{"-c", watchScript, "sh", "redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", s.dir}, s.args...)
 	s.command, s.log = exec.Command("sh", args...), &logBuffer{}
 	s.command.Stdout, s.command.Stderr = s.log, s.log
 	s.stdin, err = s.command.StdinPipe()
@@ -77,7 +78,7 @@ func (s *server) start(t testing.TB) {
 	defer func() { _ = client.Close() }()
 	defer func() {
 		if t.Failed() {
-			t.Logf("redis-server says:\n%s", s.log)
+			t.Logf("the log of redis-server:\n%s", s.log)
 		}
 	}()
 	await(t, func() bool { return client.Ping(t.Context()).Err() == nil })
@@ -86,17 +87,17 @@ func (s *server) start(t testing.TB) {
 	require.NoError(t, err)
 }
 
-// kill kills the server with SIGKILL and waits until it is gone.
+// kill kills the server with SIGKILL and waits until it has ended.
 func (s *server) kill(testing.TB) {
 	if s.stdin == nil {
 		return
 	}
 	_ = s.stdin.Close()
-	_ = s.command.Wait() // says that it was killed
+	_ = s.command.Wait() // its error is that of the kill
 	s.stdin = nil
 }
 
-// client returns a client of its own to the server.
+// client returns a new client of the server.
 func (s *server) client(t testing.TB) *redis.Client {
 	t.Helper()
 	client := redis.NewClient(&redis.Options{Addr: s.addr})
@@ -104,7 +105,7 @@ func (s *server) client(t testing.TB) *redis.Client {
 	return client
 }
 
-// open returns a log with a client of its own.
+// open returns a log with a new client.
 func (s *server) open(t testing.TB, cfg redislog.Config) *redislog.Log {
 	t.Helper()
 	log, err := redislog.New(s.client(t), cfg)
@@ -112,7 +113,7 @@ func (s *server) open(t testing.TB, cfg redislog.Config) *redislog.Log {
 	return log
 }
 
-// A logBuffer keeps what a server says, for a test that failed.
+// logBuffer keeps the output of a server, for a test that failed.
 type logBuffer struct {
 	mu     sync.Mutex
 	buffer bytes.Buffer
@@ -130,31 +131,31 @@ func (b *logBuffer) String() string {
 	return b.buffer.String()
 }
 
-// awaitWrites waits until the server takes commands for keys.
+// awaitWrites waits until the server accepts commands that write.
 func (s *server) awaitWrites(t testing.TB) {
 	t.Helper()
 	client := s.client(t)
 	await(t, func() bool { return client.Set(t.Context(), "any", 1, 0).Err() == nil })
 }
 
-// await waits until something is so.
-func await(t testing.TB, so func() bool) {
+// await blocks until a condition is met.
+func await(t testing.TB, met func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(patience); !so(); <-tick.C {
-		require.True(t, time.Now().Before(deadline), "it did not happen")
+	for deadline := time.Now().Add(patience); !met(); <-tick.C {
+		require.True(t, time.Now().Before(deadline), "the condition is not met")
 	}
 }
 
-// awaitBlocked waits until the server holds a command back.
+// awaitBlocked waits until the server blocks a command.
 func awaitBlocked(t testing.TB, s *server) {
 	t.Helper()
 	client := s.client(t)
 	await(t, func() bool { return strings.Contains(client.Info(t.Context(), "clients").Val(), "blocked_clients:1\r") })
 }
 
-// signal sends the server a signal.
+// signal sends a signal to the server.
 func (s *server) signal(t testing.TB, signal os.Signal) {
 	t.Helper()
 	process, err := os.FindProcess(s.pid)
