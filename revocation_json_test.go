@@ -46,19 +46,19 @@ func TestRevocationJSONIsStrict(t *testing.T) {
 	t.Parallel()
 	for doc, want := range map[string]string{
 		`{}`:                                                "match has no iss",
-		`[]`:                                                "strictjson: not of the expected type",
+		`[]`:                                                "not of the expected type",
 		`{"match":{"jti":"1"}}`:                             "match has no iss",
 		`{"match":{"iss":7}}`:                               "match has no iss",
-		`{"match":{"iss":"i","a":null}}`:                    "match: strictjson: not of the expected type",
-		`{"match":{"iss":"i","a":["b"]}}`:                   "match: strictjson: not of the expected type",
-		`{"match":{"iss":"i","iss":"j"}}`:                   "strictjson: repeated member name",
+		`{"match":{"iss":"i","a":null}}`:                    "match: not of the expected type",
+		`{"match":{"iss":"i","a":["b"]}}`:                   "match: not of the expected type",
+		`{"match":{"iss":"i","iss":"j"}}`:                   "repeated member name",
 		`{"match":{"iss":"i"},"Expires":"x"}`:               "a member that is not known",
 		`{"match":{"iss":"i"},"secret-canary":1}`:           "a member that is not known",
 		`{"match":{"iss":"i"},"expires":"canary"}`:          "expires: want a time of RFC 3339",
-		`{"match":{"iss":"i"},"expires":7}`:                 "expires: strictjson: not of the expected type",
-		`{"match":{"iss":"i"},"reason":7}`:                  "reason: strictjson: not of the expected type",
+		`{"match":{"iss":"i"},"expires":7}`:                 "expires: not of the expected type",
+		`{"match":{"iss":"i"},"reason":7}`:                  "reason: not of the expected type",
 		`{"match":{"iss":"i"},"at":"0001-01-01T00:00:00Z"}`: "at: want a time of RFC 3339",
-		`{"match":{"iss":"i"}} {}`:                          "strictjson: not well-formed JSON",
+		`{"match":{"iss":"i"}} {}`:                          "not well-formed JSON",
 	} {
 		rev := oauthz.Revocation{Reason: "unchanged"}
 		assert.EqualError(t, rev.UnmarshalJSON([]byte(doc)), "oauthz: revocation: "+want, doc)

@@ -17,8 +17,9 @@ import (
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-// fixture is an issuer whose clock, and ours, stand at noon.
-func fixture(t *testing.T, changes ...func(*localjwt.Config)) (*oauthztest.Server, *localjwt.Introspector) {
+// fixedIssuer returns an issuer and an introspector with its keys. The clocks of
+// both stand at noon.
+func fixedIssuer(t *testing.T, changes ...func(*localjwt.Config)) (*oauthztest.Server, *localjwt.Introspector) {
 	t.Helper()
 	now := func() time.Time { return noon }
 	as := oauthztest.NewServer(oauthztest.Config{Algorithm: "ES256", Now: now})
@@ -36,50 +37,66 @@ func fixture(t *testing.T, changes ...func(*localjwt.Config)) (*oauthztest.Serve
 
 func at(d time.Duration) time.Time { return noon.Add(d) }
 
+// claimTest is a token of fixedIssuer, and the result of its Introspect.
+type claimTest struct {
+	name   string
+	claims oauthztest.Claims
+	header any    // typ; nil: at+jwt
+	want   string // of the error, after the text of ErrInvalidToken; "": accepted
+}
+
+var claimTests = []claimTest{
+	{name: "default"},
+	{name: "issuer with a slash", claims: oauthztest.Claims{"iss": "https://issuer.example/"}, want: "iss is another issuer"},
+	{name: "no issuer", claims: oauthztest.Claims{"iss": oauthztest.Absent}, want: "iss is another issuer"},
+	{name: "audience among others", claims: oauthztest.Claims{"aud": []string{"https://other.example", audience}}},
+	{name: "other audience", claims: oauthztest.Claims{"aud": "https://other.example"}, want: "aud does not name this API"},
+	{name: "audience in another case", claims: oauthztest.Claims{"aud": "https://API.example"}, want: "aud does not name this API"},
+	{name: "no audience", claims: oauthztest.Claims{"aud": oauthztest.Absent}, want: "aud does not name this API"},
+	{name: "empty audience", claims: oauthztest.Claims{"aud": []string{}}, want: "aud does not name this API"},
+	{name: "no exp", claims: oauthztest.Claims{"exp": oauthztest.Absent}, want: "no exp"},
+	{name: "expired within leeway", claims: oauthztest.Claims{"exp": at(-59 * time.Second)}},
+	{name: "expired by leeway", claims: oauthztest.Claims{"exp": at(-60 * time.Second)}, want: "expired"},
+	{name: "not yet, within leeway", claims: oauthztest.Claims{"nbf": at(60 * time.Second)}},
+	{name: "not yet", claims: oauthztest.Claims{"nbf": at(61 * time.Second)}, want: "nbf is in the future"},
+	{name: "overflowing nbf", claims: oauthztest.Claims{"nbf": 1e19}, want: "claim nbf: not of the expected type"},
+	{name: "issued in the future, as a clock may be ahead", claims: oauthztest.Claims{"iat": at(oauthz.MaxLeeway)}},
+	{name: "issued in the future", claims: oauthztest.Claims{"iat": at(oauthz.MaxLeeway + time.Second)}, want: "iat is in the future"},
+}
+
 func TestClaims(t *testing.T) {
 	t.Parallel()
-	absent := oauthztest.Absent
-	tests := []struct {
-		name   string
-		claims oauthztest.Claims
-		header any    // typ; nil: at+jwt
-		want   string // of the error; "": accepted
-	}{
-		{name: "default"},
-		{name: "issuer with a slash", claims: oauthztest.Claims{"iss": "https://issuer.example/"}, want: "oauthz: invalid token: iss is another issuer"},
-		{name: "no issuer", claims: oauthztest.Claims{"iss": absent}, want: "oauthz: invalid token: iss is another issuer"},
-		{name: "audience among others", claims: oauthztest.Claims{"aud": []string{"https://other.example", audience}}},
-		{name: "other audience", claims: oauthztest.Claims{"aud": "https://other.example"}, want: "oauthz: invalid token: aud does not name this API"},
-		{name: "audience in another case", claims: oauthztest.Claims{"aud": "https://API.example"}, want: "oauthz: invalid token: aud does not name this API"},
-		{name: "no audience", claims: oauthztest.Claims{"aud": absent}, want: "oauthz: invalid token: aud does not name this API"},
-		{name: "empty audience", claims: oauthztest.Claims{"aud": []string{}}, want: "oauthz: invalid token: aud does not name this API"},
-		{name: "no exp", claims: oauthztest.Claims{"exp": absent}, want: "oauthz: invalid token: no exp"},
-		{name: "expired within leeway", claims: oauthztest.Claims{"exp": at(-59 * time.Second)}},
-		{name: "expired by leeway", claims: oauthztest.Claims{"exp": at(-60 * time.Second)}, want: "oauthz: invalid token: expired"},
-		{name: "not yet, within leeway", claims: oauthztest.Claims{"nbf": at(60 * time.Second)}},
-		{name: "not yet", claims: oauthztest.Claims{"nbf": at(61 * time.Second)}, want: "oauthz: invalid token: nbf is in the future"},
-		{name: "overflowing nbf", claims: oauthztest.Claims{"nbf": 1e19}, want: "oauthz: invalid token: oauthz: claim nbf: strictjson: not of the expected type"},
-		{name: "issued in the future, as a clock may be ahead", claims: oauthztest.Claims{"iat": at(oauthz.MaxLeeway)}},
-		{name: "issued in the future", claims: oauthztest.Claims{"iat": at(oauthz.MaxLeeway + time.Second)}, want: "oauthz: invalid token: iat is in the future"},
-		{name: "typ JWT", header: "JWT"},
-		{name: "typ with application", header: "application/at+JWT"},
-		{name: "no typ", header: absent},
-		{name: "typ of an ID token", header: "id+jwt", want: "oauthz: invalid token: typ is not that of an access token"},
-		{name: "typ of a logout token", header: "logout+jwt", want: "oauthz: invalid token: typ is not that of an access token"},
-		{name: "nonce", header: "JWT", claims: oauthztest.Claims{"nonce": "n"}, want: "oauthz: invalid token: has the marks of another kind of JWT"},
-		{name: "at_hash", header: absent, claims: oauthztest.Claims{"at_hash": "h"}, want: "oauthz: invalid token: has the marks of another kind of JWT"},
-		{name: "events", header: absent, claims: oauthztest.Claims{"events": map[string]any{}}, want: "oauthz: invalid token: has the marks of another kind of JWT"},
-		{name: "token_introspection", header: absent, claims: oauthztest.Claims{"token_introspection": map[string]any{}}, want: "oauthz: invalid token: has the marks of another kind of JWT"},
-		{name: "nonce in an at+jwt", claims: oauthztest.Claims{"nonce": "n"}},
-		{name: "Keycloak access", header: "JWT", claims: oauthztest.Claims{"typ": "Bearer"}},
-		{name: "Keycloak refresh", header: "JWT", claims: oauthztest.Claims{"typ": "Refresh"}, want: "oauthz: invalid token: says that it is another kind of token"},
-		{name: "Keycloak ID", header: "JWT", claims: oauthztest.Claims{"typ": "ID"}, want: "oauthz: invalid token: says that it is another kind of token"},
-		{name: "Cognito access", header: absent, claims: oauthztest.Claims{"token_use": "access"}},
-		{name: "Cognito ID", header: absent, claims: oauthztest.Claims{"token_use": "id"}, want: "oauthz: invalid token: says that it is another kind of token"},
-		{name: "refresh token", header: "JWT", claims: oauthztest.Claims{"token_type": "refresh_token"}, want: "oauthz: invalid token: says that it is another kind of token"},
-		{name: "token_type a number", header: "JWT", claims: oauthztest.Claims{"token_type": 1}, want: "oauthz: invalid token: says that it is another kind of token"},
-	}
-	as, in := fixture(t)
+	testClaims(t, claimTests)
+}
+
+var kindTests = []claimTest{
+	{name: "typ JWT", header: "JWT"},
+	{name: "typ with application", header: "application/at+JWT"},
+	{name: "no typ", header: oauthztest.Absent},
+	{name: "typ of an ID token", header: "id+jwt", want: "typ is not that of an access token"},
+	{name: "typ of a logout token", header: "logout+jwt", want: "typ is not that of an access token"},
+	{name: "nonce", header: "JWT", claims: oauthztest.Claims{"nonce": "n"}, want: "has the marks of another kind of JWT"},
+	{name: "at_hash", header: oauthztest.Absent, claims: oauthztest.Claims{"at_hash": "h"}, want: "has the marks of another kind of JWT"},
+	{name: "events", header: oauthztest.Absent, claims: oauthztest.Claims{"events": map[string]any{}}, want: "has the marks of another kind of JWT"},
+	{name: "token_introspection", header: oauthztest.Absent, claims: oauthztest.Claims{"token_introspection": map[string]any{}}, want: "has the marks of another kind of JWT"},
+	{name: "nonce in an at+jwt", claims: oauthztest.Claims{"nonce": "n"}},
+	{name: "Keycloak access", header: "JWT", claims: oauthztest.Claims{"typ": "Bearer"}},
+	{name: "Keycloak refresh", header: "JWT", claims: oauthztest.Claims{"typ": "Refresh"}, want: "a claim names another kind of token"},
+	{name: "Keycloak ID", header: "JWT", claims: oauthztest.Claims{"typ": "ID"}, want: "a claim names another kind of token"},
+	{name: "Cognito access", header: oauthztest.Absent, claims: oauthztest.Claims{"token_use": "access"}},
+	{name: "Cognito ID", header: oauthztest.Absent, claims: oauthztest.Claims{"token_use": "id"}, want: "a claim names another kind of token"},
+	{name: "refresh token", header: "JWT", claims: oauthztest.Claims{"token_type": "refresh_token"}, want: "a claim names another kind of token"},
+	{name: "token_type a number", header: "JWT", claims: oauthztest.Claims{"token_type": 1}, want: "a claim names another kind of token"},
+}
+
+func TestKindsOfJWT(t *testing.T) {
+	t.Parallel()
+	testClaims(t, kindTests)
+}
+
+func testClaims(t *testing.T, tests []claimTest) {
+	t.Helper()
+	as, in := fixedIssuer(t)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -93,22 +110,21 @@ func TestClaims(t *testing.T) {
 				assert.Equal(t, "user-1", token.Subject)
 				return
 			}
-			require.EqualError(t, err, tt.want)
+			require.EqualError(t, err, "oauthz: invalid token: "+tt.want)
 			require.ErrorIs(t, err, oauthz.ErrInvalidToken)
 			assert.Equal(t, tt.name == "expired by leeway", errors.Is(err, oauthz.ErrExpired))
 		})
 	}
 }
 
-// TestExpiryIsToldLast: that a token expired is said only of one whose
-// signature verified (RS-05).
-func TestExpiryIsToldLast(t *testing.T) {
+// ErrExpired is returned only for a token whose signature verified.
+func TestOnlyAVerifiedTokenIsReportedAsExpired(t *testing.T) {
 	t.Parallel()
-	as, in := fixture(t)
+	as, in := fixedIssuer(t)
 	token := as.Mint(oauthztest.Claims{"exp": at(-time.Hour)})
 	_, err := in.Introspect(t.Context(), token)
 	require.ErrorIs(t, err, oauthz.ErrExpired)
-	other, _ := fixture(t)
+	other, _ := fixedIssuer(t)
 	forged := other.Mint(oauthztest.Claims{"iss": as.Issuer(), "exp": at(-time.Hour)})
 	_, err = in.Introspect(t.Context(), forged)
 	require.ErrorIs(t, err, oauthz.ErrInvalidToken)
@@ -117,17 +133,17 @@ func TestExpiryIsToldLast(t *testing.T) {
 
 func TestRequireATJWT(t *testing.T) {
 	t.Parallel()
-	as, in := fixture(t, func(cfg *localjwt.Config) { cfg.RequireATJWT = true })
-	assert.Equal(t, ok, askAt(t, in, as.Mint(nil)))
-	assert.Equal(t, refused, askAt(t, in, as.Mint(nil, oauthztest.WithHeader("typ", "JWT"))))
-	assert.Equal(t, refused, askAt(t, in, as.Mint(nil, oauthztest.WithHeader("typ", oauthztest.Absent))))
+	as, in := fixedIssuer(t, func(cfg *localjwt.Config) { cfg.RequireATJWT = true })
+	assert.Equal(t, ok, introspect(t, in, as.Mint(nil)))
+	assert.Equal(t, refused, introspect(t, in, as.Mint(nil, oauthztest.WithHeader("typ", "JWT"))))
+	assert.Equal(t, refused, introspect(t, in, as.Mint(nil, oauthztest.WithHeader("typ", oauthztest.Absent))))
 	for _, claim := range []string{"sub", "client_id", "jti", "iat", "exp", "aud", "iss"} {
-		assert.Equal(t, refused, askAt(t, in, as.Mint(oauthztest.Claims{claim: oauthztest.Absent})), claim)
+		assert.Equal(t, refused, introspect(t, in, as.Mint(oauthztest.Claims{claim: oauthztest.Absent})), claim)
 	}
 }
 
-// askAt asks at noon.
-func askAt(t *testing.T, in oauthz.Introspector, token string) answer {
+// introspect returns the answer of a Guard to the result of in.
+func introspect(t *testing.T, in oauthz.Introspector, token string) answer {
 	t.Helper()
 	_, err := in.Introspect(t.Context(), token)
 	switch {
@@ -155,18 +171,18 @@ func TestAlgorithms(t *testing.T) {
 	})
 	require.NoError(t, err)
 	for _, alg := range all {
-		assert.Equal(t, ok, ask(t, everything, tokens[alg]), alg)
+		assert.Equal(t, ok, send(t, everything, tokens[alg]), alg)
 		want := refused
 		if alg == "ES256" {
 			want = ok
 		}
-		assert.Equal(t, want, ask(t, es256, tokens[alg]), alg)
+		assert.Equal(t, want, send(t, es256, tokens[alg]), alg)
 	}
 }
 
 func TestTokenFields(t *testing.T) {
 	t.Parallel()
-	as, in := fixture(t, func(cfg *localjwt.Config) { cfg.TenantClaim = "org" })
+	as, in := fixedIssuer(t, func(cfg *localjwt.Config) { cfg.TenantClaim = "org" })
 	token, err := in.Introspect(t.Context(), as.Mint(oauthztest.Claims{
 		"jti": "j", "sid": "s", "scope": "a b", "org": "acme", "acr": "gold", "auth_time": at(-time.Minute), "nbf": at(-time.Hour),
 		"cnf": map[string]string{"jkt": "thumb"},
@@ -178,7 +194,7 @@ func TestTokenFields(t *testing.T) {
 		IssuedAt: noon, NotBefore: at(-time.Hour), ExpiresAt: at(5 * time.Minute), AuthTime: at(-time.Minute),
 		Confirmation: &oauthz.Confirmation{JWKThumbprint: "thumb"},
 	}
-	assert.Equal(t, exported(want), exported(token))
+	assert.Equal(t, exportedFields(want), exportedFields(token))
 	until, live := token.Validity()
 	assert.Equal(t, at(6*time.Minute), until, "exp and the leeway")
 	assert.True(t, live)
@@ -187,8 +203,8 @@ func TestTokenFields(t *testing.T) {
 	assert.EqualError(t, err, "oauthz: invalid token: the tenant claim is not a string")
 }
 
-// exported are the fields that users see.
-func exported(t *oauthz.Token) string {
+// exportedFields returns the exported fields of t as JSON.
+func exportedFields(t *oauthz.Token) string {
 	raw, err := json.Marshal(t)
 	if err != nil {
 		return err.Error()
@@ -196,9 +212,9 @@ func exported(t *oauthz.Token) string {
 	return string(raw)
 }
 
-func TestNotAJWS(t *testing.T) {
+func TestUnrecognizedAndDamagedTokens(t *testing.T) {
 	t.Parallel()
-	as, in := fixture(t)
+	as, in := fixedIssuer(t)
 	jwt := as.Mint(nil)
 	for _, other := range []string{
 		"", "opaque", "a.b", "a.b.c", "v2.local.c2VjcmV0", ".", "..", "...", jwt + ".x", jwt + ".a.b", "{}", `{"payload":"","signatures":[]}`,
@@ -207,8 +223,9 @@ func TestNotAJWS(t *testing.T) {
 		assert.ErrorIs(t, err, oauthz.ErrUnrecognized, other)
 		assert.NotErrorIs(t, err, oauthz.ErrInvalidToken, other)
 	}
-	// A JWS that is damaged, or another's, is refused: it is passed on to nobody.
-	foreign, _ := fixture(t)
+	// A damaged JWS, or a JWS of another issuer, is refused, so that it is not sent to
+	// another server.
+	foreign, _ := fixedIssuer(t)
 	for _, bad := range []string{
 		jwt[:len(jwt)-1], jwt + "=", jwt + "\n", " " + jwt[1:], "eyJ", jwt[:20] + "\r\n" + jwt[20:], foreign.Mint(nil),
 	} {
@@ -223,9 +240,9 @@ func TestNotAJWS(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	t.Parallel()
-	as, in := fixture(t, func(cfg *localjwt.Config) { cfg.MaxTokenBytes, cfg.MaxHeaderBytes = 4096, 512 })
-	assert.Equal(t, ok, askAt(t, in, as.Mint(oauthztest.Claims{"x": strings.Repeat("x", 1000)})))
-	assert.Equal(t, refused, askAt(t, in, as.Mint(oauthztest.Claims{"x": strings.Repeat("x", 4096)})))
-	assert.Equal(t, ok, askAt(t, in, as.Mint(nil, oauthztest.WithHeader("x", strings.Repeat("x", 300)))))
-	assert.Equal(t, refused, askAt(t, in, as.Mint(nil, oauthztest.WithHeader("x", strings.Repeat("x", 512)))))
+	as, in := fixedIssuer(t, func(cfg *localjwt.Config) { cfg.MaxTokenBytes, cfg.MaxHeaderBytes = 4096, 512 })
+	assert.Equal(t, ok, introspect(t, in, as.Mint(oauthztest.Claims{"x": strings.Repeat("x", 1000)})))
+	assert.Equal(t, refused, introspect(t, in, as.Mint(oauthztest.Claims{"x": strings.Repeat("x", 4096)})))
+	assert.Equal(t, ok, introspect(t, in, as.Mint(nil, oauthztest.WithHeader("x", strings.Repeat("x", 300)))))
+	assert.Equal(t, refused, introspect(t, in, as.Mint(nil, oauthztest.WithHeader("x", strings.Repeat("x", 512)))))
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/oauthz/oauthz"
@@ -15,70 +16,75 @@ import (
 	"github.com/oauthz/oauthz/internal/jose"
 )
 
-// Config says which tokens are accepted. Issuer and Audience are required; all
-// else may be zero.
+// Config configures an [Introspector]. Issuer and Audience are required; every other
+// field may be zero.
 type Config struct {
 	_ struct{}
 
-	// Issuer is who issues the tokens: iss, compared exactly, to the slash at
-	// its end. Required.
+	// Issuer is the issuer of the tokens. It is compared exactly with iss (RFC 7519
+	// §4.1.1), including a slash at its end. Required.
 	Issuer string
-	// Audience is what this API is called: at least one must be in aud, compared
-	// exactly. Required.
+	// Audience holds the names of this API. At least one must be in aud (RFC 7519
+	// §4.1.3), compared exactly. Required.
 	Audience []string
-	// JWKSURL is where the keys are: https, or http on loopback. Default:
-	// discovered from Issuer (RFC 8414, then OpenID Connect), whose metadata must
-	// name exactly Issuer.
+	// JWKSURL is the URL of the key set: https, or http on loopback. Default: the
+	// jwks_uri in the metadata of Issuer (RFC 8414 §3.1, then OpenID Connect
+	// Discovery §4), which must name exactly Issuer.
 	JWKSURL string
-	// JWKS is a fixed key set instead (RFC 7517 §5): nothing is fetched. Members
-	// that are no usable keys are skipped; one must be left.
+	// JWKS is a fixed key set (RFC 7517 §5). With it, nothing is fetched, and JWKSURL
+	// must be empty. Members that are not usable keys are skipped; at least one
+	// usable key must be left. Default: none.
 	JWKS json.RawMessage
 	// Algorithms are the alg values accepted, of RS256, RS384, RS512, PS256,
 	// PS384, PS512, ES256, ES384, ES512, EdDSA and Ed25519. Default: all of these.
 	Algorithms []string
-	// RequireATJWT demands RFC 9068 to the letter: typ at+jwt, and the claims of
-	// its §2.2. Default: typ JWT, or none, is accepted too, if the token bears no
+	// RequireATJWT requires the typ at+jwt (RFC 9068 §2.1) and the claims of RFC 9068
+	// §2.2. Default: the typ JWT, and no typ, are accepted too, if the token has no
 	// mark of another kind of JWT.
 	RequireATJWT bool
-	// TenantClaim is the claim that fills Token.Tenant: a string. Default: none.
+	// TenantClaim names the claim for Token.Tenant. Its value must be a string.
+	// Default: none.
 	TenantClaim string
-	// Leeway is how far clocks may differ, for exp and nbf, and for iat where it
-	// is compared with the time of a fetch of the keys. Default 60 s, at most
-	// [oauthz.MaxLeeway]; negative: none.
+	// Leeway is how far clocks may differ. It is used for exp and nbf, and for iat
+	// where iat is compared with the time of a fetch of the keys. Default 60 s, at
+	// most [oauthz.MaxLeeway]; negative: none.
 	Leeway time.Duration
-	// HTTPClient dials. Redirects are not followed, whatever it says. Default:
-	// one with http.DefaultTransport, which also means its proxy settings. A
-	// program that starts with many issuers of one server bounds its connections
-	// by the MaxConnsPerHost of the Transport: each New begins to fetch at once.
+	// HTTPClient sends the requests. Redirects are never followed; its CheckRedirect
+	// is not used. Default: a client with http.DefaultTransport, including the proxy
+	// settings of that transport. Each New starts to fetch at once, so a program that
+	// starts with many issuers of one server should bound its connections with
+	// MaxConnsPerHost of the Transport.
 	HTTPClient *http.Client
-	// Logger gets a record when the keys cannot be fetched, when they can again,
-	// when they changed, and when private keys are published among them. Default:
-	// slog.Default().
+	// Logger gets a record when the keys cannot be fetched, when they can be fetched
+	// again, when they have changed, and when the issuer publishes private keys.
+	// Default: slog.Default().
 	Logger *slog.Logger
-	// Now is the clock; default time.Now.
+	// Now returns the current time. Default: time.Now.
 	Now func() time.Time
 
-	// MaxTokenBytes and MaxHeaderBytes bound a token, before it is decoded.
-	// Defaults 16 KiB and 8 KiB (decoded).
+	// MaxTokenBytes bounds a token, and MaxHeaderBytes its header after decoding.
+	// Both are checked before the token is decoded. Defaults 16 KiB and 8 KiB.
 	MaxTokenBytes, MaxHeaderBytes int
-	// MaxJWKSBytes and MaxKeys bound a key set; one beyond is a failed fetch.
+	// MaxJWKSBytes and MaxKeys bound a key set. A fetch of a larger set fails.
 	// Defaults 1 MiB and 512.
 	MaxJWKSBytes, MaxKeys int
-	// RefreshInterval is the longest time until keys are fetched again if the
-	// server does not state it (Cache-Control: max-age, less Age, honoured from one
-	// minute to one hour). The fetch is at a random time in the second half of the
-	// interval. Default 15 min.
+	// RefreshInterval is the longest time until the keys are fetched again, if the
+	// server does not state a time. The server states one with Cache-Control: max-age,
+	// less Age (RFC 9111 §5.2.2.1, §5.1), which is limited to between one minute and
+	// one hour. The fetch is at a random time in the second half of the interval.
+	// Default 15 min.
 	RefreshInterval time.Duration
-	// UnknownKeyInterval is the shortest time between two fetches that tokens
-	// cause whose key is not known, or whose signature fails although they may be
-	// younger than the key of that name. Default 5 s.
+	// UnknownKeyInterval is the shortest time between two fetches that tokens cause.
+	// A token causes a fetch if its key is not known, or if its signature does not
+	// verify and the token may be younger than the key of that name. Default 5 s.
 	UnknownKeyInterval time.Duration
-	// FetchTimeout bounds one fetch, discovery included, and so how long a
+	// FetchTimeout bounds one fetch, including discovery, and so the time that a
 	// request with an unknown key may wait. Default 4 s.
 	FetchTimeout time.Duration
-	// MaxStale is how long keys serve that cannot be refreshed; then requests are
-	// answered with 503. After the end of the context of [New] it is at most
-	// RefreshInterval. Default 24 h; negative: without an end.
+	// MaxStale is how long keys serve that cannot be refreshed. After that time,
+	// requests are answered with 503. When the context of [New] has ended, it is at
+	// most RefreshInterval. Default 24 h, at least RefreshInterval; negative: without
+	// an end.
 	MaxStale time.Duration
 }
 
@@ -93,11 +99,11 @@ const (
 	defaultMaxStale           = 24 * time.Hour
 )
 
-// New makes an Introspector, or says everything that is wrong with cfg. It does
-// not wait for the keys: if the issuer is down, requests are answered with 503
-// until it is back. ctx ends the fetching of keys; the keys at hand then serve
-// until they are older than RefreshInterval, after which Ready returns an error
-// and requests are answered with 503.
+// New returns an Introspector, or an error that joins every mistake in cfg. It does
+// not wait for the keys: if the issuer is down, requests are answered with 503 until
+// the issuer is up. The fetching of keys ends with ctx. The current keys then serve
+// until they are older than RefreshInterval; after that, Ready returns an error and
+// requests are answered with 503.
 func New(ctx context.Context, cfg Config) (*Introspector, error) {
 	if ctx == nil {
 		return nil, errors.New("localjwt: the context is nil")
@@ -211,7 +217,7 @@ func (cfg *Config) checkBounds() error {
 	return errors.Join(errs...)
 }
 
-// checkSource checks the URL that the keys, or the metadata, will come from.
+// checkSource checks the URL of the keys or of the metadata.
 func (cfg *Config) checkSource() error {
 	switch {
 	case cfg.JWKS != nil:
@@ -228,7 +234,8 @@ func (cfg *Config) checkSource() error {
 	return nil
 }
 
-// fixedSet returns the key set that JWKS is, or nil, and the event of reading it.
+// fixedSet returns the key set in JWKS, nil if JWKS is nil, and the event of reading
+// it.
 func (cfg *Config) fixedSet() (*jose.Set, jose.Event, error) {
 	if cfg.JWKS == nil {
 		return nil, jose.Event{}, nil
@@ -250,19 +257,33 @@ func (cfg *Config) remoteSet(ctx context.Context) (*jose.Set, error) {
 		}
 		return jose.Discover(ctx, client, cfg.Issuer, "jwks_uri")
 	})
-	timeout := cfg.FetchTimeout
+	timeout, source := cfg.FetchTimeout, cfg.keySource()
 	return jose.NewSet(ctx, jose.SetConfig{
 		Fetch: func(ctx context.Context, want jose.Want) (jose.Document, error) {
 			ctx, cancel := context.WithTimeout(ctx, timeout) // of discovery and key set together
 			defer cancel()
-			return get(ctx, want)
+			doc, err := get(ctx, want)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", source, err)
+			}
+			return doc, err
 		},
 		MaxKeys: cfg.MaxKeys, RefreshInterval: cfg.RefreshInterval, UnknownInterval: cfg.UnknownKeyInterval,
 		MaxStale: cfg.MaxStale, Leeway: max(cfg.Leeway, 0), Now: cfg.Now, Report: reporter(cfg.Logger, cfg.Issuer),
 	})
 }
 
-// reporter logs failures, and what is new.
+// keySource returns a name for the configured source of the keys, for error
+// messages. It leaves out the query of JWKSURL, which may hold a secret.
+func (cfg *Config) keySource() string {
+	if cfg.JWKSURL == "" {
+		return "keys discovered from Issuer"
+	}
+	location, _, _ := strings.Cut(cfg.JWKSURL, "?")
+	return "JWKSURL " + location
+}
+
+// reporter returns a function that logs failed fetches and changes of the keys.
 func reporter(logger *slog.Logger, issuer string) func(jose.Event) {
 	log := logger.With("issuer", issuer)
 	return func(e jose.Event) {
@@ -272,7 +293,7 @@ func reporter(logger *slog.Logger, issuer string) func(jose.Event) {
 		case e.Changed || e.Recovered:
 			log.Info("oauthz: fetched the issuer's keys", "keys", e.Keys, "changed", e.Changed)
 			if e.Skipped > 0 {
-				log.Warn("oauthz: the issuer's key set has members that are no usable verification keys", "skipped", e.Skipped)
+				log.Warn("oauthz: the issuer's key set has members that are not usable verification keys", "skipped", e.Skipped)
 			}
 		}
 		if e.Private > 0 {

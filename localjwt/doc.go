@@ -6,19 +6,22 @@
 //		Audience: []string{"https://api.example.com"},
 //	})
 //
-// It is strict about the token: signature algorithms that are asymmetric and
-// that fit the key, one spelling of the compact form, no critical extensions,
-// JSON with one reading, issuer and audience compared exactly, and an expiry. A
-// JWT of another kind from the same issuer (an ID token, a logout token, a
-// refresh token) is no access token.
+// An [Introspector] accepts a token only if its signature algorithm is asymmetric
+// and fits the key, its compact form has the one canonical encoding (RFC 7515
+// §3.1), its header has no critical extension (RFC 7515 §4.1.11), its JSON has only
+// one reading, its issuer and audience are exactly those configured, and it has an
+// expiry that has not passed. It refuses a JWT of another kind from the same issuer
+// (an ID token, a logout token, a refresh token; RFC 8725 §3.11).
 //
-// And it is calm about the keys. They are fetched in the background; a token
-// whose key is known never waits. A key that is not known is fetched at once,
-// past the caches on the way, one fetch for all requests that wait for it; forged
-// key names cause one fetch an interval, and within it a token that may be
-// younger than the keys gets 503 and not 401. So a rotation refuses no good token,
-// nor does a server that restarts with a new key under an old name, or a clock
-// that is off by less than the leeway. If the keys cannot be had, the last good
-// ones serve for a day, and after that the answer is 503 and not 401. A key that
-// is withdrawn is gone, from caches too.
+// The keys are fetched in the background. A token whose key is known never waits.
+// An unknown key is fetched at once, past the caches on the way, with one fetch for
+// all requests that wait for it. Forged key names cause at most one fetch in an
+// interval. Within the interval, a token that may be younger than the keys gets 503
+// and not 401. So no good token is refused because of a rotation, because of a
+// server that restarts with a new key under an old name, or because of a clock that
+// is off by less than the leeway.
+//
+// If the keys cannot be fetched, the last good keys serve for a day; after that the
+// answer is 503 and not 401. A key that the issuer withdraws no longer verifies a
+// token, and a cache drops the tokens that the key has verified.
 package localjwt

@@ -14,8 +14,8 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// FuzzIntrospect: whatever the string, the answer is a token that was minted, or
-// a refusal; never a panic, and never a fault of a key set that is at hand.
+// FuzzIntrospect checks that each string is either a token that was minted or is
+// refused. It must not cause a panic, nor a fault, because the key set is fixed.
 func FuzzIntrospect(f *testing.F) {
 	as := oauthztest.NewServer(oauthztest.Config{Algorithm: "ES256"})
 	f.Cleanup(as.Close)
@@ -40,8 +40,8 @@ func FuzzIntrospect(f *testing.F) {
 	})
 }
 
-// FuzzKeySet: whatever the key set, it is taken or refused, and no token that
-// was signed with another key passes.
+// FuzzKeySet checks that each key set is accepted or refused, and that a token that
+// another key signed is never accepted.
 func FuzzKeySet(f *testing.F) {
 	as := oauthztest.NewServer(oauthztest.Config{Algorithm: "ES256"})
 	f.Cleanup(as.Close)
@@ -68,7 +68,8 @@ func FuzzKeySet(f *testing.F) {
 	})
 }
 
-// corpusTokens are the seeds that are kept beside the project, if they are there.
+// corpusTokens returns the seeds from the folder of test data beside the project,
+// none if there is no such folder.
 func corpusTokens() []string {
 	raw, err := os.ReadFile(filepath.Join("..", "..", "shared", "vectors", "attack-corpus.json"))
 	if err != nil {
@@ -80,7 +81,7 @@ func corpusTokens() []string {
 	}
 	var tokens []string
 	for _, row := range c.Cases {
-		if len(row.Token) < 8192 { // longer ones only slow the fuzzer down
+		if len(row.Token) < 8192 { // longer tokens only make the fuzzer slow
 			tokens = append(tokens, row.Token)
 		}
 	}

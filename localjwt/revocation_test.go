@@ -17,8 +17,9 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// checked is in behind a cache and with a list, as an API has them.
-func checked(t *testing.T, in oauthz.Introspector, list oauthz.RevocationList) oauthz.Introspector {
+// withCacheAndList returns in behind a cache and with a revocation list, as an API
+// has them.
+func withCacheAndList(t *testing.T, in oauthz.Introspector, list oauthz.RevocationList) oauthz.Introspector {
 	t.Helper()
 	remembering, err := cache.New(in, cache.Config{})
 	require.NoError(t, err)
@@ -28,8 +29,9 @@ func checked(t *testing.T, in oauthz.Introspector, list oauthz.RevocationList) o
 	return out
 }
 
-// highS is the twin of an ES256 token: the same claims, and another signature that verifies too.
-func highS(t *testing.T, token string) string {
+// secondSignature returns an ES256 token with the same claims and a second encoding
+// of the same signature (n-s in place of s), which verifies too.
+func secondSignature(t *testing.T, token string) string {
 	t.Helper()
 	dot := strings.LastIndexByte(token, '.')
 	signature, err := base64.RawURLEncoding.DecodeString(token[dot+1:])
@@ -39,46 +41,48 @@ func highS(t *testing.T, token string) string {
 	return token[:dot+1] + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-// RV-06, RV-07, RV-15, CA-10, CA-19: who revokes a token by what it says revokes every spelling of it, remembered or not. By
-// its bytes nothing is revoked.
-func TestTwinsOfARevokedToken(t *testing.T) {
+// A revocation by claims covers a token with each encoding of its signature, in the
+// cache or not. A revocation by the hash of the token has no effect on a JWT.
+func TestRevocationCoversASecondSignatureOfTheSameClaims(t *testing.T) {
 	bubble(t, func(t *testing.T, as *issuer) {
 		list := &oauthz.Revocations{}
-		in := checked(t, as.introspector(t), list)
+		in := withCacheAndList(t, as.introspector(t), list)
 		token := as.Mint(oauthztest.Claims{"jti": "stolen"})
-		twin, other := highS(t, token), as.Mint(oauthztest.Claims{"jti": "other"})
-		unseen := highS(t, other) // RV-07: spellings that are none are refused, revoked or not
-		for _, spelling := range []string{token + "\n", token + "\r\n", token + "=", flipped(token)} {
-			assert.NotEqual(t, ok, ask(t, in, spelling))
+		second, other := secondSignature(t, token), as.Mint(oauthztest.Claims{"jti": "other"})
+		unseen := secondSignature(t, other) // an invalid encoding is refused, revoked or not
+		for _, encoding := range []string{token + "\n", token + "\r\n", token + "=", withFlippedTrailingBit(token)} {
+			assert.NotEqual(t, ok, send(t, in, encoding))
 		}
-		for _, spelling := range []string{token, twin, token, twin, other} {
-			require.Equal(t, ok, ask(t, in, spelling))
+		for _, encoding := range []string{token, second, token, second, other} {
+			require.Equal(t, ok, send(t, in, encoding))
 		}
 		byBytes := oauthz.Revocation{Match: map[string]any{"iss": as.Issuer(), oauthz.MatchTokenHash: oauthz.TokenHash(token)}}
 		require.NoError(t, list.Revoke(t.Context(), byBytes))
-		assert.Equal(t, ok, ask(t, in, token))
+		assert.Equal(t, ok, send(t, in, token))
 
 		require.NoError(t, list.Revoke(t.Context(), oauthz.Revocation{Match: map[string]any{"iss": as.Issuer(), "jti": "stolen"}}))
-		for _, spelling := range []string{token, twin, token, twin} {
-			assert.Equal(t, refused, ask(t, in, spelling))
+		for _, encoding := range []string{token, second, token, second} {
+			assert.Equal(t, refused, send(t, in, encoding))
 		}
-		assert.Equal(t, ok, ask(t, in, other))
-		assert.Equal(t, ok, ask(t, in, unseen))
+		assert.Equal(t, ok, send(t, in, other))
+		assert.Equal(t, ok, send(t, in, unseen))
 	})
 }
 
-// flipped has a last character that decodes to the same bytes, if trailing bits are ignored.
-func flipped(token string) string {
+// withFlippedTrailingBit returns token with another last character, which decodes
+// to the same bytes if trailing bits are ignored.
+func withFlippedTrailingBit(token string) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	last := strings.IndexByte(alphabet, token[len(token)-1])
 	return token[:len(token)-1] + string(alphabet[last^1])
 }
 
-// RV-11, RV-13: the leeway for clocks that differ makes no gap between a token and its revocation.
+// The leeway for clocks that differ leaves no gap between the end of a revocation
+// and the end of the token.
 func TestRevocationOutlivesTheLeeway(t *testing.T) {
 	bubble(t, func(t *testing.T, as *issuer) {
 		list := &oauthz.Revocations{}
-		in := checked(t, as.introspector(t), list)
+		in := withCacheAndList(t, as.introspector(t), list)
 		expires := time.Now().Add(time.Hour)
 		revokedToken := as.Mint(oauthztest.Claims{"jti": "revoked", "exp": expires})
 		other := as.Mint(oauthztest.Claims{"jti": "other", "exp": expires})
@@ -86,17 +90,17 @@ func TestRevocationOutlivesTheLeeway(t *testing.T) {
 			Match: map[string]any{"iss": as.Issuer(), "jti": "revoked"}, Expires: expires,
 		}))
 		pass(time.Hour + 30*time.Second) // the leeway is 60 s
-		assert.Equal(t, ok, ask(t, in, other))
-		assert.Equal(t, refused, ask(t, in, revokedToken))
+		assert.Equal(t, ok, send(t, in, other))
+		assert.Equal(t, refused, send(t, in, revokedToken))
 	})
 }
 
-// RV-17: a logout token (OpenID Connect Back-Channel Logout §2.6) is no access token, well made or not, and none revokes
-// anything by being sent.
-func TestLogoutTokenIsNoAccessToken(t *testing.T) {
+// A logout token (OpenID Connect Back-Channel Logout §2.6) is not accepted as an
+// access token, well made or not. Sending one revokes nothing.
+func TestLogoutTokenIsNotAnAccessToken(t *testing.T) {
 	bubble(t, func(t *testing.T, as *issuer) {
 		list := &oauthz.Revocations{}
-		in := checked(t, as.introspector(t), list)
+		in := withCacheAndList(t, as.introspector(t), list)
 		events := map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}
 		session := oauthztest.Claims{"sid": "session", "jti": "session"}
 		access := as.Mint(session)
@@ -105,20 +109,20 @@ func TestLogoutTokenIsNoAccessToken(t *testing.T) {
 			typ    string
 			claims oauthztest.Claims
 		}{
-			{name: "RV-17 as it should be", typ: "logout+jwt", claims: oauthztest.Claims{"events": events, "sid": "session"}},
-			{name: "RV-17 wrong typ", typ: "JWT", claims: oauthztest.Claims{"events": events, "sid": "session"}},
-			{name: "RV-17 nonce", typ: "JWT", claims: oauthztest.Claims{"events": events, "nonce": "n", "sid": "session"}},
-			{name: "RV-17 no events", typ: "logout+jwt", claims: oauthztest.Claims{"sid": "session"}},
-			{name: "RV-17 old", typ: "logout+jwt", claims: oauthztest.Claims{"events": events, "iat": time.Now().Add(-time.Hour), "exp": time.Now().Add(-time.Hour / 2)}},
-			{name: "RV-17 replayed jti", typ: "logout+jwt", claims: oauthztest.Claims{"events": events, "jti": "session"}},
+			{name: "as it should be", typ: "logout+jwt", claims: oauthztest.Claims{"events": events, "sid": "session"}},
+			{name: "wrong typ", typ: "JWT", claims: oauthztest.Claims{"events": events, "sid": "session"}},
+			{name: "nonce", typ: "JWT", claims: oauthztest.Claims{"events": events, "nonce": "n", "sid": "session"}},
+			{name: "no events", typ: "logout+jwt", claims: oauthztest.Claims{"sid": "session"}},
+			{name: "old", typ: "logout+jwt", claims: oauthztest.Claims{"events": events, "iat": time.Now().Add(-time.Hour), "exp": time.Now().Add(-time.Hour / 2)}},
+			{name: "replayed jti", typ: "logout+jwt", claims: oauthztest.Claims{"events": events, "jti": "session"}},
 		} {
 			token := as.Mint(tt.claims, oauthztest.WithHeader("typ", tt.typ))
-			assert.Equal(t, refused, ask(t, in, token), tt.name)
-			assert.Equal(t, refused, ask(t, in, token), tt.name)
+			assert.Equal(t, refused, send(t, in, token), tt.name)
+			assert.Equal(t, refused, send(t, in, token), tt.name)
 			revoked, err := list.Revoked(context.Background(), oauthztest.Token(session))
 			require.NoError(t, err)
 			assert.False(t, revoked, tt.name)
 		}
-		assert.Equal(t, ok, ask(t, in, access))
+		assert.Equal(t, ok, send(t, in, access))
 	})
 }

@@ -2,11 +2,12 @@ package localjwt_test
 
 import (
 	"bytes"
-	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,24 +23,33 @@ import (
 
 const audience = "https://api.example"
 
-// bubble runs test in a bubble of its own time, with an issuer whose server is
-// never dialled: fetches go through a RoundTripper, for the network would not
-// stand still with the clock.
+// bubble runs test in a synctest bubble, with an issuer that is not dialled:
+// fetches go through a RoundTripper, because network input does not stop with the
+// clock of the bubble.
 func bubble(t *testing.T, test func(t *testing.T, as *issuer)) {
 	t.Helper()
 	t.Parallel()
 	server := oauthztest.NewServer(oauthztest.Config{Algorithm: "ES256"})
 	t.Cleanup(server.Close)
-	server.Keys() // makes the first key, outside
+	server.Keys() // makes the first key outside of the bubble
 	synctest.Test(t, func(t *testing.T) {
 		test(t, &issuer{Server: server})
 	})
 }
 
-// pass lets the time of the bubble pass.
+// pass waits for d in the time of the bubble.
 func pass(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
+}
+
+// restart makes as publish the keys of other, which have the same names. It returns
+// a function that mints tokens with those keys.
+func (as *issuer) restart(t *testing.T, other *oauthztest.Server) (mint func() string) {
+	t.Helper()
+	require.Equal(t, as.Keys(), other.Keys())
+	as.answer(fixed(200, string(other.JWKS())))
+	return func() string { return other.Mint(oauthztest.Claims{"iss": as.Issuer()}) }
 }
 
 // issuer is the authorization server, as a RoundTripper.
@@ -51,8 +61,8 @@ type issuer struct {
 	respond func(r *http.Request) *http.Response // nil: the key set
 }
 
-// answer sets what is answered from now on; nil is the key set again. A nil
-// response is no answer until the caller gives up.
+// answer sets the response from now on; nil is the key set. If respond returns nil,
+// the request hangs until its caller cancels it.
 func (as *issuer) answer(respond func(r *http.Request) *http.Response) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
@@ -76,7 +86,7 @@ func (as *issuer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func hang(*http.Request) *http.Response { return nil }
 
-// fixed answers always the same.
+// fixed returns a function for issuer.answer that always returns the same response.
 func fixed(status int, body string, header ...string) func(*http.Request) *http.Response {
 	return func(*http.Request) *http.Response { return reply(status, body, header...) }
 }
@@ -91,7 +101,7 @@ func reply(status int, body string, header ...string) *http.Response {
 	return answer
 }
 
-// config is that of an introspector for as, with the changes.
+// config returns the configuration of an introspector for as, with the changes.
 func (as *issuer) config(changes ...func(*localjwt.Config)) localjwt.Config {
 	cfg := localjwt.Config{
 		Issuer: as.Issuer(), Audience: []string{audience}, JWKSURL: as.JWKSURL(),
@@ -103,7 +113,8 @@ func (as *issuer) config(changes ...func(*localjwt.Config)) localjwt.Config {
 	return cfg
 }
 
-// introspector is one for as, with the changes to its configuration.
+// introspector returns an introspector for as, with the changes to its
+// configuration.
 func (as *issuer) introspector(t *testing.T, changes ...func(*localjwt.Config)) *localjwt.Introspector {
 	t.Helper()
 	in, err := localjwt.New(t.Context(), as.config(changes...))
@@ -111,7 +122,7 @@ func (as *issuer) introspector(t *testing.T, changes ...func(*localjwt.Config)) 
 	return in
 }
 
-// answer is what a request got.
+// answer is the response to a request.
 type answer struct {
 	status     int
 	retryAfter string
@@ -122,11 +133,11 @@ var (
 	refused = answer{status: 401}
 )
 
-// unavailable is 503 with a Retry-After of so many seconds.
+// unavailable returns a 503 with this Retry-After.
 func unavailable(retryAfter string) answer { return answer{503, retryAfter} }
 
-// ask sends a request with token through a Guard over in.
-func ask(t *testing.T, in oauthz.Introspector, token string) answer {
+// send sends a request with token through a Guard that uses in.
+func send(t *testing.T, in oauthz.Introspector, token string) answer {
 	t.Helper()
 	guard, err := oauthz.New(oauthz.Config{Introspector: in})
 	require.NoError(t, err)
@@ -138,21 +149,86 @@ func ask(t *testing.T, in oauthz.Introspector, token string) answer {
 	})).ServeHTTP(w, r)
 	got := answer{w.Code, w.Header().Get("Retry-After")}
 	if got.status == 503 {
-		require.Empty(t, w.Header().Get("WWW-Authenticate"), "a fault is no reason to drop a token")
+		require.Empty(t, w.Header().Get("WWW-Authenticate"), "a client must not drop its token because of a fault")
 	}
 	return got
 }
 
-// bogus is a token of the issuer's that names a key nobody has published.
-func (as *issuer) bogus(kid string, claims oauthztest.Claims) string {
+// mintUnknown returns a token of the issuer whose kid is not in the key set.
+func (as *issuer) mintUnknown(kid string, claims oauthztest.Claims) string {
 	return as.Mint(claims, oauthztest.WithHeader("kid", kid))
 }
 
-// panicking is a logger that panics.
-func panicking() *slog.Logger { return slog.New(panicHandler{slog.DiscardHandler}) }
+func server(t *testing.T, cfg oauthztest.Config) *oauthztest.Server {
+	t.Helper()
+	if cfg.Algorithm == "" {
+		cfg.Algorithm = "ES256"
+	}
+	as := oauthztest.NewServer(cfg)
+	t.Cleanup(as.Close)
+	return as
+}
 
-type panicHandler struct{ slog.Handler }
+// discovering returns an introspector that has only the issuer, so that it
+// discovers the keys over real HTTP.
+func discovering(t *testing.T, as *oauthztest.Server, changes ...func(*localjwt.Config)) *localjwt.Introspector {
+	t.Helper()
+	cfg := localjwt.Config{Issuer: as.Issuer(), Audience: []string{audience}, Logger: slog.New(slog.DiscardHandler)}
+	for _, change := range changes {
+		change(&cfg)
+	}
+	in, err := localjwt.New(t.Context(), cfg)
+	require.NoError(t, err)
+	return in
+}
 
-func (panicHandler) Enabled(context.Context, slog.Level) bool  { return true }
-func (panicHandler) Handle(context.Context, slog.Record) error { panic("logger") }
-func (h panicHandler) WithAttrs([]slog.Attr) slog.Handler      { return h }
+func fixedKeys(t *testing.T, as *oauthztest.Server, set string) *localjwt.Introspector {
+	t.Helper()
+	in, err := localjwt.New(t.Context(), localjwt.Config{Issuer: as.Issuer(), Audience: []string{audience}, JWKS: json.RawMessage(set)})
+	require.NoError(t, err)
+	return in
+}
+
+// forge returns token with the signature of another token.
+func forge(token, of string) string {
+	return token[:strings.LastIndexByte(token, '.')] + of[strings.LastIndexByte(of, '.'):]
+}
+
+// tally counts answers by their status.
+type tally struct {
+	mu       sync.Mutex
+	statuses map[int]int
+}
+
+func (c *tally) count(status int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.statuses == nil {
+		c.statuses = map[int]int{}
+	}
+	c.statuses[status]++
+}
+
+// repeat calls f at each step, for the time d.
+func repeat(step, d time.Duration, f func()) {
+	for end := time.Now().Add(d); time.Now().Before(end); <-time.After(step) {
+		f()
+	}
+}
+
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}

@@ -19,8 +19,8 @@ import (
 	"github.com/oauthz/oauthz/localjwt"
 )
 
-// vectors reads a file of the folder of test data that is kept beside the
-// project, and skips where there is none.
+// vectors reads a file of the folder of test data beside the project. It skips the
+// test if there is no such file.
 func vectors(tb testing.TB, name string, v any) {
 	tb.Helper()
 	raw, err := os.ReadFile(filepath.Join("..", "..", "shared", "vectors", name))
@@ -40,16 +40,17 @@ type corpus struct {
 	}
 }
 
-// TestAttackCorpus feeds every row to the introspector, directly, and to a Guard
-// over it. Both must accept it: the Guard alone refuses what is bound to a key,
-// and HTTP's grammar alone would forgive a space in front.
+// TestAttackCorpus sends each row to the introspector directly and to a Guard that
+// uses it. A row counts as accepted only if both accept it: only the Guard refuses
+// a token that is bound to a key, and only the Guard, by the grammar of HTTP,
+// ignores a space before the token.
 func TestAttackCorpus(t *testing.T) {
 	t.Parallel()
 	var c corpus
 	vectors(t, "attack-corpus.json", &c)
-	introspectors := map[string]*localjwt.Introspector{"": corpusIntrospector(t, c, c.JWKS)}
+	introspectors := map[string]*localjwt.Introspector{"": newCorpusIntrospector(t, c, c.JWKS)}
 	for name, set := range c.JWKSSets {
-		introspectors[name] = corpusIntrospector(t, c, set)
+		introspectors[name] = newCorpusIntrospector(t, c, set)
 	}
 	rows, wrong := map[string]int{}, map[string]int{}
 	for _, row := range c.Cases {
@@ -63,20 +64,21 @@ func TestAttackCorpus(t *testing.T) {
 	assert.Equal(t, 337, rows["must"]+rows["should"]+rows["policy"])
 }
 
-// corpusIntrospector returns nil if the set is one that the constructor refuses.
-func corpusIntrospector(t *testing.T, c corpus, set json.RawMessage) *localjwt.Introspector {
+// newCorpusIntrospector returns nil if New refuses the set.
+func newCorpusIntrospector(t *testing.T, c corpus, set json.RawMessage) *localjwt.Introspector {
 	t.Helper()
 	in, err := localjwt.New(t.Context(), localjwt.Config{Issuer: c.Issuer, Audience: []string{c.Audience}, JWKS: set})
 	if err != nil {
 		assert.Contains(t, []string{
-			"localjwt: config: JWKS: jose: no usable key in the set", "localjwt: config: JWKS: jose: not a JWK Set within bounds",
+			"localjwt: config: JWKS: no usable key in the set", "localjwt: config: JWKS: not a JWK Set within bounds",
 		}, err.Error())
 	}
 	return in
 }
 
-// accepts also sees to it that what is not accepted is refused: no fault, and
-// nothing but a token that is bound to a key left to the Guard.
+// accepts reports whether the Guard and in accept jws. It fails the test if in
+// returns a fault, or if only one of them accepts a token that is not bound to a
+// key.
 func accepts(t *testing.T, in *localjwt.Introspector, jws string) bool {
 	t.Helper()
 	if in == nil {
@@ -94,8 +96,8 @@ func accepts(t *testing.T, in *localjwt.Introspector, jws string) bool {
 	return throughGuard
 }
 
-// status is that of a request with an Authorization field, which need not be
-// one that HTTP could carry; 204 if the handler ran.
+// status returns the status of a request with this Authorization field, which need
+// not be valid in HTTP. It is 204 if the handler ran.
 func status(guard *oauthz.Guard, field string) int {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header["Authorization"] = []string{field}
@@ -106,9 +108,9 @@ func status(guard *oauthz.Guard, field string) int {
 	return w.Code
 }
 
-// TestWycheproof: the JWS vectors of Project Wycheproof, each with its key as a
-// fixed set. They sign no claims, so a signature that verifies shows in the
-// reason of the refusal. Six rows are left out: their alg or their text is
+// TestWycheproof checks the JWS vectors of Project Wycheproof, each with its key as
+// a fixed set. Their payloads are not claims, so a signature that verifies shows in
+// the reason of the refusal. Six rows are left out: their alg or their text is
 // questionable for a strict verifier.
 func TestWycheproof(t *testing.T) {
 	t.Parallel()
@@ -141,7 +143,7 @@ func TestWycheproof(t *testing.T) {
 			}
 			rows++
 			verified := err == nil && signatureVerifies(t, in, test.JWS)
-			want := test.Result == "valid" && !symmetric // no symmetric key is ever taken
+			want := test.Result == "valid" && !symmetric // a symmetric key is never accepted
 			assert.Equal(t, want, verified, "tc%d %s: %s", test.TCID, group.Comment, test.Comment)
 		}
 	}
@@ -149,10 +151,11 @@ func TestWycheproof(t *testing.T) {
 	assert.Equal(t, 395, rows)
 }
 
-// signatureVerifies: what is refused for its claims has passed the signature.
+// signatureVerifies reports whether jws was refused for its claims, which are
+// checked after the signature.
 func signatureVerifies(t *testing.T, in *localjwt.Introspector, jws string) bool {
 	t.Helper()
 	_, err := in.Introspect(t.Context(), jws)
 	require.Error(t, err)
-	return strings.Contains(err.Error(), "oauthz: claims:") || strings.Contains(err.Error(), "iss is another issuer")
+	return strings.Contains(err.Error(), "oauthz: invalid token: claims:") || strings.Contains(err.Error(), "iss is another issuer")
 }

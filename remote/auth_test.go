@@ -139,10 +139,10 @@ func TestConfigIsChecked(t *testing.T) {
 		{"secret jwt without a secret", func(c *remote.Config) { c.Auth = remote.ClientSecretJWT("api", "", "") }, "remote: config: Auth: secret is empty"},
 		{"private key jwt without a key", func(c *remote.Config) {
 			c.Auth = remote.PrivateKeyJWT(remote.PrivateKey{ClientID: "api", Algorithm: "ES256"})
-		}, `remote: config: Auth: jose: cannot sign with "ES256", or no key`},
+		}, `remote: config: Auth: cannot sign with "ES256", or no key`},
 		{"private key jwt of another kind", func(c *remote.Config) {
 			c.Auth = remote.PrivateKeyJWT(remote.PrivateKey{ClientID: "api", Algorithm: "RS256", Key: key})
-		}, "remote: config: Auth: jose: the key does not sign with RS256"},
+		}, "remote: config: Auth: the key does not sign with RS256"},
 		{"both audiences", func(c *remote.Config) { c.InsecureAnyAudience = true }, "remote: config: Audience and InsecureAnyAudience exclude each other"},
 		{"empty audience", func(c *remote.Config) { c.Audience = []string{""} }, "remote: config: Audience holds an empty string"},
 		{"leeway", func(c *remote.Config) { c.Leeway = time.Hour }, "remote: config: Leeway: 1h0m0s is more than 5m0s"},

@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// processorTime returns how long the calling thread has run. Time in which the
-// thread waited for a processor does not count.
+// processorTime returns how long the calling thread has run. It does not count the
+// time in which the thread waited for a processor.
 func processorTime() time.Duration {
 	const clockThreadCPUTime = 3 // CLOCK_THREAD_CPUTIME_ID of <time.h>
 	var now syscall.Timespec

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// RetryAfter reads Retry-After (RFC 9110 §10.2.3): seconds, or a date, of which
-// one that is past is zero. It is false if there is none that can be read.
+// RetryAfter returns the time until the moment that Retry-After names (RFC 9110
+// §10.2.3), in seconds or as a date. A date in the past gives zero. RetryAfter
+// returns false if there is no Retry-After that can be read.
 func (r *Response) RetryAfter(now time.Time) (time.Duration, bool) {
 	value := r.Header.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
@@ -20,12 +21,13 @@ func (r *Response) RetryAfter(now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// maxMediaType bounds a Content-Type: net/http takes 1 MiB, of which package mime
-// makes a third of a second of work.
+// maxMediaType bounds a Content-Type, in bytes. net/http accepts 1 MiB, which takes
+// package mime a third of a second to parse.
 const maxMediaType = 1 << 10
 
-// MediaType is that of an answer, in lower case and without parameters: "" if
-// the header has none, "?" if it has one that cannot be read, or is too long.
+// MediaType returns the media type of an answer, in lower case and without
+// parameters: "" if the header has no Content-Type, "?" if its Content-Type cannot
+// be read or is too long.
 func MediaType(h http.Header) string {
 	value := h.Get("Content-Type")
 	if value == "" {
@@ -41,8 +43,9 @@ func MediaType(h http.Header) string {
 	return typ
 }
 
-// IsJSON says whether an answer may be JSON: a page of a proxy is not. No content
-// type, which some servers send, is taken for JSON; the body then has to be it.
+// IsJSON reports whether an answer may be JSON, by its Content-Type: the HTML page
+// of a proxy is not. Some servers send JSON without a Content-Type, so an answer
+// without one may be JSON too. The caller must still parse the body.
 func IsJSON(h http.Header) bool {
 	typ := MediaType(h)
 	return typ == "" || typ == "application/json"

@@ -1,11 +1,11 @@
-// Package fetch is an HTTP client for documents that we did not write: key
-// sets, metadata, answers of authorization servers.
+// Package fetch is an HTTP client for documents of other parties: key sets,
+// metadata, answers of authorization servers.
 //
-// It speaks https, or http to loopback; it does not follow redirects, which
-// would let one host name another as the source of keys or the receiver of a
-// secret; and it bounds the body (as decompressed), the time (of the body too)
-// and the number of calls under way. Its errors hold no byte of what a server
-// sent, and no URL.
+// It uses https, or http to loopback. It does not follow redirects, because a
+// redirect would let one host name another as the source of keys or the receiver of
+// a secret. It bounds the size of the body (after decompression), the time
+// (including the body) and the number of calls in flight. Its errors hold no byte
+// of a response, and no URL.
 package fetch
 
 import (
@@ -38,18 +38,18 @@ type Client struct {
 	turns    turns
 }
 
-// Response is an answer that was read to its end.
+// Response is an answer whose body was read to its end.
 type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// What a caller may want to tell apart.
+// The errors that a caller may need to distinguish.
 var (
-	// ErrTooLarge: the body is over the bound.
+	// ErrTooLarge is returned if the body is larger than Config.MaxBytes.
 	ErrTooLarge = errors.New("fetch: body too large")
-	// ErrNoAnswer: there was no answer, not even the beginning of one.
+	// ErrNoAnswer is returned if not even the header of an answer came.
 	ErrNoAnswer = errors.New("fetch: no answer")
 )
 
@@ -65,8 +65,8 @@ func New(cfg Config) *Client {
 	return c
 }
 
-// CheckURL parses an absolute URL that this package may call: https, or http to
-// loopback, without credentials or a fragment.
+// CheckURL parses an absolute URL that a [Client] may call: https, or http to
+// loopback, without credentials and without a fragment.
 func CheckURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
@@ -83,8 +83,8 @@ func CheckURL(raw string) (*url.URL, error) {
 	}
 }
 
-// CheckBaseURL is [CheckURL] for a URL that paths are appended to: it has no
-// query.
+// CheckBaseURL is [CheckURL] for a URL that paths are appended to: it must not have
+// a query.
 func CheckBaseURL(raw string) (*url.URL, error) {
 	u, err := CheckURL(raw)
 	if err != nil {

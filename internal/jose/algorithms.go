@@ -8,14 +8,15 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// algorithm is how an alg verifies, and with what kind of key (RFC 7518 §3.1,
-// RFC 8037 §3.1, RFC 9864 §2.2).
+// algorithm is the method of an alg, and the kind of key that it needs (RFC 7518
+// §3.1, RFC 8037 §3.1, RFC 9864 §2.2).
 type algorithm struct {
 	method   jwt.SigningMethod
 	kty, crv string
 }
 
-// algorithms are all that there are: none that is symmetric, and no none.
+// algorithms holds every algorithm that can be verified. It has no symmetric
+// algorithm, and not the algorithm none.
 var algorithms = map[string]algorithm{
 	"RS256":   {jwt.SigningMethodRS256, "RSA", ""},
 	"RS384":   {jwt.SigningMethodRS384, "RSA", ""},
@@ -30,8 +31,8 @@ var algorithms = map[string]algorithm{
 	"Ed25519": {jwt.SigningMethodEdDSA, "OKP", "Ed25519"}, // the name that RFC 9864 gives it
 }
 
-// exactSalt is m with the salt length that RFC 7518 §3.5 demands; golang-jwt's
-// own takes any.
+// exactSalt returns m with the salt length that RFC 7518 §3.5 demands.
+// golang-jwt's own methods accept any length.
 func exactSalt(m *jwt.SigningMethodRSAPSS) *jwt.SigningMethodRSAPSS {
 	return &jwt.SigningMethodRSAPSS{
 		SigningMethodRSA: m.SigningMethodRSA,
@@ -39,5 +40,5 @@ func exactSalt(m *jwt.SigningMethodRSAPSS) *jwt.SigningMethodRSAPSS {
 	}
 }
 
-// Algorithms are the names of all algorithms that can be verified, sorted.
+// Algorithms returns the names of all algorithms that can be verified, sorted.
 func Algorithms() []string { return slices.Sorted(maps.Keys(algorithms)) }

@@ -11,8 +11,9 @@ import (
 )
 
 // certificate holds the public key of an X.509 certificate (RFC 5280 §4.1), and
-// the fields that must be read to find it. crypto/x509 refuses certificates for reasons that do not matter
-// here, such as a negative serial number.
+// the fields before the key, which must be read to find it. crypto/x509 refuses
+// certificates for reasons that do not matter here, such as a negative serial
+// number.
 type certificate struct {
 	TBS struct {
 		Version                                                    int `asn1:"optional,explicit,default:0,tag:0"`
@@ -26,10 +27,10 @@ type certificate struct {
 	SignatureAlgorithm, Signature asn1.RawValue
 }
 
-// contradicts reports whether the first certificate of x5c is one of another
-// key than public, which RFC 7517 §4.7 forbids: then one of the two is not the
-// issuer's. Certificates serve for nothing else, so one that cannot be read
-// contradicts nothing.
+// contradicts reports whether the first certificate of x5c certifies another key
+// than public, which RFC 7517 §4.7 forbids: then the key or the certificate is not
+// the issuer's. Certificates have no other use here, so a certificate that cannot
+// be read does not contradict the key.
 func contradicts(x5c string, public any) bool {
 	chain, err := strictjson.Strings(x5c)
 	if err != nil || len(chain) == 0 {
@@ -44,15 +45,16 @@ func contradicts(x5c string, public any) bool {
 		return false
 	}
 	certified, err := publicKey(&c, public)
-	if err != nil { // of another kind, or on a curve that no key here is on
+	if err != nil { // a key of another kind, or on a curve that crypto/x509 does not know
 		return true
 	}
 	key, ok := public.(interface{ Equal(crypto.PublicKey) bool })
 	return !ok || !key.Equal(certified)
 }
 
-// publicKey reads the key of c. It reads an RSA key without its algorithm: a
-// key that is certified for PSS alone has an identifier that crypto/x509 does not know.
+// publicKey reads the key of c, which should be of the same kind as like. It reads
+// an RSA key without its algorithm identifier, because crypto/x509 does not know
+// the identifier of a key that is certified for PSS alone.
 func publicKey(c *certificate, like any) (crypto.PublicKey, error) {
 	if _, ok := like.(*rsa.PublicKey); ok {
 		return x509.ParsePKCS1PublicKey(c.TBS.PublicKey.Bits.Bytes)

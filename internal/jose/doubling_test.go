@@ -63,8 +63,8 @@ func TestCostOfParsingIsLinear(t *testing.T) {
 	}
 }
 
-// publicKey returns a JWK, each time another one.
-func publicKey(t *testing.T, kid int) string {
+// paddedKey returns a JWK, each time another one.
+func paddedKey(t *testing.T, kid int) string {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
@@ -109,7 +109,7 @@ func TestCostOfAKeySetIsLinear(t *testing.T) {
 		doubling.Linear(t, 256, func(n int) func() { // each is more work than a square of comparisons
 			keys := make([]string, n)
 			for i := range keys {
-				keys[i] = publicKey(t, i)
+				keys[i] = paddedKey(t, i)
 			}
 			doc := []byte(`{"keys":[` + strings.Join(keys, ",") + `]}`)
 			return func() { _, _, _ = jose.NewFixedSet(doc, n) }

@@ -1,11 +1,14 @@
 // Package jose verifies JSON Web Signatures strictly, and guards the keys that
 // it verifies them with.
 //
-// Signatures are checked by golang-jwt's signing methods, and keys are parsed
-// and handed out by keyfunc and jwkset. What these leave open is closed around
-// them: golang-jwt's Parser ignores crit and b64, skips CR and LF inside a
-// segment, decodes before any bound, and knows the algorithm Ed25519 only by a
-// process-wide registration, so the compact form is taken apart here.
+// golang-jwt's signing methods check the signatures, and keyfunc and jwkset parse
+// the keys and hand them out. This package adds the checks that they omit:
+// golang-jwt's Parser ignores crit and b64, skips CR and LF inside a segment,
+// decodes before any bound, and knows the algorithm Ed25519 only by a process-wide
+// registration. So the compact form is parsed here.
+//
+// The errors of this package have no prefix: the public package that returns them
+// adds its own. They hold no byte of a token, of a key set or of an answer.
 package jose
 
 import (
@@ -17,17 +20,17 @@ import (
 	"github.com/oauthz/oauthz/internal/strictjson"
 )
 
-// Why a string is not taken. The first says that it is something else; the
-// others, that it is a JWS and a bad one.
+// The reasons to refuse a string. ErrNotJWS means that the string is not a JWS;
+// the others mean that it is a JWS that must not be accepted.
 var (
-	ErrNotJWS    = errors.New("jose: not a compact JWS")
-	ErrMalformed = errors.New("jose: malformed")
-	ErrAlgorithm = errors.New("jose: algorithm not allowed")
-	ErrKey       = errors.New("jose: no such key")
-	ErrSignature = errors.New("jose: signature does not verify")
+	ErrNotJWS    = errors.New("not a compact JWS")
+	ErrMalformed = errors.New("malformed JWS")
+	ErrAlgorithm = errors.New("algorithm not allowed")
+	ErrKey       = errors.New("no such key")
+	ErrSignature = errors.New("signature does not verify")
 )
 
-// Limits bound a JWS before anything is decoded.
+// Limits bounds a JWS before anything is decoded.
 type Limits struct {
 	Token  int // bytes
 	Header int // bytes, decoded
@@ -39,13 +42,13 @@ type JWS struct {
 	KeyID     string // kid; "" if there is none
 	Type      string // typ, as [MediaType] returns it; "" if there is none
 
-	signed    string // what is signed: the first two segments
+	signed    string // the first two segments, which the signature covers
 	payload   string // the second segment
 	signature string // the third
 }
 
-// Parse takes token apart. No parameter of the header that could bring a key of
-// its own (jku, jwk, x5u, x5c) is looked at.
+// Parse splits token and reads its header. It ignores the header parameters that
+// could supply a key (jku, jwk, x5u, x5c).
 func Parse(token string, limits Limits) (JWS, error) {
 	header, rest, _ := strings.Cut(token, ".")
 	payload, signature, ok := strings.Cut(rest, ".")
@@ -66,12 +69,12 @@ func Parse(token string, limits Limits) (JWS, error) {
 	return j, j.parseHeader(header)
 }
 
-// beginsObject tells base64url of what begins like a JSON object from all else.
-// It is lenient, so that a mangled JWS is refused rather than taken for an
-// opaque token, and sent to somebody who knows those.
+// beginsObject reports whether segment is base64url of a text that begins like a
+// JSON object. It is lenient: a mangled JWS must be refused. It must not count as
+// an opaque token, which would be sent to the server that knows opaque tokens.
 func beginsObject(segment string) bool {
 	prefix := segment[:min(len(segment), 64)&^3]
-	raw, _ := base64.RawURLEncoding.DecodeString(prefix) // what was decoded before an error will do
+	raw, _ := base64.RawURLEncoding.DecodeString(prefix) // the bytes before an error are enough
 	return strings.HasPrefix(strings.TrimLeft(string(raw), " \t\r\n"), "{")
 }
 
@@ -94,8 +97,8 @@ func (j *JWS) parseHeader(segment string) error {
 			j.Type, err = nonEmpty(m.Value)
 			j.Type = MediaType(j.Type)
 		case "crit", "b64", "enc", "zip":
-			// No extension is understood, so every crit is one too many (RFC 7515
-			// §4.1.11); b64 is not for JWTs (RFC 7797 §7); enc and zip belong to JWE.
+			// This package understands no extension, so it refuses every crit (RFC 7515
+			// §4.1.11). b64 is not for JWTs (RFC 7797 §7). enc and zip belong to JWE.
 			err = ErrMalformed
 		}
 		if err != nil {
@@ -116,8 +119,8 @@ func nonEmpty(value string) (string, error) {
 	return s, err
 }
 
-// MediaType is the canonical form of a typ or cty: lower case, and without the
-// application/ that may be left out (RFC 7515 §4.1.9).
+// MediaType returns the canonical form of a typ or cty: in lower case, and without
+// the prefix application/, which may be omitted (RFC 7515 §4.1.9).
 func MediaType(typ string) string {
 	typ = strings.ToLower(typ)
 	if rest, ok := strings.CutPrefix(typ, "application/"); ok && !strings.Contains(rest, "/") {
@@ -126,35 +129,39 @@ func MediaType(typ string) string {
 	return typ
 }
 
-// Payload decodes the payload. Whether to believe it, Verify says.
+// Payload decodes the payload. It must not be trusted before [Set.Verify] has
+// accepted j.
 func (j *JWS) Payload() ([]byte, error) { return decode(j.payload) }
 
-// UnverifiedIssuer reads the iss that the token claims for itself, "" if there
-// is none: it may choose whose keys are tried, and nothing else.
+// UnverifiedIssuer returns the iss of the unverified payload, "" if there is none.
+// It may choose whose keys are tried, and nothing else.
 func (j *JWS) UnverifiedIssuer() string {
 	issuer, _ := strictjson.String(j.unverified("iss"))
 	return issuer
 }
 
-// unverifiedIssuedAt reads the iat that the token claims for itself.
+// unverifiedIssuedAt returns the iat of the unverified payload.
 func (j *JWS) unverifiedIssuedAt() (time.Time, bool) {
 	issuedAt, err := strictjson.NumericDate(j.unverified("iat"))
 	return issuedAt, err == nil
 }
 
+// unverified returns the JSON value of a claim of the unverified payload, "" if
+// there is none.
 func (j *JWS) unverified(claim string) string {
 	payload, err := j.Payload()
 	if err != nil {
 		return ""
 	}
-	members, _ := strictjson.Object(string(payload)) // none, if it is no object
+	members, _ := strictjson.Object(string(payload)) // empty, if the payload is not an object
 	value, _ := strictjson.Lookup(members, claim)
 	return value
 }
 
-// decode decodes base64url without padding, in its one canonical spelling.
+// decode decodes base64url without padding. It accepts only the canonical encoding
+// of each value.
 func decode(segment string) ([]byte, error) {
-	if strings.ContainsAny(segment, "\r\n") { // which encoding/base64 skips
+	if strings.ContainsAny(segment, "\r\n") { // encoding/base64 skips them
 		return nil, ErrMalformed
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(segment)

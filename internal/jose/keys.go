@@ -14,57 +14,58 @@ import (
 	"github.com/oauthz/oauthz/internal/strictjson"
 )
 
-// Bounds of an RSA modulus: below, it can be factored (RFC 7518 §3.3); above,
-// one signature costs too much time.
+// Bounds of an RSA modulus. A shorter modulus can be factored (RFC 7518 §3.3); with
+// a longer one, the check of one signature takes too much time.
 const (
 	minRSABits = 2048
 	maxRSABits = 8192
 )
 
-// maxTried is how many keys are tried for a token that names none.
+// maxTried is how many keys are tried for a token. More than one fits only if the
+// token names no key, or if keys share a name.
 const maxTried = 4
 
-// key is a public key of a set, with what it may be used for.
+// key is a public key of a set, with its permitted uses.
 type key struct {
 	jwk        jwkset.JWK
 	kid        string
-	algorithms []string    // those it fits
-	identity   string      // all that was published of it that matters here
+	algorithms []string    // the algorithms that the key can be used with
+	identity   string      // all published members that matter here
 	private    bool        // it was published with its private members
 	withdrawn  atomic.Bool // no longer in the set
 }
 
-func (k *key) live() bool { return !k.withdrawn.Load() }
+func (k *key) isLive() bool { return !k.withdrawn.Load() }
 
-var errSet = errors.New("jose: not a JWK Set within bounds")
+var errNotSet = errors.New("not a JWK Set within bounds")
 
-// parsed is a JWK Set: its usable keys, each once, and counts for the Event.
-type parsed struct {
+// parsedSet is a JWK Set: its usable keys, each once, and counts for the Event.
+type parsedSet struct {
 	keys             []*key
 	skipped, private int // as in Event
 }
 
-func (p *parsed) event() Event {
+func (p *parsedSet) event() Event {
 	return Event{Keys: len(p.keys), Skipped: p.skipped, Private: p.private}
 }
 
-// parseSet reads a JWK Set (RFC 7517 §5). Members that are not keys for
-// verifying signatures with, or are weak or broken, are skipped and counted: they must
-// not take the good ones down.
-func parseSet(doc []byte, maxKeys int) (*parsed, error) {
+// parseSet reads a JWK Set (RFC 7517 §5). It skips and counts the members that are
+// weak, broken, or not keys for verifying signatures: they must not make the good
+// keys unusable.
+func parseSet(doc []byte, maxKeys int) (*parsedSet, error) {
 	members, err := strictjson.Object(string(doc))
 	if err != nil {
-		return nil, errSet
+		return nil, errNotSet
 	}
 	value, ok := strictjson.Lookup(members, "keys")
 	if !ok {
-		return nil, errSet
+		return nil, errNotSet
 	}
 	elements, err := strictjson.Array(value)
 	if err != nil || len(elements) > maxKeys {
-		return nil, errSet
+		return nil, errNotSet
 	}
-	read, seen := &parsed{}, map[string]bool{}
+	read, seen := &parsedSet{}, map[string]bool{}
 	for _, e := range elements {
 		k, err := parseKey(e)
 		if err != nil {
@@ -82,47 +83,48 @@ func parseSet(doc []byte, maxKeys int) (*parsed, error) {
 	return read, nil
 }
 
-var errKey = errors.New("jose: not a usable verification key")
+var errNotUsable = errors.New("not a usable verification key")
 
-// parseKey reads a JWK (RFC 7517 §4) as a key that verifies signatures. Private
-// members are not used, and certificates only where they contradict the key.
+// parseKey reads a JWK (RFC 7517 §4) as a key that verifies signatures. It does not
+// use private members. It uses a certificate only to refuse a key that the
+// certificate contradicts.
 func parseKey(raw string) (*key, error) {
 	members, err := strictjson.Object(raw)
 	if err != nil {
 		return nil, err
 	}
-	p := params{members: members}
+	p := jwkReader{members: members}
 	m := jwkset.JWKMarshal{
 		KTY: jwkset.KTY(p.text("kty")), CRV: jwkset.CRV(p.text("crv")), KID: p.text("kid"),
 		N: p.number("n"), E: p.number("e"), X: p.number("x"), Y: p.number("y"),
 	}
-	if !p.forVerifying() || p.err != nil {
-		return nil, errKey
+	if !p.isForVerifying() || p.err != nil {
+		return nil, errNotUsable
 	}
-	// jwkset takes what is left out for what it is not: a key is of one kind.
+	// jwkset sees only the members in m, so it reads a public key of the kind kty.
 	jwk, err := jwkset.NewJWKFromMarshal(m, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
-	if err != nil || !strong(jwk.Key(), m) {
-		return nil, errKey
+	if err != nil || !isStrong(jwk.Key(), m) {
+		return nil, errNotUsable
 	}
 	if x5c, ok := strictjson.Lookup(members, "x5c"); ok && contradicts(x5c, jwk.Key()) {
-		return nil, errKey
+		return nil, errNotUsable
 	}
-	k := &key{jwk: jwk, kid: m.KID, private: p.private(), algorithms: fitting(string(m.KTY), string(m.CRV), p.text("alg"))}
+	k := &key{jwk: jwk, kid: m.KID, private: p.private(), algorithms: algorithmsFor(string(m.KTY), string(m.CRV), p.text("alg"))}
 	if len(k.algorithms) == 0 {
-		return nil, errKey
+		return nil, errNotUsable
 	}
 	k.identity = strings.Join(append([]string{m.KID, string(m.KTY), string(m.CRV), m.N, m.E, m.X, m.Y}, k.algorithms...), "\x00")
 	return k, nil
 }
 
-// params reads the members of a JWK, and remembers that one was wrong.
-type params struct {
+// jwkReader reads the members of a JWK. err is set once a member was wrong.
+type jwkReader struct {
 	members []strictjson.Member
 	err     error
 }
 
-// text returns the member that must be a string if it is there at all.
-func (p *params) text(name string) string {
+// text returns a member that must be a string, "" if it is absent.
+func (p *jwkReader) text(name string) string {
 	value, ok := strictjson.Lookup(p.members, name)
 	if !ok {
 		return ""
@@ -134,8 +136,8 @@ func (p *params) text(name string) string {
 	return s
 }
 
-// number returns the member that must be canonical base64url.
-func (p *params) number(name string) string {
+// number returns a member that must be canonical base64url, "" if it is absent.
+func (p *jwkReader) number(name string) string {
 	s := p.text(name)
 	if _, err := decode(s); err != nil {
 		p.err = err
@@ -143,9 +145,9 @@ func (p *params) number(name string) string {
 	return s
 }
 
-// private reports whether a secret part of the key is there (RFC 7518 §6.2.2,
-// §6.3.2): of an RSA key one prime is enough to compute the rest.
-func (p *params) private() bool {
+// private reports whether the JWK has a secret part of the key (RFC 7518 §6.2.2,
+// §6.3.2). One prime of an RSA key is enough to compute the rest.
+func (p *jwkReader) private() bool {
 	for _, name := range []string{"d", "p", "q"} {
 		value, _ := strictjson.Lookup(p.members, name)
 		if s, err := strictjson.String(value); err == nil && s != "" {
@@ -155,9 +157,9 @@ func (p *params) private() bool {
 	return false
 }
 
-// forVerifying: use is sig, and key_ops has verify, where they are given (RFC
-// 7517 §4.2, §4.3).
-func (p *params) forVerifying() bool {
+// isForVerifying reports whether use, if present, is sig, and key_ops, if present,
+// contains verify (RFC 7517 §4.2, §4.3).
+func (p *jwkReader) isForVerifying() bool {
 	if use := p.text("use"); use != "" && use != "sig" {
 		return false
 	}
@@ -169,9 +171,9 @@ func (p *params) forVerifying() bool {
 	return err == nil && slices.Contains(ops, "verify")
 }
 
-// fitting returns the algorithms that a key can be used with: the one that it
-// names, or else all of its kind.
-func fitting(kty, crv, alg string) []string {
+// algorithmsFor returns the algorithms that a key can be used with: the one that
+// its alg names, or, without an alg, all that its kind of key fits.
+func algorithmsFor(kty, crv, alg string) []string {
 	if alg == "Ed25519" {
 		alg = "EdDSA" // two names of one algorithm
 	}
@@ -186,36 +188,37 @@ func fitting(kty, crv, alg string) []string {
 	return names
 }
 
-// strong refuses keys that sign for anybody. jwkset has seen to it that the
-// parameters are those of the key, and that a point is on its curve.
-func strong(public any, m jwkset.JWKMarshal) bool {
+// isStrong reports whether only the owner of a private key can sign for public. jwkset
+// has already checked that m holds the parameters of the key, and that a point is
+// on its curve.
+func isStrong(public any, m jwkset.JWKMarshal) bool {
 	switch k := public.(type) {
 	case *rsa.PublicKey:
 		bits := k.N.BitLen()
 		return bits >= minRSABits && bits <= maxRSABits && k.E >= 3 && k.E%2 == 1 && exponentFits(m.E)
 	case *ecdsa.PublicKey:
-		size := (k.Curve.Params().BitSize + 7) / 8 // RFC 7518 §6.2.1.2: no octet more or less
+		size := (k.Curve.Params().BitSize + 7) / 8 // exactly this many octets (RFC 7518 §6.2.1.2)
 		return decodedLen(m.X) == size && decodedLen(m.Y) == size
 	case ed25519.PublicKey:
-		return len(k) == ed25519.PublicKeySize && !smallOrder(k)
+		return len(k) == ed25519.PublicKeySize && !hasSmallOrder(k)
 	default:
 		return false
 	}
 }
 
-// exponentFits: big enough for all that are in use, and too small to have been
-// cut down to an int.
+// exponentFits reports whether e has at most four octets: enough for every exponent
+// in use, and too few for jwkset to have truncated it to an int.
 func exponentFits(e string) bool { return decodedLen(e) <= 4 }
 
 func decodedLen(segment string) int {
-	raw, _ := decode(segment) // has been decoded before
+	raw, _ := decode(segment) // it was decoded before
 	return len(raw)
 }
 
-// smallOrder finds the public keys under which anybody can sign: the points of
-// order 1, 2, 4 and 8, in each encoding that crypto/ed25519 takes. The sign bit
-// makes no difference.
-func smallOrder(public ed25519.PublicKey) bool {
+// hasSmallOrder reports whether anyone can sign under public without a private key.
+// That is so for the points of order 1, 2, 4 and 8, in each encoding that
+// crypto/ed25519 accepts. The sign bit makes no difference.
+func hasSmallOrder(public ed25519.PublicKey) bool {
 	var y [ed25519.PublicKeySize]byte
 	copy(y[:], public)
 	y[31] &= 0x7F
@@ -232,16 +235,18 @@ var smallOrderPoints = []string{
 	"\xc7\x17\x6a\x70\x3d\x4d\xd8\x4f\xba\x3c\x0b\x76\x0d\x10\x67\x0f\x2a\x20\x53\xfa\x2c\x39\xcc\xc6\x4e\xc7\xfd\x77\x92\xac\x03\x7a", // order 8
 }
 
-// snapshot is one state of a key set. It does not change.
+// snapshot is one state of a key set. It is immutable, but its keys can be marked
+// as withdrawn.
 type snapshot struct {
 	keys []*key
 	kids map[string]bool
-	// candidates are the keys for a kid and an alg, or, under the kid "", those
-	// for a token that names none.
-	candidates map[name]*candidates
+	// candidates are the keys for a kid and an alg, or, under the kid "", the keys
+	// for a token without a kid.
+	candidates map[headerKey]*candidates
 }
 
-type name struct{ kid, alg string }
+// headerKey is the part of a JWS header that selects keys.
+type headerKey struct{ kid, alg string }
 
 type candidates struct {
 	keys []*key
@@ -249,24 +254,24 @@ type candidates struct {
 }
 
 func newSnapshot(keys []*key) *snapshot {
-	s := &snapshot{keys: keys, kids: map[string]bool{}, candidates: map[name]*candidates{}}
+	s := &snapshot{keys: keys, kids: map[string]bool{}, candidates: map[headerKey]*candidates{}}
 	for _, k := range keys {
 		s.kids[k.kid] = true
 		for _, alg := range k.algorithms {
-			s.add(name{"", alg}, k)
+			s.add(headerKey{"", alg}, k)
 			if k.kid != "" {
-				s.add(name{k.kid, alg}, k)
+				s.add(headerKey{k.kid, alg}, k)
 			}
 		}
 	}
 	return s
 }
 
-func (s *snapshot) add(n name, k *key) {
-	c := s.candidates[n]
+func (s *snapshot) add(h headerKey, k *key) {
+	c := s.candidates[h]
 	if c == nil {
 		c = &candidates{}
-		s.candidates[n] = c
+		s.candidates[h] = c
 	}
 	if len(c.keys) < maxTried {
 		c.keys = append(c.keys, k)
@@ -274,20 +279,20 @@ func (s *snapshot) add(n name, k *key) {
 	}
 }
 
-// find returns the keys to try, or nil.
-func (s *snapshot) find(kid, alg string) *candidates {
+// candidatesFor returns the keys to try, nil if there are none.
+func (s *snapshot) candidatesFor(kid, alg string) *candidates {
 	if s == nil {
 		return nil
 	}
-	return s.candidates[name{kid, alg}]
+	return s.candidates[headerKey{kid, alg}]
 }
 
-// names says whether one of the keys is called kid.
-func (s *snapshot) names(kid string) bool { return s != nil && kid != "" && s.kids[kid] }
+// hasKeyID reports whether one of the keys has the name kid.
+func (s *snapshot) hasKeyID(kid string) bool { return s != nil && kid != "" && s.kids[kid] }
 
-// replace returns the snapshot that follows s: keys that are still published
-// stay the same objects, those that are not are marked as withdrawn.
-func (s *snapshot) replace(keys []*key) *snapshot {
+// replaceWith returns the snapshot that follows s. Keys that are still published
+// stay the same objects; keys that are not are marked as withdrawn.
+func (s *snapshot) replaceWith(keys []*key) *snapshot {
 	if s == nil {
 		return newSnapshot(keys)
 	}

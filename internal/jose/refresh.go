@@ -18,84 +18,102 @@ const (
 	gateRetry = 10 * time.Second // the gate was full
 )
 
-// Gate bounds how many scheduled fetches of the sets that share it run at once.
-// It does not hold up a fetch that a token causes: requests wait for that one.
+// Gate bounds how many scheduled fetches run at once, over all sets that share
+// the gate. A fetch that a token causes does not pass the gate, because requests
+// wait for that fetch.
 type Gate chan struct{}
 
-// Share makes s fetch within gate from now on.
+// Share makes the scheduled fetches of s pass gate from now on.
 func (s *Set) Share(gate Gate) { s.gate.Store(&gate) }
 
-// ask returns a round to wait for and whether it is the caller's own, begun
-// after the call; or nil, if unknown keys have asked within the interval. A
-// caller that has not tried the newest keys need wait for nothing.
-func (s *Set) ask(tried *state) (r *round, mine bool) {
+// fetchCall is one call of SetConfig.Fetch.
+type fetchCall struct {
+	done    chan struct{} // closed when the call has ended
+	began   time.Time     // by cfg.Now
+	noCache bool          // caused by a token that the current keys do not verify
+	awaited bool          // such a token waits for it, whatever caused it; guarded by Set.mu
+	entered Gate          // to leave when the fetch ends; nil: none
+	err     error         // set before done is closed
+}
+
+// endedCall is a call that has ended without an error.
+var endedCall = func() *fetchCall {
+	c := &fetchCall{done: make(chan struct{})}
+	close(c.done)
+	return c
+}()
+
+// fetchNewer returns a call to wait for, and reports whether it began for this
+// caller and after tried was loaded. It returns nil if an unknown key has already
+// caused a fetch within the interval. A caller that has not tried the newest keys
+// gets a call that has ended: it does not have to wait.
+func (s *Set) fetchNewer(tried *state) (call *fetchCall, own bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state.Load() != tried {
-		return ended, false
+		return endedCall, false
 	}
 	if s.running != nil {
 		s.running.awaited = true
 		return s.running, false
 	}
 	now := s.cfg.Now()
-	// A clock that was set back must not lock out the keys until it has caught up.
-	recent := !s.asked.IsZero() && now.Before(s.slot) && !now.Before(s.asked)
+	// A clock that is set back must not lock out new keys until the clock has
+	// caught up.
+	recent := !s.intervalStart.IsZero() && now.Before(s.intervalEnd) && !now.Before(s.intervalStart)
 	if s.ctx.Err() != nil || recent {
 		return nil, false
 	}
-	s.takeSlot(now)
-	return s.begin(&round{noCache: true, awaited: true}), true
+	s.startInterval(now)
+	return s.startFetch(&fetchCall{noCache: true, awaited: true}), true
 }
 
-// takeSlot allows no fetch for a token within an interval from now on. s.mu is held.
-func (s *Set) takeSlot(now time.Time) { s.asked, s.slot = now, now.Add(s.cfg.UnknownInterval) }
+// startInterval allows no further fetch for an unknown key within an interval
+// from now on. The caller holds s.mu.
+func (s *Set) startInterval(now time.Time) {
+	s.intervalStart, s.intervalEnd = now, now.Add(s.cfg.UnknownInterval)
+}
 
-// ended is a round that has brought what there is.
-var ended = func() *round {
-	r := &round{done: make(chan struct{})}
-	close(r.done)
-	return r
-}()
-
-// begin starts a fetch. s.mu is held, and none is running.
-func (s *Set) begin(r *round) *round {
-	r.done, r.began = make(chan struct{}), s.cfg.Now()
-	s.running = r
+// startFetch starts call. The caller holds s.mu, and no call is running.
+func (s *Set) startFetch(call *fetchCall) *fetchCall {
+	call.done, call.began = make(chan struct{}), s.cfg.Now()
+	s.running = call
 	go func() {
-		event := s.run(r)
-		close(r.done)
-		if s.ctx.Err() == nil { // or it has failed because nothing needs it any more
+		event := s.runFetch(call)
+		close(call.done)
+		if s.ctx.Err() == nil { // else the call failed because the Set has stopped
 			s.report(event)
 		}
 	}()
-	return r
+	return call
 }
 
-// run fetches, installs the document, and schedules the next fetch.
-func (s *Set) run(r *round) (event Event) {
-	want := Want{NoCache: r.noCache}
-	if now := s.state.Load(); now != nil {
-		want.Validator = now.validator
+// runFetch fetches a document, installs it, and schedules the next fetch.
+func (s *Set) runFetch(call *fetchCall) (event Event) {
+	want := Want{NoCache: call.noCache}
+	if current := s.state.Load(); current != nil {
+		want.Validator = current.validator
 	}
 	doc, err := s.safeFetch(want)
-	if r.slot != nil {
-		<-r.slot
+	if call.entered != nil {
+		<-call.entered
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err == nil {
-		event, err = s.install(r, doc)
+		event, err = s.install(call, doc)
 	}
 	s.running = nil
-	s.emptyOnce = errors.Is(err, errEmpty)
+	s.lastWasEmpty = errors.Is(err, errEmpty)
 	if err != nil {
-		r.err = err
+		call.err = err
 		event.Err = err
 		s.failures++
-		if r.awaited && !s.emptyOnce { // tokens must not ask many issuers of one server in step, either
-			s.takeSlot(r.began)
-			s.slot = s.slot.Add(rand.N(s.cfg.UnknownInterval + 1))
+		if call.awaited && !s.lastWasEmpty {
+			// Random, because the tokens of many issuers of one server must not
+			// cause fetches at the same moment either.
+			s.startInterval(call.began)
+			s.intervalEnd = s.intervalEnd.Add(rand.N(s.cfg.UnknownInterval + 1))
 		}
 		s.schedule(s.retryPause())
 		return event
@@ -106,35 +124,37 @@ func (s *Set) run(r *round) (event Event) {
 	return event
 }
 
-// safeFetch keeps a panic in a caller's http.Client from ending the process:
-// nothing else could recover it.
+// safeFetch calls cfg.Fetch and returns a panic as an error: a panic in the
+// caller's http.Client would end the process, because the goroutine of the fetch
+// is ours.
 func (s *Set) safeFetch(want Want) (doc Document, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("jose: panic in the HTTP client: %T", v)
+			err = fmt.Errorf("panic in the HTTP client: %T", v)
 		}
 	}()
 	return s.cfg.Fetch(s.ctx, want)
 }
 
-// report keeps a panic in a caller's logger from ending the process, too.
+// report calls cfg.Report. A panic in the caller's logger must not end the
+// process either.
 func (s *Set) report(event Event) {
 	defer func() { _ = recover() }()
 	s.cfg.Report(event)
 }
 
 var (
-	errEmpty    = errors.New("jose: the server has withdrawn all keys; waiting for it to say so again")
-	errUnusable = errors.New("jose: no usable key in the set")
+	errEmpty       = errors.New("the server has withdrawn all keys; a second answer must confirm it")
+	errNoUsableKey = errors.New("no usable key in the set")
 )
 
-// install makes the document the current state. s.mu is held.
-func (s *Set) install(r *round, doc Document) (Event, error) {
-	if err := s.ctx.Err(); err != nil { // and end has run
+// install makes doc the current state. The caller holds s.mu.
+func (s *Set) install(call *fetchCall, doc Document) (Event, error) {
+	if err := s.ctx.Err(); err != nil { // then stop has run
 		return Event{}, err
 	}
 	before := s.state.Load()
-	next := &state{fetched: r.began, published: r.began.Add(-doc.Age), validator: doc.Validator}
+	next := &state{fetched: call.began, published: call.began.Add(-doc.Age), validator: doc.Validator}
 	if doc.Body == nil {
 		if before == nil {
 			return Event{}, errNoKeys
@@ -147,12 +167,8 @@ func (s *Set) install(r *round, doc Document) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	if len(read.keys) == 0 && read.skipped > 0 {
-		return Event{}, errUnusable
-	}
-	if len(read.keys) == 0 && !s.emptyOnce && (before == nil || len(before.keys) > 0) {
-		// Once may be a slip, and it would refuse everybody.
-		return Event{}, errEmpty
+	if err := s.checkNotEmpty(read, before); err != nil {
+		return Event{}, err
 	}
 	event := read.event()
 	var old *snapshot
@@ -162,10 +178,26 @@ func (s *Set) install(r *round, doc Document) (Event, error) {
 			event.Private = 0
 		}
 	}
-	next.snapshot, next.private = old.replace(read.keys), read.private > 0
+	next.snapshot, next.private = old.replaceWith(read.keys), read.private > 0
 	event.Changed = !sameKeys(old, next.snapshot)
 	s.state.Store(next)
 	return event, nil
+}
+
+// checkNotEmpty refuses a set without a usable key, unless the server has
+// published an empty set twice in a row. One empty answer may be a mistake of the
+// server, and would refuse every token. before is nil if there was no set before.
+func (s *Set) checkNotEmpty(read *parsedSet, before *state) error {
+	switch {
+	case len(read.keys) > 0:
+		return nil
+	case read.skipped > 0:
+		return errNoUsableKey
+	case !s.lastWasEmpty && (before == nil || len(before.keys) > 0):
+		return errEmpty
+	default:
+		return nil
+	}
 }
 
 func sameKeys(a, b *snapshot) bool {
@@ -191,69 +223,72 @@ func (s *Set) refreshPause(doc Document) time.Duration {
 	return fetch.RefreshPause(d)
 }
 
-// retryPause grows to half a minute, but while there are no keys to serve with,
-// not beyond the interval in which unknown keys would cause a fetch anyway.
+// retryPause returns the pause after a failed fetch, which grows to half a
+// minute. While there are no keys to serve with, it is at most the interval in
+// which unknown keys would cause a fetch anyway.
 func (s *Set) retryPause() time.Duration {
 	longest := maxRetry
-	if s.emptyOnce || s.Ready() != nil {
+	if s.lastWasEmpty || s.Ready() != nil {
 		longest = max(min(maxRetry, s.cfg.UnknownInterval), minRetry)
 	}
-	if s.emptyOnce { // a second answer at once would confirm nothing
+	if s.lastWasEmpty { // a second answer at once would confirm nothing
 		return longest
 	}
 	return fetch.RetryPause(s.failures, longest)
 }
 
-// schedule sets when refresh is called next. s.mu is held.
+// schedule sets when refresh is called next. The caller holds s.mu.
 func (s *Set) schedule(pause time.Duration) {
-	if s.ctx.Err() == nil { // else it is set by end
+	if s.ctx.Err() == nil { // else stop sets the timer
 		s.timer.Reset(pause)
 	}
 }
 
-// refresh begins a scheduled fetch, unless one is under way, whose end schedules
-// the next. A set that finds its gate full comes back at a random time: it does
-// not wait at the gate, where sets that wait would all go on together.
+// refresh starts a scheduled fetch, unless a fetch is running, whose end
+// schedules the next one. A set that finds its gate full tries again at a random
+// time. It does not wait at the gate: all sets that wait there would fetch at the
+// same moment.
 func (s *Set) refresh() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
-		s.expire()
+		s.expireKeys()
 		return
 	}
 	if s.running != nil {
 		return
 	}
-	r := &round{}
+	call := &fetchCall{}
 	if gate := s.gate.Load(); gate != nil {
 		select {
 		case *gate <- struct{}{}:
-			r.slot = *gate
+			call.entered = *gate
 		default:
 			s.timer.Reset(fetch.RefreshPause(gateRetry))
 			return
 		}
 	}
-	s.begin(r)
+	s.startFetch(call)
 }
 
-// end stops the refreshing. The keys serve on until they are due to be fetched.
-func (s *Set) end() {
+// stop ends the refreshing. The keys serve until their next fetch would be due.
+func (s *Set) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.timer.Stop()
-	s.expire()
+	s.expireKeys()
 }
 
-// expire withdraws keys that are no longer refreshed, so that a cache drops what
-// they have verified, once they are too old; until then it schedules itself.
-func (s *Set) expire() {
-	now := s.state.Load()
+// expireKeys withdraws the keys of a stopped Set once they are too old, so that a
+// cache drops the tokens that they have verified. Until then it schedules itself.
+// The caller holds s.mu.
+func (s *Set) expireKeys() {
+	current := s.state.Load()
 	switch {
-	case now == nil:
-	case s.stale(now):
-		now.withdraw()
+	case current == nil:
+	case s.isStale(current):
+		current.withdraw()
 	default:
-		s.timer.Reset(now.fetched.Add(s.maxStale()).Sub(s.cfg.Now()) + 1)
+		s.timer.Reset(current.fetched.Add(s.maxStale()).Sub(s.cfg.Now()) + 1)
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"reflect"
 )
 
-// Sign makes a compact JWS of claims with sign, which is [Signer] or [SharedSecret].
+// Sign returns a compact JWS of claims. sign is made by [Signer] or [SharedSecret].
 func Sign(alg, kid string, sign func(signed []byte) ([]byte, error), claims map[string]any) (string, error) {
 	header := map[string]string{"alg": alg}
 	if kid != "" {
@@ -40,8 +40,8 @@ func Sign(alg, kid string, sign func(signed []byte) ([]byte, error), claims map[
 	return signed + "." + encode(signature), nil
 }
 
-// SharedSecret signs with HS256 (RFC 7518 §3.2), which is only ever used to tell a
-// server who we are, never to verify.
+// SharedSecret returns a function that signs with HS256 (RFC 7518 §3.2). HS256 only
+// authenticates us to a server; nothing is verified with it.
 func SharedSecret(secret []byte) func(signed []byte) ([]byte, error) {
 	return func(signed []byte) ([]byte, error) {
 		mac := hmac.New(sha256.New, secret)
@@ -50,12 +50,13 @@ func SharedSecret(secret []byte) func(signed []byte) ([]byte, error) {
 	}
 }
 
-// Signer signs with alg, one of [Algorithms], and a key that need not be at hand:
-// golang-jwt's methods want the private key itself for all but EdDSA.
+// Signer returns a function that signs with alg, one of [Algorithms], and key. The
+// private key itself may be elsewhere, such as in an HSM. golang-jwt's methods need
+// the private key itself, except for EdDSA.
 func Signer(alg string, key crypto.Signer) (func(signed []byte) ([]byte, error), error) {
 	a, ok := algorithms[alg]
 	if v := reflect.ValueOf(key); !ok || key == nil || v.Kind() == reflect.Pointer && v.IsNil() {
-		return nil, fmt.Errorf("jose: cannot sign with %q, or no key", alg)
+		return nil, fmt.Errorf("cannot sign with %q, or no key", alg)
 	}
 	switch public := key.Public().(type) {
 	case *rsa.PublicKey:
@@ -71,10 +72,10 @@ func Signer(alg string, key crypto.Signer) (func(signed []byte) ([]byte, error),
 			return func(signed []byte) ([]byte, error) { return key.Sign(rand.Reader, signed, crypto.Hash(0)) }, nil
 		}
 	}
-	return nil, errors.New("jose: the key does not sign with " + alg)
+	return nil, errors.New("the key does not sign with " + alg)
 }
 
-// hashOf is the hash that the last digits of alg name (RFC 7518 §3.1).
+// hashOf returns the hash that the last digits of alg name (RFC 7518 §3.1).
 func hashOf(alg string) crypto.Hash {
 	switch alg[2:] {
 	case "384":
@@ -101,8 +102,8 @@ func rsaSigner(alg string, key crypto.Signer) func([]byte) ([]byte, error) {
 	return func(signed []byte) ([]byte, error) { return key.Sign(rand.Reader, digest(hash, signed), opts) }
 }
 
-// ecdsaSigner turns the ASN.1 that a crypto.Signer makes into r and s side by
-// side (RFC 7518 §3.4).
+// ecdsaSigner returns a function that signs with key. It converts the ASN.1
+// signature of a crypto.Signer into the concatenation of r and s (RFC 7518 §3.4).
 func ecdsaSigner(alg string, key crypto.Signer, size int) func([]byte) ([]byte, error) {
 	hash := hashOf(alg)
 	return func(signed []byte) ([]byte, error) {
@@ -112,7 +113,7 @@ func ecdsaSigner(alg string, key crypto.Signer, size int) func([]byte) ([]byte, 
 		}
 		var point struct{ R, S *big.Int }
 		if rest, err := asn1.Unmarshal(der, &point); err != nil || len(rest) > 0 || point.R.BitLen() > 8*size || point.S.BitLen() > 8*size {
-			return nil, errors.New("jose: the signer makes no ECDSA signature")
+			return nil, errors.New("the signer does not return an ECDSA signature")
 		}
 		raw := make([]byte, 2*size)
 		point.R.FillBytes(raw[:size])

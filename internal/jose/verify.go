@@ -8,64 +8,65 @@ import (
 )
 
 var (
-	errNoKeys = errors.New("jose: no keys yet")
-	errStale  = errors.New("jose: the keys are too old")
-	errRecent = errors.New("jose: key not known, and asked for keys a moment ago")
+	errNoKeys = errors.New("no keys yet")
+	errStale  = errors.New("the keys are too old")
+	errRecent = errors.New("key not known, and the keys were fetched a moment ago")
 )
 
 // errReplaced is the refusal of a token that names a published key, does not
-// verify with it, and may be younger than it. As an ErrKey it is never
-// remembered: the issuer may publish another key of that name the next moment.
+// verify with it, and may be younger than it. It wraps ErrKey, so that the
+// refusal is never remembered: the issuer may publish another key of that name at
+// any moment.
 var errReplaced = fmt.Errorf("%w: %w", ErrKey, ErrSignature)
 
-// Verify checks the signature of j. Its errors are ErrMalformed, ErrAlgorithm,
-// ErrKey, ErrSignature, which are refusals, and *Unavailable.
+// Verify checks the signature of j. It returns ErrMalformed, ErrAlgorithm, ErrKey
+// or ErrSignature to refuse j, and *Unavailable if there is a fault.
 func (s *Set) Verify(ctx context.Context, j *JWS) (Validity, error) {
 	if _, ok := algorithms[j.Algorithm]; !ok {
 		return Validity{}, ErrAlgorithm
 	}
-	now := s.state.Load()
-	if s.usable(now) == nil {
-		v, err := s.try(ctx, now, j)
-		if err == nil || s.final(now, j, err) {
+	current := s.state.Load()
+	if s.checkUsable(current) == nil {
+		v, err := s.verifyWith(ctx, current, j)
+		if err == nil || s.isFinal(current, j, err) {
 			return v, err
 		}
 	}
-	return s.tryNewer(ctx, now, j)
+	return s.verifyWithNewer(ctx, current, j)
 }
 
 // Ready returns nil if there are keys to verify with.
 func (s *Set) Ready() error {
-	now := s.state.Load()
-	if err := s.usable(now); err != nil {
+	current := s.state.Load()
+	if err := s.checkUsable(current); err != nil {
 		return err
 	}
-	if len(now.keys) == 0 {
+	if len(current.keys) == 0 {
 		return errNoKeys
 	}
 	return nil
 }
 
-// usable returns nil if a token can be judged by now, which may hold no key.
-func (s *Set) usable(now *state) error {
+// checkUsable returns nil if current, which may hold no key, can judge a token.
+func (s *Set) checkUsable(current *state) error {
 	switch {
-	case now == nil:
+	case current == nil:
 		return errNoKeys
-	case s.stale(now):
+	case s.isStale(current):
 		return errStale
 	default:
 		return nil
 	}
 }
 
-func (s *Set) stale(now *state) bool {
+func (s *Set) isStale(current *state) bool {
 	bound := s.maxStale()
-	return bound >= 0 && s.cfg.Now().Sub(now.fetched) > bound
+	return bound >= 0 && s.cfg.Now().Sub(current.fetched) > bound
 }
 
-// maxStale returns how long keys serve after their fetch; negative: without an end.
-// After the end of the context nothing would notice that a key is withdrawn, so
-// the keys serve no longer than they do without a fault.
+// maxStale returns how long keys serve after their fetch; negative: without an
+// end. When the context has ended, the Set no longer notices that a key is
+// withdrawn, so the keys serve no longer than they do without a fault.
 func (s *Set) maxStale() time.Duration {
 	if s.cfg.Fetch == nil || s.ctx.Err() == nil {
 		return s.cfg.MaxStale
@@ -76,9 +77,9 @@ func (s *Set) maxStale() time.Duration {
 	return min(s.cfg.MaxStale, s.cfg.RefreshInterval)
 }
 
-// try verifies with the keys of one state: at most maxTried.
-func (s *Set) try(ctx context.Context, now *state, j *JWS) (Validity, error) {
-	c := now.find(j.KeyID, j.Algorithm)
+// verifyWith verifies j with at most maxTried keys of current.
+func (s *Set) verifyWith(ctx context.Context, current *state, j *JWS) (Validity, error) {
+	c := current.candidatesFor(j.KeyID, j.Algorithm)
 	if c == nil {
 		return Validity{}, ErrKey
 	}
@@ -86,100 +87,102 @@ func (s *Set) try(ctx context.Context, now *state, j *JWS) (Validity, error) {
 	if err != nil {
 		return Validity{}, err
 	}
-	set, err := s.keyfunc.VerificationKeySet(&lookup{ctx, c})
+	set, err := s.keyfunc.VerificationKeySet(&lookupContext{ctx, c})
 	if err != nil {
 		return Validity{}, fmt.Errorf("%w: %w", ErrKey, err)
 	}
 	method := algorithms[j.Algorithm].method
 	for i, public := range set.Keys {
 		if method.Verify(j.signed, signature, public) == nil {
-			return s.validity(now, c.keys[i]), nil
+			return s.validityOf(current, c.keys[i]), nil
 		}
 	}
 	return Validity{}, ErrSignature
 }
 
-func (s *Set) validity(now *state, k *key) Validity {
-	v := Validity{Live: k.live}
+func (s *Set) validityOf(current *state, k *key) Validity {
+	v := Validity{Live: k.isLive}
 	if bound := s.maxStale(); bound >= 0 {
-		v.Until = now.fetched.Add(bound)
+		v.Until = current.fetched.Add(bound)
 	}
 	return v
 }
 
-// final reports whether err, the result of the keys of now, is the answer,
-// because no newer keys could change it. A server that restarts may sign with
-// a new key under an old name (and of another kind): a token that names a
-// published key is older than our copy of it, or may be signed by such a one.
-func (s *Set) final(now *state, j *JWS, err error) bool {
+// isFinal reports whether err, the result of the keys of current, is the answer
+// because no newer keys could change it. A server that restarts may sign with a
+// new key, even of another kind, under an old name. So for a token that names a
+// published key, the result is final only if the token is older than our copy of
+// the keys.
+func (s *Set) isFinal(current *state, j *JWS, err error) bool {
 	switch {
 	case s.cfg.Fetch == nil, errors.Is(err, ErrMalformed):
 		return true
-	case !now.names(j.KeyID):
+	case !current.hasKeyID(j.KeyID):
 		return false
 	default:
-		return !s.mayBeNewer(now, j)
+		return !s.mayBeNewer(current, j)
 	}
 }
 
-// mayBeNewer reports whether j may have been signed with a key that was
-// published after the document of now. The iat is of the issuer's clock, which
-// may differ from ours by Leeway; and it is in whole seconds, so that without a
-// Leeway the second of the document counts as after it.
-func (s *Set) mayBeNewer(now *state, j *JWS) bool {
+// mayBeNewer reports whether j may have been signed with a key that was published
+// after the document of current. The iat is a time of the issuer's clock, which
+// may differ from ours by Leeway. The iat is also in whole seconds, so that
+// without a Leeway the second of the document counts as after the document.
+func (s *Set) mayBeNewer(current *state, j *JWS) bool {
 	issuedAt, ok := j.unverifiedIssuedAt()
-	oldest := now.published.Add(-s.cfg.Leeway)
-	if second := now.published.Truncate(time.Second); second.Before(oldest) {
+	oldest := current.published.Add(-s.cfg.Leeway)
+	if second := current.published.Truncate(time.Second); second.Before(oldest) {
 		oldest = second
 	}
 	return ok && !issuedAt.Before(oldest)
 }
 
-// tryNewer is for a token whose key is not among those tried: it waits for newer
-// keys, if any may be had now. A fetch that was under way before the token came
-// may have missed its key: tryNewer then causes one more.
-func (s *Set) tryNewer(ctx context.Context, tried *state, j *JWS) (Validity, error) {
+// verifyWithNewer verifies a token that the keys of tried do not verify. It waits
+// for newer keys, if a fetch is allowed now. A fetch that was running before the
+// token arrived may have missed its key: verifyWithNewer then causes one more.
+func (s *Set) verifyWithNewer(ctx context.Context, tried *state, j *JWS) (Validity, error) {
 	for {
-		r, mine := s.ask(tried)
-		if r == nil {
-			return Validity{}, s.unknown(tried, j)
+		call, own := s.fetchNewer(tried)
+		if call == nil {
+			return Validity{}, s.unknownKeyError(tried, j)
 		}
-		if err := s.wait(ctx, r); err != nil {
+		if err := s.wait(ctx, call); err != nil {
 			return Validity{}, err
 		}
-		now := s.state.Load()
-		if s.usable(now) == nil {
-			v, err := s.try(ctx, now, j)
+		current := s.state.Load()
+		if s.checkUsable(current) == nil {
+			v, err := s.verifyWith(ctx, current, j)
 			switch {
-			case err == nil, s.final(now, j, err):
+			case err == nil, s.isFinal(current, j, err):
 				return v, err
-			case mine:
-				return Validity{}, s.missing(now, j, err)
+			case own:
+				return Validity{}, s.missingKeyError(current, j, err)
 			}
 		}
-		tried = now
+		tried = current
 	}
 }
 
-// wait waits for r. Its errors are faults.
-func (s *Set) wait(ctx context.Context, r *round) error {
+// wait blocks until call has ended or ctx is done. Its errors are faults.
+func (s *Set) wait(ctx context.Context, call *fetchCall) error {
 	select {
-	case <-r.done:
+	case <-call.done:
 	case <-ctx.Done():
 		return &Unavailable{Err: ctx.Err()}
 	}
-	if r.err != nil {
-		return &Unavailable{RetryAfter: s.untilNext(), Err: r.err}
+	if call.err != nil {
+		return &Unavailable{RetryAfter: s.untilNextFetch(), Err: call.err}
 	}
 	return nil
 }
 
-// missing is the result for a token that now, fetched for it, does not verify:
-// a refusal if the server itself has answered. A cache on the way may hold a
-// document that is older than the token, although it was asked for a new one.
-func (s *Set) missing(now *state, j *JWS, err error) error {
-	if now.published.Before(now.fetched) {
-		return s.unknown(now, j)
+// missingKeyError returns the result for a token that current, which was fetched
+// for this token, does not verify: a refusal if the server itself has answered.
+// A cache on the way may hold a document that is older than the token, although
+// the request demanded a new one.
+func (s *Set) missingKeyError(current *state, j *JWS, err error) error {
+	if current.published.Before(current.fetched) {
+		return s.unknownKeyError(current, j)
 	}
 	if errors.Is(err, ErrSignature) {
 		return errReplaced
@@ -187,21 +190,22 @@ func (s *Set) missing(now *state, j *JWS, err error) error {
 	return err
 }
 
-// unknown returns a fault for a token that could have been signed with a key
-// newer than ours, and a refusal for one that could not.
-func (s *Set) unknown(now *state, j *JWS) error {
-	if err := s.usable(now); err != nil {
-		return &Unavailable{RetryAfter: s.untilNext(), Err: err}
+// unknownKeyError returns a fault for a token that may have been signed with a
+// key newer than ours, and a refusal for any other.
+func (s *Set) unknownKeyError(current *state, j *JWS) error {
+	if err := s.checkUsable(current); err != nil {
+		return &Unavailable{RetryAfter: s.untilNextFetch(), Err: err}
 	}
-	if s.mayBeNewer(now, j) {
-		return &Unavailable{RetryAfter: s.untilNext(), Err: errRecent}
+	if s.mayBeNewer(current, j) {
+		return &Unavailable{RetryAfter: s.untilNextFetch(), Err: errRecent}
 	}
 	return ErrKey
 }
 
-// untilNext returns the time until the next slot for a fetch.
-func (s *Set) untilNext() time.Duration {
+// untilNextFetch returns the time until an unknown key may cause a fetch again,
+// at least one second.
+func (s *Set) untilNextFetch() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return max(s.slot.Sub(s.cfg.Now()), time.Second)
+	return max(s.intervalEnd.Sub(s.cfg.Now()), time.Second)
 }

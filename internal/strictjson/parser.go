@@ -9,10 +9,10 @@ import (
 type parser struct {
 	doc    string
 	pos    int
-	nested []Member // those of the objects that are open below the one asked for
+	nested []Member // the members of the open objects inside of the top-level object
 }
 
-// peek returns the next byte, or 0 at the end; NUL is legal nowhere in JSON.
+// peek returns the next byte, or 0 at the end. NUL is not legal anywhere in JSON.
 func (p *parser) peek() byte {
 	if p.pos < len(p.doc) {
 		return p.doc[p.pos]
@@ -43,7 +43,7 @@ func (p *parser) document() error {
 	return nil
 }
 
-// value checks one value; depth is how many arrays and objects enclose it.
+// value checks one value. depth is the number of arrays and objects around it.
 func (p *parser) value(depth int) error {
 	switch c := p.peek(); {
 	case c == '"':
@@ -106,7 +106,7 @@ func (p *parser) object(depth int, out *[]Member) error {
 	}
 }
 
-// array checks an array and appends its elements to out, if there is one.
+// array checks an array and appends its elements to out, unless out is nil.
 func (p *parser) array(depth int, out *[]string) error {
 	if depth > MaxDepth {
 		return ErrDepth
@@ -127,8 +127,8 @@ func (p *parser) array(depth int, out *[]string) error {
 	}
 }
 
-// next moves to the next element, past the comma before it, or past the
-// closing byte.
+// next moves to the next element, past the comma before it. At the end it moves
+// past the closing byte and reports done.
 func (p *parser) next(closing byte, first bool) (done bool, err error) {
 	p.space()
 	if p.peek() == closing {
@@ -167,9 +167,10 @@ func (p *parser) name() (string, error) {
 	return unquote(quoted), nil
 }
 
-// unique refuses a name that one of members has. A few are compared one by one,
-// which costs no allocation; beyond that a map, seen, keeps a hostile object
-// from costing the square of its size.
+// unique returns ErrDuplicate if one of members has the name. It compares a few
+// members one by one, without an allocation. With more members it uses a map, seen,
+// and returns it for the next call, so that the cost of a hostile object does not
+// grow with the square of its size.
 func unique(name string, members []Member, seen map[string]bool) (map[string]bool, error) {
 	const few = 24
 	if len(members) < few {
@@ -219,7 +220,7 @@ func (p *parser) scan() (string, error) {
 	return "", ErrSyntax
 }
 
-// escape checks one escape; a surrogate must come as a pair (RFC 8259 §8.2).
+// escape checks one escape. A surrogate must be half of a pair (RFC 8259 §8.2).
 func (p *parser) escape() error {
 	p.pos++ // \
 	switch p.peek() {
@@ -248,14 +249,14 @@ func (p *parser) escape() error {
 	return err
 }
 
-// hex4 reads the u of an escape and the four digits behind it.
+// hex4 reads the u of an escape and the four digits after it.
 func (p *parser) hex4() (uint64, error) {
 	if len(p.doc)-p.pos < 5 {
 		return 0, ErrSyntax
 	}
 	digits := p.doc[p.pos+1 : p.pos+5]
 	for i := range len(digits) {
-		// ParseUint would also take an underscore or a sign in places.
+		// ParseUint would also accept an underscore or a sign in some positions.
 		c := digits[i] | 0x20
 		if (digits[i] < '0' || digits[i] > '9') && (c < 'a' || c > 'f') {
 			return 0, ErrSyntax

@@ -1,15 +1,14 @@
-// Package strictjson reads JSON as security tokens need it read.
+// Package strictjson reads JSON with the strictness that security tokens need.
 //
-// RFC 8259 leaves open what a parser does with a repeated member, with invalid
-// UTF-8 and with a lone surrogate, and encoding/json takes the lenient side of
-// each (and folds the case of names besides). Two parsers that differ there see
-// two different tokens, which is how forged claims get past a check. This
-// package refuses all of them, so there is one reading or none (RFC 7519 §4,
-// RFC 8725 §3).
+// RFC 8259 does not define how a parser treats a repeated member, invalid UTF-8 or
+// a lone surrogate. encoding/json accepts all three, and also ignores the case of
+// names. Two parsers that differ there read two different tokens from the same
+// bytes, which is how forged claims pass a check. This package refuses all of them,
+// so that each document has one reading or none (RFC 7519 §4, RFC 8725 §3).
 //
-// Values come back as substrings of the document: nothing is copied, and
-// nothing is decoded that nobody asks for. Errors never hold a byte of the
-// document.
+// Values are returned as substrings of the document. They are not copied, and they
+// are decoded only on request. Errors never hold a byte of the document. They have
+// no prefix: the public package that returns them adds its own.
 package strictjson
 
 import (
@@ -22,33 +21,33 @@ import (
 	"time"
 )
 
-// MaxDepth is how deep arrays and objects may nest.
+// MaxDepth is the greatest depth of nested arrays and objects.
 const MaxDepth = 64
 
-// The reasons a document is refused.
+// The reasons to refuse a document.
 var (
-	ErrSyntax    = errors.New("strictjson: not well-formed JSON")
-	ErrDuplicate = errors.New("strictjson: repeated member name")
-	ErrUTF8      = errors.New("strictjson: invalid UTF-8 or lone surrogate")
-	ErrDepth     = errors.New("strictjson: nested too deep")
-	ErrType      = errors.New("strictjson: not of the expected type")
+	ErrSyntax    = errors.New("not well-formed JSON")
+	ErrDuplicate = errors.New("repeated member name")
+	ErrUTF8      = errors.New("invalid UTF-8 or lone surrogate")
+	ErrDepth     = errors.New("nested too deep")
+	ErrType      = errors.New("not of the expected type")
 )
 
-// Member is a member of an object: its name, unescaped, and its value as it
-// stands in the document.
+// Member is a member of an object: its name without escapes, and its value exactly
+// as in the document.
 type Member struct {
 	Name  string
 	Value string
 }
 
-// Object checks the whole of doc, at every depth, and returns the members of
-// the one object that it must be.
+// Object checks the whole of doc, at every depth. doc must be one object; Object
+// returns the members of that object.
 func Object(doc string) ([]Member, error) {
 	p := parser{doc: doc}
-	members := make([]Member, 0, min(2+len(doc)/24, 32)) // what claims usually need
+	members := make([]Member, 0, min(2+len(doc)/24, 32)) // enough for most sets of claims
 	p.space()
 	if p.peek() != '{' {
-		// The rest is checked all the same: null and garbage are different mistakes.
+		// The rest is checked too, so that null is ErrType and garbage is ErrSyntax.
 		if err := p.document(); err != nil {
 			return nil, err
 		}
@@ -64,7 +63,7 @@ func Object(doc string) ([]Member, error) {
 	return members, nil
 }
 
-// Lookup returns the value of the member called name, exactly.
+// Lookup returns the value of the member with exactly this name.
 func Lookup(members []Member, name string) (string, bool) {
 	for i := range members {
 		if members[i].Name == name {
@@ -75,7 +74,7 @@ func Lookup(members []Member, name string) (string, bool) {
 }
 
 // WithoutNulls returns doc, which must be one object, without its members that
-// are null. It looks into no member.
+// are null. It does not change the values of the other members.
 func WithoutNulls(doc string) (string, error) {
 	members, err := Object(doc)
 	if err != nil {
@@ -96,7 +95,7 @@ func WithoutNulls(doc string) (string, error) {
 	return "{" + strings.TrimPrefix(b.String(), ",") + "}", nil
 }
 
-// String returns the string that a checked value is.
+// String returns value, which has been checked, as a string.
 func String(value string) (string, error) {
 	if len(value) < 2 || value[0] != '"' {
 		return "", ErrType
@@ -104,8 +103,8 @@ func String(value string) (string, error) {
 	return unquote(value), nil
 }
 
-// Strings returns the strings of a checked value that is an array of nothing
-// else.
+// Strings returns the elements of value, which has been checked. value must be an
+// array, and each element a string.
 func Strings(value string) ([]string, error) {
 	elements, err := Array(value)
 	if err != nil {
@@ -120,7 +119,8 @@ func Strings(value string) ([]string, error) {
 	return out, nil
 }
 
-// Array returns the elements of a checked value that is an array.
+// Array returns the elements of value, which has been checked. value must be an
+// array.
 func Array(value string) ([]string, error) {
 	if value == "" || value[0] != '[' {
 		return nil, ErrType
@@ -133,8 +133,8 @@ func Array(value string) ([]string, error) {
 	return out, nil
 }
 
-// Number returns the number that a checked value is. One that float64 cannot
-// hold is an error, never an infinity.
+// Number returns value, which has been checked, as a number. A number that float64
+// cannot hold is an error, never an infinity.
 func Number(value string) (float64, error) {
 	if value == "" || value[0] != '-' && (value[0] < '0' || value[0] > '9') {
 		return 0, ErrType
@@ -146,9 +146,9 @@ func Number(value string) (float64, error) {
 	return f, nil
 }
 
-// NumericDate reads a NumericDate (RFC 7519 §2): any JSON number of seconds.
-// What is beyond the years 1 to 9999 is refused, since it would overflow into
-// another time, or be the zero Time, which means that there is none.
+// NumericDate reads a NumericDate (RFC 7519 §2): any JSON number of seconds. It
+// refuses a time outside of the years 1 to 9999: such a time would overflow into
+// another time, or be the zero Time, which means that there is no time.
 func NumericDate(value string) (time.Time, error) {
 	const first, last = -62135596799, 253402300799
 	f, err := Number(value)
@@ -162,7 +162,7 @@ func NumericDate(value string) (time.Time, error) {
 	return time.Unix(int64(seconds), int64(fraction*1e9)).UTC(), nil
 }
 
-// unquote resolves the escapes of a string that scan has checked.
+// unquote returns the string without quotes and escapes. scan has checked it.
 func unquote(quoted string) string {
 	for i := range len(quoted) {
 		if quoted[i] == '\\' {

@@ -13,54 +13,60 @@ import (
 	"github.com/oauthz/oauthz/internal/strictjson"
 )
 
+// manyMembers are one hundred members, m0 to m99.
+var manyMembers = func() string {
+	members := make([]string, 100)
+	for i := range members {
+		members[i] = fmt.Sprintf(`"m%d":0`, i)
+	}
+	return strings.Join(members, ",")
+}()
+
+var refusedDocuments = []struct {
+	name, doc string
+	want      error
+}{
+	{"empty", "", strictjson.ErrSyntax},
+	{"null", "null", strictjson.ErrType},
+	{"array", "[]", strictjson.ErrType},
+	{"string", `"a"`, strictjson.ErrType},
+	{"garbage", "{]", strictjson.ErrSyntax},
+	{"unclosed", `{"a":1`, strictjson.ErrSyntax},
+	{"trailing object", `{}{}`, strictjson.ErrSyntax},
+	{"trailing NUL", "{}\x00", strictjson.ErrSyntax},
+	{"byte order mark", "\xef\xbb\xbf{}", strictjson.ErrSyntax},
+	{"trailing comma", `{"a":1,}`, strictjson.ErrSyntax},
+	{"trailing comma in array", `{"a":[1,]}`, strictjson.ErrSyntax},
+	{"no comma", `{"a":1 "b":2}`, strictjson.ErrSyntax},
+	{"single quotes", `{'a':1}`, strictjson.ErrSyntax},
+	{"control character", "{\"a\":\"\n\"}", strictjson.ErrSyntax},
+	{"bad escape", `{"a":"\x"}`, strictjson.ErrSyntax},
+	{"short hex", `{"a":"\u12"}`, strictjson.ErrSyntax},
+	{"signed hex", `{"a":"\u+123"}`, strictjson.ErrSyntax},
+	{"leading zero", `{"a":01}`, strictjson.ErrSyntax},
+	{"plus", `{"a":+1}`, strictjson.ErrSyntax},
+	{"hex number", `{"a":0x1}`, strictjson.ErrSyntax},
+	{"no fraction", `{"a":1.}`, strictjson.ErrSyntax},
+	{"no exponent", `{"a":1e}`, strictjson.ErrSyntax},
+	{"infinity", `{"a":Infinity}`, strictjson.ErrSyntax},
+	{"duplicate", `{"a":1,"a":1}`, strictjson.ErrDuplicate},
+	{"duplicate through an escape", `{"sub":1,"\u0073ub":1}`, strictjson.ErrDuplicate},
+	{"duplicate below", `{"a":[{"b":{"c":1,"c":2}}]}`, strictjson.ErrDuplicate},
+	{"duplicate after a hundred", `{` + manyMembers + `,"m99":1}`, strictjson.ErrDuplicate},
+	{"duplicate of an early one", `{` + manyMembers + `,"m0":1}`, strictjson.ErrDuplicate},
+	{"invalid UTF-8", "{\"a\":\"\xff\"}", strictjson.ErrUTF8},
+	{"invalid UTF-8 name", "{\"\xc3\":1}", strictjson.ErrUTF8},
+	{"lone high surrogate", `{"a":"\ud800"}`, strictjson.ErrUTF8},
+	{"lone low surrogate", `{"a":"\udc00"}`, strictjson.ErrUTF8},
+	{"two high surrogates", `{"a":"\ud800\ud800"}`, strictjson.ErrUTF8},
+	{"high surrogate and text", `{"a":"\ud800x"}`, strictjson.ErrUTF8},
+	{"too deep", `{"a":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + `}`, strictjson.ErrDepth},
+	{"20,000 deep", strings.Repeat(`{"a":`, 20_000), strictjson.ErrDepth},
+}
+
 func TestObjectRefuses(t *testing.T) {
 	t.Parallel()
-	many := make([]string, 100)
-	for i := range many {
-		many[i] = fmt.Sprintf(`"m%d":0`, i)
-	}
-	tests := []struct {
-		name, doc string
-		want      error
-	}{
-		{"empty", "", strictjson.ErrSyntax},
-		{"null", "null", strictjson.ErrType},
-		{"array", "[]", strictjson.ErrType},
-		{"string", `"a"`, strictjson.ErrType},
-		{"garbage", "{]", strictjson.ErrSyntax},
-		{"unclosed", `{"a":1`, strictjson.ErrSyntax},
-		{"trailing object", `{}{}`, strictjson.ErrSyntax},
-		{"trailing NUL", "{}\x00", strictjson.ErrSyntax},
-		{"byte order mark", "\xef\xbb\xbf{}", strictjson.ErrSyntax},
-		{"trailing comma", `{"a":1,}`, strictjson.ErrSyntax},
-		{"trailing comma in array", `{"a":[1,]}`, strictjson.ErrSyntax},
-		{"no comma", `{"a":1 "b":2}`, strictjson.ErrSyntax},
-		{"single quotes", `{'a':1}`, strictjson.ErrSyntax},
-		{"control character", "{\"a\":\"\n\"}", strictjson.ErrSyntax},
-		{"bad escape", `{"a":"\x"}`, strictjson.ErrSyntax},
-		{"short hex", `{"a":"\u12"}`, strictjson.ErrSyntax},
-		{"signed hex", `{"a":"\u+123"}`, strictjson.ErrSyntax},
-		{"leading zero", `{"a":01}`, strictjson.ErrSyntax},
-		{"plus", `{"a":+1}`, strictjson.ErrSyntax},
-		{"hex number", `{"a":0x1}`, strictjson.ErrSyntax},
-		{"no fraction", `{"a":1.}`, strictjson.ErrSyntax},
-		{"no exponent", `{"a":1e}`, strictjson.ErrSyntax},
-		{"infinity", `{"a":Infinity}`, strictjson.ErrSyntax},
-		{"duplicate", `{"a":1,"a":1}`, strictjson.ErrDuplicate},
-		{"duplicate through an escape", `{"sub":1,"\u0073ub":1}`, strictjson.ErrDuplicate},
-		{"duplicate below", `{"a":[{"b":{"c":1,"c":2}}]}`, strictjson.ErrDuplicate},
-		{"duplicate after a hundred", `{` + strings.Join(many, ",") + `,"m99":1}`, strictjson.ErrDuplicate},
-		{"duplicate of an early one", `{` + strings.Join(many, ",") + `,"m0":1}`, strictjson.ErrDuplicate},
-		{"invalid UTF-8", "{\"a\":\"\xff\"}", strictjson.ErrUTF8},
-		{"invalid UTF-8 name", "{\"\xc3\":1}", strictjson.ErrUTF8},
-		{"lone high surrogate", `{"a":"\ud800"}`, strictjson.ErrUTF8},
-		{"lone low surrogate", `{"a":"\udc00"}`, strictjson.ErrUTF8},
-		{"two high surrogates", `{"a":"\ud800\ud800"}`, strictjson.ErrUTF8},
-		{"high surrogate and text", `{"a":"\ud800x"}`, strictjson.ErrUTF8},
-		{"too deep", `{"a":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + `}`, strictjson.ErrDepth},
-		{"20,000 deep", strings.Repeat(`{"a":`, 20_000), strictjson.ErrDepth},
-	}
-	for _, tt := range tests {
+	for _, tt := range refusedDocuments {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			_, err := strictjson.Object(tt.doc)
@@ -137,16 +143,16 @@ func TestNumericDate(t *testing.T) {
 	}
 	for _, value := range []string{
 		"", `"0"`, "null", "true", "[0]", "1e400", "1e308", "1e30", "1e19", "9223372036854775807", "-1e400", "253402300800",
-		"-62135596800", // would be the zero Time, which means that there is none
+		"-62135596800", // would be the zero Time, which means that there is no time
 	} {
 		_, err := strictjson.NumericDate(value)
 		assert.ErrorIs(t, err, strictjson.ErrType, value)
 	}
 }
 
-// FuzzObject holds Object against encoding/json: what Object takes,
-// encoding/json takes and reads the same; what encoding/json refuses, so does
-// Object.
+// FuzzObject compares Object with encoding/json: a document that Object accepts,
+// encoding/json accepts too, with the same members and values. So Object refuses
+// every document that encoding/json refuses.
 func FuzzObject(f *testing.F) {
 	for _, seed := range []string{`{}`, `{"a":[1,2,{"b":null}],"c":"\ud83d\ude00"}`, `{"a":1,"\u0061":2}`, `{"a":-0.1E-7}`, "{\"\xff\":1}"} {
 		f.Add(seed)

@@ -21,40 +21,65 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// crowd is the server of many issuers, and when it was asked.
-type crowd struct {
+// sharedServer is the server of many issuers. It records the time of each request.
+type sharedServer struct {
 	answer func(r *http.Request) (*http.Response, error)
 	start  time.Time
 
 	mu         sync.Mutex
-	asked      []time.Duration // since the start
-	underWay   int
+	times      []time.Duration // since the start
+	inFlight   int
 	mostAtOnce int
 }
 
-func (c *crowd) RoundTrip(r *http.Request) (*http.Response, error) {
+func (c *sharedServer) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.mu.Lock()
-	c.asked = append(c.asked, time.Since(c.start))
-	c.underWay++
-	c.mostAtOnce = max(c.mostAtOnce, c.underWay)
+	c.times = append(c.times, time.Since(c.start))
+	c.inFlight++
+	c.mostAtOnce = max(c.mostAtOnce, c.inFlight)
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.underWay--
+		c.inFlight--
 	}()
 	return c.answer(r)
 }
 
-func refuse(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }
+// between returns how many requests came in [from, to).
+func (c *sharedServer) between(from, to time.Duration) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first, _ := slices.BinarySearch(c.times, from)
+	end, _ := slices.BinarySearch(c.times, to)
+	return end - first
+}
 
-func hangUp(r *http.Request) (*http.Response, error) {
+// assertSpread checks that between begin and end no quarter of a second has more
+// than a tenth of the requests of the ten seconds that start with it.
+func (c *sharedServer) assertSpread(t *testing.T, begin, end time.Duration) {
+	t.Helper()
+	const quarter, long = time.Second / 4, 10 * time.Second
+	worst, at := 0.0, time.Duration(0)
+	for from := begin; from+long <= end; from += quarter / 5 {
+		n, all := c.between(from, from+quarter), c.between(from, from+long)
+		if share := float64(n) / float64(max(all, 1)); n > 0 && share > worst {
+			worst, at = share, from
+		}
+	}
+	t.Logf("the most in a quarter of a second: %.1f %% of ten seconds' requests, at %v; %d requests in all", 100*worst, at, c.between(0, end))
+	assert.LessOrEqual(t, worst, 0.1)
+}
+
+func refuseConnection(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }
+
+func hangUntilDone(r *http.Request) (*http.Response, error) {
 	<-r.Context().Done()
 	return nil, r.Context().Err()
 }
 
-// introspectors are n introspectors that discover their keys at c.
-func (c *crowd) introspectors(t *testing.T, n int, changes ...func(*localjwt.Config)) []*localjwt.Introspector {
+// introspectors returns n introspectors that discover their keys at c.
+func (c *sharedServer) introspectors(t *testing.T, n int, changes ...func(*localjwt.Config)) []*localjwt.Introspector {
 	t.Helper()
 	c.start = time.Now()
 	all := make([]*localjwt.Introspector, n)
@@ -73,51 +98,26 @@ func (c *crowd) introspectors(t *testing.T, n int, changes ...func(*localjwt.Con
 	return all
 }
 
-// between returns how many requests came in [from, to).
-func (c *crowd) between(from, to time.Duration) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	first, _ := slices.BinarySearch(c.asked, from)
-	end, _ := slices.BinarySearch(c.asked, to)
-	return end - first
-}
-
-// assertSpread: from begin to end, no quarter of a second has more than a tenth
-// of the requests of the ten seconds from it on.
-func (c *crowd) assertSpread(t *testing.T, begin, end time.Duration) {
-	t.Helper()
-	const quarter, long = time.Second / 4, 10 * time.Second
-	worst, at := 0.0, time.Duration(0)
-	for from := begin; from+long <= end; from += quarter / 5 {
-		n, all := c.between(from, from+quarter), c.between(from, from+long)
-		if share := float64(n) / float64(max(all, 1)); n > 0 && share > worst {
-			worst, at = share, from
-		}
-	}
-	t.Logf("the most in a quarter of a second: %.1f %% of ten seconds' requests, at %v; %d requests in all", 100*worst, at, c.between(0, end))
-	assert.LessOrEqual(t, worst, 0.1)
-}
-
-// The issuers of a server that is away do not ask for it in step: not by
-// themselves, and not because tokens come.
+// The introspectors for many issuers of one server that is down do not all fetch at
+// the same moment, neither by themselves nor because of tokens.
 func TestRetriesOfManyIssuersAreSpread(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answer  func(*http.Request) (*http.Response, error)
 		traffic bool
-		begin   time.Duration // when the first fetches have failed, which began together
+		begin   time.Duration // when the first fetches, which all began at once, have failed
 	}{
-		"refuses connections":           {refuse, false, time.Second / 4},
-		"hangs":                         {hangUp, false, 4*time.Second + time.Second/4},
-		"refuses, and there are tokens": {refuse, true, time.Second / 4},
+		"refuses connections":           {refuseConnection, false, time.Second / 4},
+		"hangs":                         {hangUntilDone, false, 4*time.Second + time.Second/4},
+		"refuses, and there are tokens": {refuseConnection, true, time.Second / 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, as *issuer) {
-				c := &crowd{answer: tt.answer}
+				c := &sharedServer{answer: tt.answer}
 				all := c.introspectors(t, 300)
 				if tt.traffic {
 					token := as.Mint(nil)
 					for _, in := range all {
-						go every(time.Second/2, time.Minute, func() {
+						go repeat(time.Second/2, time.Minute, func() {
 							_, err := in.Introspect(t.Context(), token)
 							assert.ErrorIs(t, err, oauthz.ErrUnavailable)
 						})
@@ -130,10 +130,11 @@ func TestRetriesOfManyIssuersAreSpread(t *testing.T) {
 	}
 }
 
-// Key sets that were fetched together are refreshed over half of the interval.
+// Key sets that were fetched at the same time are refreshed at times spread over
+// half of the interval.
 func TestRefreshesOfManyIssuersAreSpread(t *testing.T) {
 	bubble(t, func(t *testing.T, as *issuer) {
-		c := &crowd{answer: func(*http.Request) (*http.Response, error) { return reply(200, string(as.JWKS())), nil }}
+		c := &sharedServer{answer: func(*http.Request) (*http.Response, error) { return reply(200, string(as.JWKS())), nil }}
 		c.introspectors(t, 1000, func(cfg *localjwt.Config) {
 			cfg.JWKSURL, cfg.RefreshInterval = cfg.Issuer+"/jwks", 20*time.Second
 		})
@@ -148,15 +149,16 @@ func TestRefreshesOfManyIssuersAreSpread(t *testing.T) {
 	})
 }
 
-// The introspectors of one ByIssuer refresh a bounded number of key sets at
-// once. A token does not wait for that, and the others recover with the server.
+// The introspectors of one ByIssuer refresh a bounded number of key sets at once. A
+// token does not wait for these refreshes, and all introspectors recover with the
+// server.
 func TestByIssuerBoundsTheFetchesAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, as *issuer) {
 		var up atomic.Bool
-		c := &crowd{}
+		c := &sharedServer{}
 		c.answer = func(r *http.Request) (*http.Response, error) {
 			if !up.Load() {
-				return hangUp(r)
+				return hangUntilDone(r)
 			}
 			<-time.After(50 * time.Millisecond)
 			return reply(200, string(as.JWKS())), nil
@@ -164,19 +166,19 @@ func TestByIssuerBoundsTheFetchesAtOnce(t *testing.T) {
 		all := c.introspectors(t, 300, func(cfg *localjwt.Config) { cfg.JWKSURL = cfg.Issuer + "/jwks" })
 		both, err := localjwt.ByIssuer(all...)
 		require.NoError(t, err)
-		pass(4*time.Second + 100*time.Millisecond) // the first fetches began before there was a bound to share
+		pass(4*time.Second + 100*time.Millisecond) // the first fetches began before ByIssuer shared a bound
 		c.mu.Lock()
-		c.mostAtOnce = c.underWay
+		c.mostAtOnce = c.inFlight
 		c.mu.Unlock()
 		pass(time.Minute)
 		assert.Equal(t, 64, c.mostAtOnce)
 		up.Store(true)
 		start := time.Now()
 		token := as.Mint(oauthztest.Claims{"iss": "https://issuer.example/tenant-7"})
-		for ask(t, both, token) != ok {
+		for send(t, both, token) != ok {
 			pass(100 * time.Millisecond)
 		}
-		assert.LessOrEqual(t, time.Since(start), 5*time.Second, "by the token's own fetch")
+		assert.LessOrEqual(t, time.Since(start), 5*time.Second, "by the fetch that the token causes")
 		pass(15*time.Second - time.Since(start))
 		for _, in := range all {
 			assert.NoError(t, in.Ready())
@@ -184,8 +186,8 @@ func TestByIssuerBoundsTheFetchesAtOnce(t *testing.T) {
 	})
 }
 
-// An introspector that has its keys holds no goroutine until it fetches again.
-// This test counts those of the process, so it does not run beside others.
+// An introspector that has its keys holds no goroutine until its next fetch. This
+// test counts the goroutines of the process, so it is not parallel.
 func TestIdleIntrospectorsHoldNoGoroutine(t *testing.T) {
 	keys := server(t, oauthztest.Config{})
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(keys.JWKS()) }))

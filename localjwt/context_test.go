@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -14,9 +15,9 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// The fetching ends with the context of New. After it nothing would notice that
-// a key is withdrawn, so the keys serve until they are due to be fetched and no
-// longer, whatever MaxStale permits during an outage.
+// The fetching ends with the context of New. After that, the introspector does not
+// notice that a key is withdrawn. So the keys serve until their next fetch would be
+// due and no longer, whatever MaxStale permits during an outage.
 func TestKeysServeTheirIntervalAfterTheContext(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change  func(*localjwt.Config)
@@ -59,8 +60,8 @@ func TestKeysServeTheirIntervalAfterTheContext(t *testing.T) {
 func assertServing(t *testing.T, in *localjwt.Introspector, both oauthz.Introspector, token string, remembered *oauthz.Token, want bool) {
 	t.Helper()
 	status := map[bool]int{true: 204, false: 503}[want]
-	assert.Equal(t, status, ask(t, in, token).status)
-	assert.Equal(t, status, ask(t, both, token).status)
+	assert.Equal(t, status, send(t, in, token).status)
+	assert.Equal(t, status, send(t, both, token).status)
 	assert.Equal(t, want, in.Ready() == nil)
 	assert.Equal(t, want, ready(both) == nil)
 	_, live := remembered.Validity()
@@ -73,14 +74,14 @@ func assertServing(t *testing.T, in *localjwt.Introspector, both oauthz.Introspe
 
 func ready(in oauthz.Introspector) error { return in.(interface{ Ready() error }).Ready() }
 
-// Keys that were too old when the context ended are not served again, and an
-// introspector without keys stays without.
+// Keys that were too old when the context ended do not serve again, and an
+// introspector without keys stays without keys.
 func TestContextThatEndsDuringAnOutage(t *testing.T) {
 	bubble(t, func(t *testing.T, as *issuer) {
 		ctx, cancel := context.WithCancel(t.Context())
 		in, err := localjwt.New(ctx, as.config())
 		require.NoError(t, err)
-		require.Equal(t, ok, ask(t, in, as.Mint(nil)))
+		require.Equal(t, ok, send(t, in, as.Mint(nil)))
 		as.answer(fixed(500, ""))
 		without, err := localjwt.New(ctx, as.config())
 		require.NoError(t, err)
@@ -88,55 +89,33 @@ func TestContextThatEndsDuringAnOutage(t *testing.T) {
 		remembered, err := in.Introspect(t.Context(), token)
 		require.NoError(t, err)
 		pass(time.Hour)
-		require.Equal(t, ok, ask(t, in, token), "during the outage")
+		require.Equal(t, ok, send(t, in, token), "during the outage")
 		cancel()
 		pass(time.Second)
-		assert.Equal(t, 503, ask(t, in, token).status)
+		assert.Equal(t, 503, send(t, in, token).status)
 		_, live := remembered.Validity()
 		assert.False(t, live)
-		assert.Equal(t, 503, ask(t, without, token).status)
+		assert.Equal(t, 503, send(t, without, token).status)
 		assert.Error(t, without.Ready())
 	})
 }
 
-// Keys that come after the end of the context are not used: nothing would ever
+// Keys that arrive after the end of the context are not used, because nothing would
 // withdraw them.
 func TestKeysThatComeAfterTheContext(t *testing.T) {
 	bubble(t, func(t *testing.T, as *issuer) {
 		as.answer(func(*http.Request) *http.Response {
-			<-time.After(time.Second) // whatever the request's context does
+			<-time.After(time.Second) // even if the context of the request ends
 			return reply(200, string(as.JWKS()))
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		in, err := localjwt.New(ctx, as.config())
 		require.NoError(t, err)
+		synctest.Wait() // the fetch has reached the server
 		cancel()
 		pass(2 * time.Second)
 		require.Equal(t, int64(1), as.fetches.Load())
 		assert.Error(t, in.Ready())
-		assert.Equal(t, 503, ask(t, in, as.Mint(nil)).status)
-	})
-}
-
-// ByIssuer is ready if one of its introspectors is.
-func TestByIssuerIsReadyIfOneIs(t *testing.T) {
-	bubble(t, func(t *testing.T, as *issuer) {
-		up := as.introspector(t)
-		as.answer(func(r *http.Request) *http.Response {
-			if r.URL.Host == "down.example" {
-				return reply(500, "")
-			}
-			return reply(200, string(as.JWKS()))
-		})
-		down := as.introspector(t, func(c *localjwt.Config) {
-			c.Issuer, c.JWKSURL = "https://down.example", "https://down.example/jwks"
-		})
-		pass(time.Minute)
-		both, err := localjwt.ByIssuer(down, up)
-		require.NoError(t, err)
-		assert.NoError(t, ready(both))
-		alone, err := localjwt.ByIssuer(down)
-		require.NoError(t, err)
-		assert.ErrorIs(t, ready(alone), oauthz.ErrUnavailable)
+		assert.Equal(t, 503, send(t, in, as.Mint(nil)).status)
 	})
 }
