@@ -3,7 +3,7 @@
 //
 //	list, err := revlog.Open(ctx, log, revlog.Config{})
 //	guard, err := oauthz.New(oauthz.Config{Introspector: in, Revocations: []oauthz.RevocationList{list}})
-//	err = list.Revoke(ctx, oauthz.Revocation{Match: map[string]any{"iss": issuer, "sub": user}, IssuedUntil: now, Expires: now.Add(life)})
+//	err = list.Revoke(ctx, oauthz.Revocation{Match: map[string]any{"iss": issuer, "sub": user}, IssuedUntil: now.Add(5 * time.Second), Expires: now.Add(life)})
 //
 // A request reads only memory. When Revoke returns nil, the revocation is durable. The other
 // instances apply it as soon as the log delivers it to them, which takes milliseconds. While
