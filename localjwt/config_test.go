@@ -26,10 +26,10 @@ func TestConfigIsChecked(t *testing.T) {
 		want   string
 	}{
 		{"audience empty", func(c *localjwt.Config) { c.Audience = []string{audience, ""} }, "localjwt: config: Audience holds an empty string"},
-		{"issuer over http", func(c *localjwt.Config) { c.Issuer = "http://issuer.example" }, "localjwt: config: Issuer: cannot discover the keys, and there is no JWKSURL: fetch: want an https URL (http only for loopback)"},
+		{"issuer over http", func(c *localjwt.Config) { c.Issuer = "http://issuer.example" }, "localjwt: config: Issuer: cannot discover the keys, and there is no JWKSURL: want an https URL (http only for loopback)"},
 		{"issuer with a query", func(c *localjwt.Config) { c.Issuer = "https://issuer.example?x" }, "localjwt: config: Issuer: cannot discover the keys, and there is no JWKSURL: holds a query (RFC 8414 §2)"},
-		{"keys over http", func(c *localjwt.Config) { c.JWKSURL = "http://issuer.example/jwks" }, "localjwt: config: JWKSURL: fetch: want an https URL (http only for loopback)"},
-		{"password in URL", func(c *localjwt.Config) { c.JWKSURL = "https://u:secret@issuer.example/jwks" }, "localjwt: config: JWKSURL: fetch: URL holds credentials"},
+		{"keys over http", func(c *localjwt.Config) { c.JWKSURL = "http://issuer.example/jwks" }, "localjwt: config: JWKSURL: want an https URL (http only for loopback)"},
+		{"password in URL", func(c *localjwt.Config) { c.JWKSURL = "https://u:secret@issuer.example/jwks" }, "localjwt: config: JWKSURL: holds credentials"},
 		{"two sources", func(c *localjwt.Config) { c.JWKSURL, c.JWKS = "https://issuer.example", json.RawMessage(`{}`) }, "localjwt: config: JWKSURL and JWKS exclude each other\nlocaljwt: config: JWKS: not a JWK Set within bounds"},
 		{"HS256", func(c *localjwt.Config) { c.Algorithms = []string{"RS256", "HS256"} }, `localjwt: config: Algorithms: "HS256" is not one of [ES256 ES384 ES512 Ed25519 EdDSA PS256 PS384 PS512 RS256 RS384 RS512]`},
 		{"none", func(c *localjwt.Config) { c.Algorithms = []string{"none"} }, `localjwt: config: Algorithms: "none" is not one of [ES256 ES384 ES512 Ed25519 EdDSA PS256 PS384 PS512 RS256 RS384 RS512]`},

@@ -17,35 +17,36 @@ import (
 	"github.com/oauthz/oauthz/internal/jose"
 )
 
-// ClientAuth is how this API authenticates to a server (RFC 7662 §2.1). It must
-// be safe for concurrent use.
+// ClientAuth authenticates this API to a server (RFC 7662 §2.1). It must be safe for
+// concurrent use.
 type ClientAuth interface {
 	// Apply adds credentials to the request or to its form, which is nil if the
-	// request has none. It is called once for every request that is sent.
+	// request has none. It is called once for each request that is sent.
 	Apply(ctx context.Context, r *http.Request, form url.Values) error
 }
 
 var errNoForm = errors.New("this client authentication needs a request with a form")
 
-// auth is a ClientAuth that keeps its secrets in functions: package fmt prints
-// the fields of a struct that are not exported, whatever their type would say.
+// auth is a ClientAuth that keeps its secrets in closures. Package fmt prints
+// unexported fields without calling the Format or String method of their type.
 type auth struct {
 	apply func(ctx context.Context, r *http.Request, form url.Values) error
-	check func() error // that it can be applied
+	check func() error // reports a mistake in the configuration of apply
 }
 
 func (a *auth) Apply(ctx context.Context, r *http.Request, form url.Values) error {
 	return a.apply(ctx, r, form)
 }
 
-// Basic is client_secret_basic: id and secret are form-urlencoded before they
-// are put together (RFC 6749 §2.3.1), which most servers demand as soon as one
-// of them holds a special character.
+// Basic returns a ClientAuth for client_secret_basic (RFC 6749 §2.3.1). The client
+// id and the secret are form-urlencoded before they are joined, as the RFC demands.
+// Most servers require that if one of them holds a special character.
 func Basic(clientID string, secret oauthz.Secret) ClientAuth {
 	return BasicRaw(url.QueryEscape(clientID), oauthz.Secret(url.QueryEscape(string(secret))))
 }
 
-// BasicRaw is Basic without the encoding, for servers that take it literally.
+// BasicRaw returns the ClientAuth of [Basic] without the encoding, for servers that
+// do not decode the client id and the secret.
 func BasicRaw(clientID string, secret oauthz.Secret) ClientAuth {
 	return &auth{
 		apply: func(_ context.Context, r *http.Request, _ url.Values) error {
@@ -53,8 +54,8 @@ func BasicRaw(clientID string, secret oauthz.Secret) ClientAuth {
 			return nil
 		},
 		check: func() error {
-			if strings.Contains(clientID, ":") { // which would end it (RFC 7617 §2)
-				return errors.New("client id holds a colon, which only Basic can send")
+			if strings.Contains(clientID, ":") { // a colon ends the user id (RFC 7617 §2)
+				return errors.New("client id holds a colon: use Basic, which encodes it")
 			}
 			return notEmpty(clientID, secret)
 		},
@@ -68,7 +69,8 @@ func notEmpty(clientID string, secret oauthz.Secret) error {
 	return nil
 }
 
-// Post is client_secret_post: id and secret in the form (RFC 6749 §2.3.1).
+// Post returns a ClientAuth for client_secret_post: the client id and the secret are
+// fields of the form (RFC 6749 §2.3.1).
 func Post(clientID string, secret oauthz.Secret) ClientAuth {
 	return &auth{
 		apply: func(_ context.Context, _ *http.Request, form url.Values) error {
@@ -86,15 +88,16 @@ func addTo(form, more url.Values) error {
 	return nil
 }
 
-// Bearer sends an access token of this API's own (RFC 7662 §2.1). source is
-// asked for each request, and may keep and refresh one.
+// Bearer returns a ClientAuth that sends an access token of this API itself (RFC
+// 7662 §2.1). source is called for each request; it may store the token and refresh
+// it.
 func Bearer(source func(ctx context.Context) (oauthz.Secret, error)) ClientAuth {
 	return &auth{
 		apply: func(ctx context.Context, r *http.Request, _ url.Values) error {
 			token, err := source(ctx)
 			if err != nil || token == "" {
-				// The source's own error may quote an answer that held a secret.
-				return errors.New("no bearer token to authenticate with")
+				// The error of source may quote an answer that holds a secret.
+				return errors.New("the bearer source returned no token")
 			}
 			r.Header.Set("Authorization", "Bearer "+string(token))
 			return nil
@@ -108,10 +111,11 @@ func Bearer(source func(ctx context.Context) (oauthz.Secret, error)) ClientAuth 
 	}
 }
 
-// None is no authentication but, unless it is empty, a client id in the form:
-// for mutual TLS (RFC 8705 §2), whose certificate is the HTTPClient's, and for
-// endpoints that only their network protects. (A self-signed certificate is
-// only sent if tls.Config.GetClientCertificate returns it.)
+// None returns a ClientAuth that adds no credentials. It adds only the client id to
+// the form, unless clientID is empty. Use it for mutual TLS (RFC 8705 §2), where
+// the certificate belongs to Config.HTTPClient, and for endpoints that only their
+// network protects. (A self-signed certificate is sent only if
+// tls.Config.GetClientCertificate returns it.)
 func None(clientID string) ClientAuth {
 	return &auth{
 		apply: func(_ context.Context, _ *http.Request, form url.Values) error {
@@ -125,23 +129,25 @@ func None(clientID string) ClientAuth {
 }
 
 // PrivateKey configures [PrivateKeyJWT]. It is printed, logged and encoded as the
-// name of its type, except with the verbs %p and %w, for which package fmt calls
-// no method and prints the fields (go vet reports both).
+// name of its type. The exceptions are the verbs %p and %w: for these, package fmt
+// calls no method and prints the fields (go vet reports both).
 type PrivateKey struct {
 	_ struct{}
 
-	// ClientID is who we are. Required.
+	// ClientID is the client id of this API. Required.
 	ClientID string
-	// Key signs: a private key, or one that a KMS or an HSM keeps. Required.
+	// Key signs the assertions: a private key, or a signer whose key is in a KMS or
+	// an HSM. Required.
 	Key crypto.Signer
-	// Algorithm is the alg: RS256, PS256, ES256, EdDSA and so on. Required.
+	// Algorithm is the alg of the assertions: RS256, PS256, ES256, EdDSA and so on
+	// (RFC 7518 §3.1, RFC 8037 §3.1). Required.
 	Algorithm string
-	// KeyID is the kid under which the server knows the key. Default: none.
+	// KeyID is the kid of the key at the server. Default: no kid.
 	KeyID string
 	// Audience is the aud that the server expects: its issuer, its token endpoint
-	// or the introspection endpoint. Default: the URL that is asked.
+	// or the introspection endpoint. Default: the URL of the request.
 	Audience string
-	// Now is the clock; default time.Now.
+	// Now returns the current time. Default: time.Now.
 	Now func() time.Time
 }
 
@@ -151,8 +157,8 @@ func (PrivateKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "remote
 // MarshalText returns the name of the type: encoding/json would write the key.
 func (PrivateKey) MarshalText() ([]byte, error) { return []byte("remote.PrivateKey"), nil }
 
-// PrivateKeyJWT is private_key_jwt (RFC 7523 §2.2): each request carries an
-// assertion of its own, good for a minute.
+// PrivateKeyJWT returns a ClientAuth for private_key_jwt (RFC 7523 §2.2). Each
+// request carries a new assertion, which is valid for one minute.
 func PrivateKeyJWT(key PrivateKey) ClientAuth {
 	now := key.Now
 	if now == nil {
@@ -160,15 +166,19 @@ func PrivateKeyJWT(key PrivateKey) ClientAuth {
 	}
 	sign, err := jose.Signer(key.Algorithm, key.Key)
 	return assertion(key.ClientID, key.Audience, func(claims map[string]any) (string, error) {
-		if err != nil {
-			return "", err
+		switch {
+		case key.Key == nil:
+			return "", errors.New("PrivateKey.Key is nil")
+		case err != nil:
+			return "", fmt.Errorf("PrivateKey.Key cannot sign with PrivateKey.Algorithm %q", key.Algorithm)
 		}
 		return jose.Sign(key.Algorithm, key.KeyID, sign, claims)
 	}, now)
 }
 
-// ClientSecretJWT is client_secret_jwt (RFC 7523 §2.2): like PrivateKeyJWT, but
-// signed with the secret (HS256). audience is as in [PrivateKey].
+// ClientSecretJWT returns a ClientAuth for client_secret_jwt (RFC 7523 §2.2). It is
+// like [PrivateKeyJWT], but signs with the secret (HS256). audience is as in
+// [PrivateKey].
 func ClientSecretJWT(clientID string, secret oauthz.Secret, audience string) ClientAuth {
 	return assertion(clientID, audience, func(claims map[string]any) (string, error) {
 		if secret == "" {
@@ -178,15 +188,15 @@ func ClientSecretJWT(clientID string, secret oauthz.Secret, audience string) Cli
 	}, time.Now)
 }
 
-// assertionLife is short, for an assertion is used once and at once.
-const assertionLife = time.Minute
+// assertionLifetime is short, because an assertion is used once and at once.
+const assertionLifetime = time.Minute
 
 func assertion(clientID, audience string, sign func(map[string]any) (string, error), now func() time.Time) ClientAuth {
 	signed := func(aud string) (string, error) {
 		issued := now().Unix()
 		return sign(map[string]any{
 			"iss": clientID, "sub": clientID, "aud": aud, "jti": rand.Text(),
-			"iat": issued, "exp": issued + int64(assertionLife/time.Second),
+			"iat": issued, "exp": issued + int64(assertionLifetime/time.Second),
 		})
 	}
 	return &auth{
@@ -209,7 +219,7 @@ func assertion(clientID, audience string, sign func(map[string]any) (string, err
 			if clientID == "" {
 				return errors.New("client id is empty")
 			}
-			_, err := signed("check") // finds an algorithm that is not the key's
+			_, err := signed("check") // finds an algorithm that does not fit the key
 			return err
 		},
 	}

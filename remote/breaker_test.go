@@ -2,6 +2,7 @@ package remote_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -15,11 +16,144 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/remote"
 )
 
-// An endpoint that is down is left alone, asked by one request at a time beside a
-// probe, and found when it is back.
-func TestBreaker(t *testing.T) {
+// retryAfter introspects a token, and returns the RetryAfter of the error, or zero.
+func retryAfter(t *testing.T, in *remote.Introspector) time.Duration {
+	t.Helper()
+	_, err := in.Introspect(t.Context(), "opaque")
+	var e *oauthz.Error
+	if errors.As(err, &e) {
+		return e.RetryAfter
+	}
+	require.NoError(t, err)
+	return 0
+}
+
+// Only the absence of an answer opens the breaker. Missing credentials prove nothing
+// about the endpoint, and do not stop the next request.
+func TestOnlySilenceOpensTheBreaker(t *testing.T) {
+	t.Parallel()
+	large := map[int]string{200: strings.Repeat(" ", 300<<10)}
+	for status, opens := range map[int]bool{200: false, 500: false, 501: false, 502: true, 503: true, 504: true} {
+		synctest.Test(t, func(t *testing.T) {
+			up, own := false, oauthz.Secret("own")
+			in := bubbled(t, func(*http.Request) (*http.Response, error) {
+				if up {
+					return reply(200, good), nil
+				}
+				return reply(status, large[status]), nil
+			}, withAuth(remote.Bearer(func(context.Context) (oauthz.Secret, error) { return own, nil })))
+			for range 4 {
+				require.Zero(t, retryAfter(t, in))
+			}
+			<-time.After(2 * time.Second)
+			require.Zero(t, retryAfter(t, in))
+			synctest.Wait() // for the probe
+			up, own = true, ""
+			assert.Equal(t, opens, retryAfter(t, in) == 2*time.Second, status)
+			<-time.After(2 * time.Second)
+			for range 10 {
+				require.Zero(t, retryAfter(t, in), "no credentials")
+				synctest.Wait()
+			}
+			own = "own"
+			_, err := in.Introspect(t.Context(), "opaque")
+			assert.NoError(t, err)
+		})
+	}
+}
+
+// A flood that takes all turns of a slow, healthy endpoint does not open the breaker,
+// because the endpoint answers some of the calls.
+func TestFloodDoesNotOpenTheBreaker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		in, err := remote.New(t.Context(), remote.Config{
+			Endpoint: "https://issuer.example/i", Auth: remote.None(""), Audience: []string{audience},
+			MaxConcurrent: 4, Timeout: time.Second,
+			HTTPClient: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+				select {
+				case <-time.After(200 * time.Millisecond):
+					return reply(200, good), nil
+				case <-r.Context().Done():
+					return nil, r.Context().Err()
+				}
+			})},
+		})
+		require.NoError(t, err)
+		down := 0
+		for range 600 { // sixty a second, of which twenty can be served
+			go func() {
+				if _, err := in.Introspect(t.Context(), "forged"); isDown(err) {
+					down++
+				}
+			}()
+			<-time.After(16 * time.Millisecond)
+		}
+		<-time.After(5 * time.Second)
+		assert.Zero(t, down)
+		_, err = in.Introspect(t.Context(), "good")
+		assert.NoError(t, err)
+	})
+}
+
+// The breaker detects an endpoint that hangs, even if every caller gives up early.
+func TestHangIsDetectedThoughCallersGiveUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		in := bubbled(t, func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})
+		for range 5 {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			_, err := in.Introspect(ctx, "opaque")
+			require.Error(t, err)
+			cancel()
+		}
+		go func() { _, _ = in.Introspect(t.Context(), "opaque") }() // the trial
+		synctest.Wait()
+		_, err := in.Introspect(t.Context(), "opaque")
+		assert.True(t, isDown(err), "%v", err)
+	})
+}
+
+// A hook that panics during the trial and during the probe neither ends the process
+// nor keeps the breaker open.
+func TestPanicDuringTheProbeIsRecovered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var status atomic.Int64 // 0: panic
+		status.Store(503)
+		in := bubbled(t, func(*http.Request) (*http.Response, error) {
+			if status.Load() == 0 {
+				panic("hook")
+			}
+			return reply(int(status.Load()), good), nil
+		})
+		for range 5 {
+			_, err := in.Introspect(t.Context(), "opaque")
+			require.Error(t, err)
+			<-time.After(time.Second)
+		}
+		status.Store(0)
+		for range 10 {
+			<-time.After(2 * time.Second)
+			assert.Panics(t, func() { _, _ = in.Introspect(t.Context(), "opaque") })
+			synctest.Wait()
+		}
+		status.Store(200)
+		<-time.After(2 * time.Second)
+		_, err := in.Introspect(t.Context(), "opaque")
+		assert.NoError(t, err)
+	})
+}
+
+// While the endpoint is down, it gets one request at a time, beside a probe. The
+// breaker detects when the endpoint is back.
+func TestBreakerOpensAndCloses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		asked, up := questions{}, false
@@ -34,7 +168,7 @@ func TestBreaker(t *testing.T) {
 			synctest.Wait() // for the probe
 			return wait
 		}
-		for range 10 { // not open yet: all within a moment
+		for range 10 { // not open yet: all requests come at the same moment
 			require.Zero(t, introspect())
 		}
 		require.Equal(t, questions{own: 10}, asked)
@@ -48,7 +182,7 @@ func TestBreaker(t *testing.T) {
 			before := asked
 			<-time.After(2 * time.Second)
 			require.Zero(t, introspect())
-			require.Equal(t, questions{own: before.own + 1, probes: before.probes + 1}, asked, "the trial, in vain")
+			require.Equal(t, questions{own: before.own + 1, probes: before.probes + 1}, asked, "the trial fails")
 		}
 		up = true
 		<-time.After(2 * time.Second)
@@ -59,11 +193,10 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
-// questions counts the tokens that the endpoint is asked about: those of requests,
-// and those of probes.
+// questions counts the calls about tokens of requests, and those of probes.
 type questions struct{ own, probes int }
 
-// counted counts the questions that reach dial.
+// counted returns dial with a count of the questions that reach it.
 func counted(asked *questions, dial transport) transport {
 	var mu sync.Mutex
 	return func(r *http.Request) (*http.Response, error) {
@@ -79,8 +212,8 @@ func counted(asked *questions, dial transport) transport {
 	}
 }
 
-// TestForgedTokensDoNotOpenTheBreaker: neither by the 500 that some servers
-// answer to them, nor by anything else while others are answered.
+// Forged tokens do not open the breaker: neither by the 500 with which some servers
+// answer them, nor by any other failure while other tokens are answered.
 func TestForgedTokensDoNotOpenTheBreaker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -107,13 +240,13 @@ func TestForgedTokensDoNotOpenTheBreaker(t *testing.T) {
 				<-time.After(time.Second)
 			}
 			_, err := in.Introspect(t.Context(), "good")
-			require.NoError(t, err, "a success between")
+			require.NoError(t, err, "an answer in between")
 		}
 	})
 }
 
-// Of the requests that come when the pause has ended, one is sent.
-func TestTrialIsOne(t *testing.T) {
+// Of the requests that come when trialInterval has passed, one is sent.
+func TestOneRequestIsTheTrial(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		asked := questions{}
@@ -144,9 +277,9 @@ func TestTrialIsOne(t *testing.T) {
 	})
 }
 
-// A caller that goes away during the trial says nothing of the endpoint, and does
-// not keep the probe from it.
-func TestCancelledTrial(t *testing.T) {
+// A caller that goes away during the trial proves nothing about the endpoint, and
+// does not stop the probe.
+func TestCanceledTrialLeavesTheProbe(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var up atomic.Bool

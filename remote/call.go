@@ -16,14 +16,14 @@ import (
 	"github.com/oauthz/oauthz/internal/fetch"
 )
 
-// Bounds of what a client is told to wait.
+// The bounds of the Retry-After that a client receives.
 const (
 	minRetryAfter = time.Second
 	maxRetryAfter = 5 * time.Minute
 )
 
-// fault is 503: nothing is known of the token. Its text names statuses and
-// kinds of failure, never what an answer held.
+// fault returns the error for a token about which nothing is known (503). Its text
+// names statuses, kinds of failure and the configured URL, never a byte of an answer.
 func fault(retryAfter time.Duration, format string, args ...any) error {
 	return &oauthz.Error{
 		Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", RetryAfter: retryAfter,
@@ -31,90 +31,94 @@ func fault(retryAfter time.Duration, format string, args ...any) error {
 	}
 }
 
-// call asks the endpoint, through the breaker, and returns an answer that a
-// dialect can read.
-func (i *Introspector) call(ctx context.Context, place *url.URL, token string) (*fetch.Response, error) {
-	due, wait := i.breaker.arrive(i.client.Crowded())
+// call sends a question about token to the endpoint, if the breaker admits it, and
+// returns an answer that a dialect can read.
+func (i *Introspector) call(ctx context.Context, endpoint *url.URL, token string) (*fetch.Response, error) {
+	probe, wait := i.breaker.admit(i.client.UnusualSilence())
 	if wait > 0 {
-		return nil, down(wait)
+		return nil, i.downFault(wait)
 	}
-	if due {
-		i.startProbe(place)
+	if probe {
+		i.startProbe(endpoint)
 	}
 	turn, err := i.client.Take(ctx)
 	if err != nil {
-		return nil, fault(max(i.cfg.Timeout/4, minRetryAfter), "%w", err)
+		return nil, fault(max(i.cfg.Timeout/4, minRetryAfter), "%s: %w", i.endpoint.name, err)
 	}
 	defer turn.End()
-	if wait := i.breaker.send(due); wait > 0 {
-		return nil, down(wait)
+	if wait := i.breaker.markSent(probe); wait > 0 {
+		return nil, i.downFault(wait)
 	}
-	answer, err := i.ask(ctx, turn, place, token)
+	answer, err := i.sendWithRetry(ctx, turn, endpoint, token)
 	if fetch.IsAnswer(answer, err) {
-		i.breaker.live()
+		i.breaker.markAlive()
 	}
 	if err != nil {
-		if due && isUnsent(err) {
-			i.breaker.unsent()
+		if probe && isUnsent(err) {
+			i.breaker.markTrialUnsent()
 		}
-		return nil, fault(0, "%w", err)
+		return nil, fault(0, "%s: %w", i.endpoint.name, err)
 	}
-	return answer, i.faultOf(answer)
+	return answer, i.statusFault(answer)
 }
 
-func down(wait time.Duration) error {
-	return fault(wait, "the endpoint is down; it is asked again in a while")
+func (i *Introspector) downFault(wait time.Duration) error {
+	return fault(wait, "%s: the endpoint is down: one request every %v is sent", i.endpoint.name, trialInterval)
 }
 
-// startProbe sends a question about a token that no client chose, to find out
-// whether the endpoint answers. No dialect reads the answer.
-func (i *Introspector) startProbe(place *url.URL) {
+// startProbe starts a goroutine that sends a question about a random token, which no
+// client chose, to find out whether the endpoint answers. No dialect reads the
+// answer.
+func (i *Introspector) startProbe(endpoint *url.URL) {
 	if !i.breaker.beginProbe() {
 		return
 	}
 	go func() {
 		sent, failed := time.Now(), false
-		turn := i.client.Beside(i.ctx)
+		turn := i.client.TakeExtra(i.ctx)
 		defer func() {
-			// No caller could recover a hook that panics here: the process would end.
+			// A panic of a hook in this goroutine would end the process: no caller
+			// can recover it.
 			_ = recover()
 			turn.End()
 			i.breaker.endProbe(sent, failed)
 		}()
-		answer, err := i.ask(i.ctx, turn, place, rand.Text())
+		answer, err := i.sendWithRetry(i.ctx, turn, endpoint, rand.Text())
 		if fetch.IsAnswer(answer, err) {
-			i.breaker.live()
+			i.breaker.markAlive()
 		} else {
 			failed = !isUnsent(err) && i.ctx.Err() == nil
 		}
 	}()
 }
 
-// ask sends a question, and sends it once more if the connection ended without an
-// answer.
-func (i *Introspector) ask(ctx context.Context, turn *fetch.Turn, place *url.URL, token string) (*fetch.Response, error) {
-	answer, err := i.send(ctx, turn, place, token)
+// sendWithRetry sends a question, and sends it once more if the connection ended
+// without an answer.
+func (i *Introspector) sendWithRetry(
+	ctx context.Context, turn *fetch.Turn, endpoint *url.URL, token string,
+) (*fetch.Response, error) {
+	answer, err := i.sendOnce(ctx, turn, endpoint, token)
 	if errors.Is(err, fetch.ErrNoAnswer) && !errors.Is(err, context.DeadlineExceeded) && !turn.Ended() {
-		return i.send(ctx, turn, place, token)
+		return i.sendOnce(ctx, turn, endpoint, token)
 	}
 	return answer, err
 }
 
-// faultOf finds the faults that all endpoints have in common.
-func (i *Introspector) faultOf(answer *fetch.Response) error {
+// statusFault returns the fault for a status that is a fault in every dialect, or nil.
+func (i *Introspector) statusFault(answer *fetch.Response) error {
 	status := answer.Status
 	switch {
 	case status == http.StatusTooManyRequests || status >= 500:
-		return fault(i.retryAfter(answer), "the endpoint answers with status %d", status)
+		return fault(i.retryAfter(answer), "%s: status %d", i.endpoint.name, status)
 	case status >= 300 && status < 400:
-		return fault(0, "the endpoint redirects (status %d), which is not followed", status)
+		return fault(0, "%s: a redirect (status %d), which is not followed", i.endpoint.name, status)
 	default:
 		return nil
 	}
 }
 
-// retryAfter is what an answer asks to wait, within bounds; zero if it does not
-// say, or not so that it can be read.
+// retryAfter returns the Retry-After of an answer (RFC 9110 §10.2.3), within bounds,
+// or zero if there is none or it cannot be parsed.
 func (i *Introspector) retryAfter(answer *fetch.Response) time.Duration {
 	wait, ok := answer.RetryAfter(i.cfg.Now())
 	if !ok {
@@ -123,7 +127,8 @@ func (i *Introspector) retryAfter(answer *fetch.Response) time.Duration {
 	return min(max(wait, minRetryAfter), maxRetryAfter)
 }
 
-// requestError: there was nothing to send.
+// requestError is the error of a request that could not be made, so that nothing was
+// sent.
 type requestError struct{ err error }
 
 func (e *requestError) Error() string { return e.err.Error() }
@@ -133,9 +138,10 @@ func isUnsent(err error) bool {
 	return errors.As(err, &unsent)
 }
 
-// send makes the request anew, for an assertion may be used only once, and sends it.
-func (i *Introspector) send(ctx context.Context, turn *fetch.Turn, place *url.URL, token string) (*fetch.Response, error) {
-	r, form, err := i.cfg.Dialect.Ask(ctx, place, token)
+// sendOnce makes a request and sends it. Each call makes a new request, because an
+// assertion may be used only once.
+func (i *Introspector) sendOnce(ctx context.Context, turn *fetch.Turn, endpoint *url.URL, token string) (*fetch.Response, error) {
+	r, form, err := i.cfg.Dialect.Ask(ctx, endpoint, token)
 	if err != nil {
 		return nil, &requestError{err}
 	}
@@ -148,8 +154,8 @@ func (i *Introspector) send(ctx context.Context, turn *fetch.Turn, place *url.UR
 		body := form.Encode()
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
-		// net/http may send it again on a new connection, if the old one was
-		// closed before it took anything.
+		// net/http may send the body again on a new connection, if the old connection
+		// was closed before it accepted any byte.
 		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader([]byte(body))), nil }
 	}
 	return turn.Do(r)

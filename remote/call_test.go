@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -22,41 +23,85 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// IN-13: neither the token nor the secret goes to another origin.
-func TestIN13RedirectIsNotFollowed(t *testing.T) {
+// counting counts the requests that are made.
+type counting struct{ n atomic.Int64 }
+
+func (c *counting) Apply(context.Context, *http.Request, url.Values) error { c.n.Add(1); return nil }
+
+// A request is sent only once if a part of an answer came, or if its time has ended.
+func TestRequestWithAPartOfAnAnswerIsSentOnce(t *testing.T) {
+	t.Parallel()
+	for name, dial := range map[string]transport{
+		"too large": func(*http.Request) (*http.Response, error) { return reply(200, strings.Repeat(" ", 300<<10)+good), nil },
+		"cut off": func(*http.Request) (*http.Response, error) {
+			answer := reply(200, good)
+			answer.Body = io.NopCloser(io.MultiReader(strings.NewReader(good), iotest.ErrReader(errors.New("reset"))))
+			return answer, nil
+		},
+		"too late": func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var made counting
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err := bubbled(t, dial, withAuth(&made)).Introspect(ctx, "opaque")
+			require.ErrorIs(t, err, oauthz.ErrUnavailable)
+			assert.Equal(t, int64(1), made.n.Load(), name)
+		})
+	}
+}
+
+// If net/http sends a request again by itself, the body is the same.
+func TestBodyCanBeSentAgain(t *testing.T) {
+	t.Parallel()
+	in := bubbled(t, func(r *http.Request) (*http.Response, error) {
+		again, err := r.GetBody()
+		require.NoError(t, err)
+		body, _ := io.ReadAll(again)
+		assert.Contains(t, string(body), "token=opaque")
+		return reply(200, good), nil
+	})
+	assert.Zero(t, retryAfter(t, in))
+}
+
+// Neither the token nor the secret goes to another origin.
+func TestRedirectIsNotFollowed(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		var followed atomic.Bool
 		other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed.Store(true) }))
 		t.Cleanup(other.Close)
-		e := newEndpoint(t, says(status, ``, "Location", other.URL))
+		e := newEndpoint(t, respond(status, ``, "Location", other.URL))
 		assert.Equal(t, fault, ask(t, e.introspector(t), "opaque"), status)
 		assert.False(t, followed.Load(), status)
-		assert.Len(t, e.asked(), 1)
+		assert.Len(t, e.received(), 1)
 	}
 }
 
-// IN-25: the token is one field of the form, whatever it holds, and the hint
-// keeps refresh tokens out.
-func TestIN25OneFieldOfTheForm(t *testing.T) {
+// The token is one field of the form, with any bytes. The hint keeps refresh tokens
+// out.
+func TestTokenIsOneFieldOfTheForm(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t, active(``))
 	in := e.introspector(t, func(c *remote.Config) { c.Auth = remote.Post("api", "s&c=r%t") })
 	token := "a&client_id=evil+%41=~/"
 	_, err := in.Introspect(t.Context(), token)
 	require.NoError(t, err)
-	require.Len(t, e.asked(), 1)
-	form, err := url.ParseQuery(e.asked()[0].body)
+	require.Len(t, e.received(), 1)
+	form, err := url.ParseQuery(e.received()[0].body)
 	require.NoError(t, err)
 	assert.Equal(t, url.Values{
 		"token": {token}, "token_type_hint": {"access_token"}, "client_id": {"api"}, "client_secret": {"s&c=r%t"},
 	}, form)
-	assert.Equal(t, "application/x-www-form-urlencoded", e.asked()[0].header.Get("Content-Type"))
-	assert.Equal(t, "application/json", e.asked()[0].header.Get("Accept"))
+	assert.Equal(t, "application/x-www-form-urlencoded", e.received()[0].header.Get("Content-Type"))
+	assert.Equal(t, "application/json", e.received()[0].header.Get("Accept"))
 }
 
-// IN-26, IN-27: what cannot be a token of the server is not sent.
-func TestIN26NothingIsSent(t *testing.T) {
+// A string that cannot be a token of the server is not sent.
+func TestUnrecognizedTokenIsNotSent(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t, active(``))
 	in := e.introspector(t)
@@ -64,17 +109,17 @@ func TestIN26NothingIsSent(t *testing.T) {
 		_, err := in.Introspect(t.Context(), token)
 		assert.ErrorIs(t, err, oauthz.ErrUnrecognized)
 	}
-	own := e.introspector(t, func(c *remote.Config) {
+	strict := e.introspector(t, func(c *remote.Config) {
 		c.Recognize = func(token string) bool { return strings.HasPrefix(token, "tok_") }
 	})
-	_, err := own.Introspect(t.Context(), "eyJhbGciOiJub25lIn0.e30.x")
+	_, err := strict.Introspect(t.Context(), "eyJhbGciOiJub25lIn0.e30.x")
 	require.ErrorIs(t, err, oauthz.ErrUnrecognized)
-	assert.Empty(t, e.asked())
-	assert.Equal(t, ok, ask(t, own, "tok_1"))
+	assert.Empty(t, e.received())
+	assert.Equal(t, ok, ask(t, strict, "tok_1"))
 }
 
-// IN-29: a client that goes away ends the call that only it wanted.
-func TestIN29CancelledWithTheClient(t *testing.T) {
+// A client that goes away ends its call.
+func TestCallEndsWithItsClient(t *testing.T) {
 	t.Parallel()
 	arrived, gone := make(chan struct{}), make(chan struct{})
 	e := newEndpoint(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -95,14 +140,14 @@ func TestIN29CancelledWithTheClient(t *testing.T) {
 	<-gone
 }
 
-// IN-21: under load, no answer reaches another token's question.
-func TestIN21AnswersDoNotCross(t *testing.T) {
+// Under load, each token gets its own answer.
+func TestAnswersDoNotCross(t *testing.T) {
 	t.Parallel()
 	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		active(fmt.Sprintf(`,"sub":%q`, r.PostFormValue("token")))(w, r)
 	}))
 	t.Cleanup(echo.Close)
-	in := (&endpoint{Server: echo}).introspector(t, func(c *remote.Config) { c.Timeout = time.Minute }) // on a busy machine too
+	in := (&endpoint{Server: echo}).introspector(t, func(c *remote.Config) { c.Timeout = time.Minute }) // for a busy machine
 	var all sync.WaitGroup
 	for n := range 200 {
 		all.Go(func() {
@@ -116,39 +161,18 @@ func TestIN21AnswersDoNotCross(t *testing.T) {
 	all.Wait()
 }
 
-// The inbound request is never forwarded: what is sent is made here.
+// The request to the endpoint is a new one: nothing of the inbound request is
+// forwarded.
 func TestOnlyOwnCredentialsAreSent(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t, active(``))
 	require.Equal(t, ok, ask(t, e.introspector(t), "opaque"))
-	assert.Equal(t, []string{"Basic YXBpOnNlY3JldA=="}, e.asked()[0].header["Authorization"])
+	assert.Equal(t, []string{"Basic YXBpOnNlY3JldA=="}, e.received()[0].header["Authorization"])
 }
 
-// transport answers without a network, so that time can be a bubble's.
-type transport func(r *http.Request) (*http.Response, error)
-
-func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-func reply(status int, body string) *http.Response {
-	return &http.Response{
-		StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)),
-	}
-}
-
-const good = `{"active":true,"aud":"https://api.example"}`
-
-func bubbled(t *testing.T, dial transport) *remote.Introspector {
-	t.Helper()
-	in, err := remote.New(t.Context(), remote.Config{
-		Endpoint: "https://issuer.example/introspect", Auth: remote.None(""), Audience: []string{audience},
-		HTTPClient: &http.Client{Transport: dial},
-	})
-	require.NoError(t, err)
-	return in
-}
-
-// IN-15: a request that got no answer is sent once more, an answer is an answer.
-func TestIN15OneRetry(t *testing.T) {
+// A request without an answer is sent once more. A request with an answer, also one
+// that is a fault, is not.
+func TestRequestWithoutAnAnswerIsSentOnceMore(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
@@ -180,9 +204,8 @@ func TestIN15OneRetry(t *testing.T) {
 	}
 }
 
-// IN-17: an endpoint that does not answer, or trickles, costs no more than the
-// timeout.
-func TestIN17TimeIsBounded(t *testing.T) {
+// An endpoint that does not answer costs no more than Timeout.
+func TestTimeIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		in := bubbled(t, func(r *http.Request) (*http.Response, error) {
@@ -196,7 +219,7 @@ func TestIN17TimeIsBounded(t *testing.T) {
 	})
 }
 
-// More requests wait for their turn.
+// Requests beyond MaxConcurrent wait for their turn.
 func TestConcurrentCallsAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

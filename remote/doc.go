@@ -1,6 +1,6 @@
-// Package remote asks an authorization server what an opaque access token says:
-// token introspection (RFC 7662), signed answers (RFC 9701), and, through a
-// [Dialect], the endpoints of vendors that have their own.
+// Package remote validates opaque access tokens at the authorization server: by
+// token introspection (RFC 7662), with signed answers too (RFC 9701), and, through
+// a [Dialect], at the endpoints of vendors that do not implement RFC 7662.
 //
 //	introspector, err := remote.New(ctx, remote.Config{
 //		Issuer:   "https://login.example.com", // or Endpoint
@@ -8,26 +8,29 @@
 //		Audience: []string{"https://api.example.com"},
 //	})
 //
-// Put a cache around it (package cache): without one, each request is a call.
+// Put a cache around it (package cache): without a cache, each request causes a
+// call to the server.
 //
-// The answer is believed as far as it goes, and no further: active must be true
-// or false, and the expiry, issuer and audience are checked again here. A member
-// that is null counts as absent.
+// The package checks each answer. The member active must be true or false, and the
+// expiry, the issuer and the audience are checked again here (RFC 7662 §4). A
+// member that is null counts as absent.
 //
-// Most servers introspect a refresh token as active. One whose token_type,
-// token_use or typ names it is refused. Where answers have no such member, and
-// some servers send none, a refresh token may pass for an access token: tell the
-// two apart with Config.Recognize if they differ in form, and require an audience,
-// or a scope that refresh tokens do not have.
+// Most servers introspect a refresh token as active. The package refuses a token
+// whose token_type, token_use or typ names a refresh token. Some servers send none
+// of these members; a refresh token may then pass for an access token. Distinguish
+// the two with Config.Recognize if they differ in form, and require an audience, or
+// a scope that refresh tokens do not have.
 //
-// Whatever the server says of us (our credentials, our requests), and whatever
-// cannot be understood, is a fault: 503, and never a reason to tell a client
-// that its token is bad.
+// An error response about this API (its credentials, its requests), and an answer
+// that cannot be parsed, are faults: the Guard answers 503. They are never a reason
+// to refuse the token of a client.
 //
-// A request is never queued for long. While the endpoint is overloaded, as many
-// requests as it can answer are sent, each with the whole Timeout, and the rest is
-// refused (503). While it is down, all are refused at once, except one every two
-// seconds. Before it counts as down, and then beside that request, the endpoint is
-// asked about a random token that no client chose: so tokens on which a server
-// hangs, or answers 502, keep no other tokens out. An answer about it is not read.
+// A request never waits long for its turn. While the endpoint is overloaded, the
+// package sends as many requests as the endpoint can answer, each with the whole
+// Timeout, and refuses the others (503). While the endpoint is down, the package
+// refuses all requests at once, except one every two seconds. Before the endpoint
+// counts as down, and then beside that one request, the package sends a probe: a
+// question about a random token that no client chose. So tokens on which a server
+// hangs, or to which it answers 502, do not keep other tokens out. The package does
+// not read the answer to a probe, except for its status.
 package remote

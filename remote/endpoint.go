@@ -22,44 +22,48 @@ func (cfg *Config) checkEndpoint() error {
 		return errors.New("remote: config: Endpoint or Issuer is required")
 	default:
 		if _, err := jose.WellKnown(cfg.Issuer); err != nil {
-			return fmt.Errorf("remote: config: Issuer: cannot discover the endpoint, and there is none: %w", err)
+			return fmt.Errorf("remote: config: Issuer: cannot discover the endpoint, and Endpoint is empty: %w", err)
 		}
 	}
 	return nil
 }
 
-// endpoint is where to ask: configured, or discovered in the background.
-type endpoint struct {
-	found  atomic.Pointer[url.URL]
-	failed atomic.Pointer[error] // why it has not been found
-	tried  chan struct{}         // closed after the first attempt: who comes later need not wait
+// endpointSource holds the URL of the endpoint: from the configuration, or
+// discovered in the background.
+type endpointSource struct {
+	name         string // for errors: the field or the issuer in the configuration
+	found        atomic.Pointer[url.URL]
+	failed       atomic.Pointer[error] // of the last attempt that failed
+	firstAttempt chan struct{}         // closed after the first attempt; later requests do not wait
 }
 
-func newEndpoint(ctx context.Context, cfg *Config, client *fetch.Client) *endpoint {
-	e := &endpoint{tried: make(chan struct{})}
+func newEndpointSource(ctx context.Context, cfg *Config, client *fetch.Client) *endpointSource {
+	e := &endpointSource{name: "Endpoint", firstAttempt: make(chan struct{})}
 	if cfg.Endpoint != "" {
-		place, _ := fetch.CheckURL(cfg.Endpoint) // has been checked
-		e.found.Store(place)
+		endpoint, _ := fetch.CheckURL(cfg.Endpoint) // has been checked
+		e.found.Store(endpoint)
 		return e
 	}
+	e.name = "the introspection endpoint of " + cfg.Issuer
 	go e.keepDiscovering(ctx, client, cfg.Issuer)
 	return e
 }
 
-// When the endpoint is looked for again.
+// The times between two attempts to discover the endpoint.
 const (
-	rediscoverAfter = 15 * time.Minute // it may have moved
+	rediscoverAfter = 15 * time.Minute // the endpoint may have moved
 	longestRetry    = 5 * time.Second
 )
 
-// keepDiscovering ends with ctx. While a look-up fails, the last endpoint stands.
-func (e *endpoint) keepDiscovering(ctx context.Context, client *fetch.Client, issuer string) {
+// keepDiscovering discovers the endpoint again and again, and returns when ctx ends.
+// While an attempt fails, the last endpoint stays in use.
+func (e *endpointSource) keepDiscovering(ctx context.Context, client *fetch.Client, issuer string) {
 	failures := 0
 	for first := true; ; first = false {
-		place, err := discover(ctx, client, issuer)
+		endpoint, err := discover(ctx, client, issuer)
 		wait := fetch.RefreshPause(rediscoverAfter)
 		if err == nil {
-			e.found.Store(place)
+			e.found.Store(endpoint)
 			failures = 0
 		} else {
 			e.failed.Store(&err)
@@ -67,7 +71,7 @@ func (e *endpoint) keepDiscovering(ctx context.Context, client *fetch.Client, is
 			wait = fetch.RetryPause(failures, longestRetry)
 		}
 		if first {
-			close(e.tried)
+			close(e.firstAttempt)
 		}
 		select {
 		case <-time.After(wait):
@@ -77,9 +81,10 @@ func (e *endpoint) keepDiscovering(ctx context.Context, client *fetch.Client, is
 	}
 }
 
-// discover keeps a panic in a caller's http.Client from ending the process:
-// nobody else could recover it.
-func discover(ctx context.Context, client *fetch.Client, issuer string) (place *url.URL, err error) {
+// discover returns the endpoint that the metadata of issuer names. It recovers a panic
+// of the caller's http.Client, which would end the process: no caller can recover a
+// panic in this goroutine.
+func discover(ctx context.Context, client *fetch.Client, issuer string) (endpoint *url.URL, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic in the HTTP client: %T", v)
@@ -92,18 +97,19 @@ func discover(ctx context.Context, client *fetch.Client, issuer string) (place *
 	return fetch.CheckURL(found)
 }
 
-// get waits for the first attempt at the most.
-func (e *endpoint) get(ctx context.Context) (*url.URL, error) {
-	if place := e.found.Load(); place != nil {
-		return place, nil
+// resolve returns the URL of the endpoint. It blocks until the first attempt to
+// discover it has ended, or ctx.
+func (e *endpointSource) resolve(ctx context.Context) (*url.URL, error) {
+	if endpoint := e.found.Load(); endpoint != nil {
+		return endpoint, nil
 	}
 	select {
-	case <-e.tried:
+	case <-e.firstAttempt:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if place := e.found.Load(); place != nil {
-		return place, nil
+	if endpoint := e.found.Load(); endpoint != nil {
+		return endpoint, nil
 	}
-	return nil, fmt.Errorf("the introspection endpoint has not been discovered: %w", *e.failed.Load())
+	return nil, fmt.Errorf("not discovered yet: %w", *e.failed.Load())
 }

@@ -12,9 +12,8 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// choosy answers tokens that begin with junk as junk does, and all others as
-// others does.
-func choosy(junk, others behavior) behavior {
+// split answers tokens that begin with junk like junk, and all others like others.
+func split(junk, others behavior) behavior {
 	return func(at time.Duration, token string) (time.Duration, int) {
 		if strings.HasPrefix(token, "junk") {
 			return junk(at, token)
@@ -23,7 +22,7 @@ func choosy(junk, others behavior) behavior {
 	}
 }
 
-// about takes a random time.
+// about answers after a random time with that mean.
 func about(mean time.Duration) func() behavior {
 	return func() behavior {
 		var mu sync.Mutex
@@ -36,12 +35,12 @@ func about(mean time.Duration) func() behavior {
 	}
 }
 
-// flood is junk that comes first, and good tokens that come beside it later.
+// flood is a stream of junk, and good tokens that come beside it later.
 type flood struct {
 	name       string
 	cfg        remote.Config
 	junk, good float64       // a second
-	patience   time.Duration // of those who send the junk
+	patience   time.Duration // of the clients that send the junk
 	others     func() behavior
 }
 
@@ -61,8 +60,8 @@ var (
 	}
 )
 
-// Tokens on which the server hangs, or answers 502 to 504, keep no others out,
-// though it is asked about no others at first.
+// Tokens on which the server hangs, or which it answers with 502 to 504, do not keep
+// other tokens out, even if no other tokens come at first.
 func TestJunkKeepsNoTokenOut(t *testing.T) {
 	t.Parallel()
 	runFloods(t, []string{"hangs", "502", "504 after 3 s"}, floods)
@@ -73,7 +72,7 @@ func runFloods(t *testing.T, kinds []string, floods []flood) {
 		for _, tt := range floods {
 			t.Run(kind+", "+tt.name, func(t *testing.T) {
 				t.Parallel()
-				simulate(t, tt.cfg, choosy(junk[kind], tt.others()), func(t *testing.T, s *simulation) {
+				simulate(t, tt.cfg, split(junk[kind], tt.others()), func(t *testing.T, s *simulation) {
 					const from, to = 10 * time.Second, 40 * time.Second
 					s.run(flow{kind: "junk", rate: tt.junk, to: to, patience: tt.patience}, flow{kind: "good", rate: tt.good, from: from, to: to})
 					n, all := s.good("good", 0, to)
@@ -86,9 +85,9 @@ func runFloods(t *testing.T, kinds []string, floods []flood) {
 	}
 }
 
-// A server that hangs on every token that it does not know, also on those of
-// probes, is asked again about the tokens of requests.
-func TestServerThatHangsOnUnknownTokens(t *testing.T) {
+// A server that hangs on every token that it does not know, including those of
+// probes, gets trials with the tokens of requests.
+func TestServerThatHangsOnUnknownTokensIsBack(t *testing.T) {
 	t.Parallel()
 	known := func(at time.Duration, token string) (time.Duration, int) {
 		if strings.HasPrefix(token, "good") {

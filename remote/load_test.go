@@ -23,8 +23,8 @@ import (
 // The simulations run a server and its clients in the time of a synctest bubble: minutes of load take
 // milliseconds, and no figure depends on the machine.
 
-// behavior is how a simulated server treats a request that arrives after the simulation has run for some time. It
-// returns how long the answer takes (negative: there is none) and its status.
+// behavior is the behavior of a simulated server towards a request about token that arrives at a time since the start
+// of the simulation. It returns how long the answer takes (negative: there is no answer) and its status.
 type behavior func(at time.Duration, token string) (takes time.Duration, status int)
 
 // alike answers every token in the same way.
@@ -35,7 +35,7 @@ func alike(takes time.Duration, status int) behavior {
 const never = -time.Second
 
 // fifo answers one request after another, rate of them a second, in the order in which they arrive. It also works on
-// those that the client has abandoned: most servers do not notice.
+// requests that the client has abandoned: most servers do not notice that.
 func fifo(rate float64) behavior {
 	var (
 		mu   sync.Mutex
@@ -49,7 +49,7 @@ func fifo(rate float64) behavior {
 	}
 }
 
-// simulation is a server, an introspector that asks it, and what both have seen.
+// simulation is a server, an introspector that calls it, and the records of both.
 type simulation struct {
 	in    *remote.Introspector
 	start time.Time
@@ -57,19 +57,19 @@ type simulation struct {
 
 	mu       sync.Mutex
 	arrivals []time.Duration // at the server
-	under    int             // way
+	inFlight int
 	most     int
 	answers  []outcome
 }
 
-// outcome is how a request of a client ended.
+// outcome is the end of a request of a client.
 type outcome struct {
 	kind            string
 	asked, answered time.Duration
 	err             error
 }
 
-// simulate runs f in a bubble, with a server that behaves like acts.
+// simulate runs f in a synctest bubble, with a server of the behavior acts.
 func simulate(t *testing.T, cfg remote.Config, acts behavior, f func(t *testing.T, s *simulation)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -90,13 +90,13 @@ func (s *simulation) serve(r *http.Request) (*http.Response, error) {
 	form, _ := url.ParseQuery(string(body))
 	s.mu.Lock()
 	s.arrivals = append(s.arrivals, s.now())
-	s.under++
-	s.most = max(s.most, s.under)
+	s.inFlight++
+	s.most = max(s.most, s.inFlight)
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.under--
+		s.inFlight--
 	}()
 	takes, status := s.acts(s.now(), form.Get("token"))
 	if takes < 0 {
@@ -194,7 +194,7 @@ func (s *simulation) opened() time.Duration {
 	return first
 }
 
-// back returns when the first request sent after a time was answered, or -1.
+// back returns when a request was first answered after a time, or -1.
 func (s *simulation) back(after time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -207,7 +207,7 @@ func (s *simulation) back(after time.Duration) time.Duration {
 	return first
 }
 
-// isDown reports whether err is the breaker's refusal.
+// isDown reports whether err is a refusal of the breaker.
 func isDown(err error) bool {
 	return errors.Is(err, oauthz.ErrUnavailable) && strings.Contains(err.Error(), "the endpoint is down")
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// failing answers within 10 ms, and while it is down as how does.
+// failing answers within 10 ms, and like how while it is down.
 func failing(down func(at time.Duration) bool, how behavior) behavior {
 	return func(at time.Duration, token string) (time.Duration, int) {
 		if down(at) {
@@ -36,8 +36,9 @@ func nameOf(cfg remote.Config) string {
 	return fmt.Sprintf("%d at once within %v", cfg.MaxConcurrent, cfg.Timeout)
 }
 
-// An endpoint that hangs is found out at any rate, and then left alone.
-func TestHangIsFoundOut(t *testing.T) {
+// The breaker detects an endpoint that hangs at any rate of requests, and then spares
+// the endpoint.
+func TestHangIsDetected(t *testing.T) {
 	t.Parallel()
 	runHangs(t, []float64{4, 40}, []remote.Config{{}, one, brief}, []time.Duration{0, 2 * time.Second})
 }

@@ -14,14 +14,14 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// overload is a server that is offered more than it can do.
+// overload is a server that receives more requests than it can answer.
 type overload struct {
 	name     string
 	cfg      remote.Config
 	server   func() behavior
 	offered  float64       // requests a second
 	capacity float64       // answers a second
-	settled  time.Duration // the bar holds from then on; zero: 5 s
+	settled  time.Duration // the goodput is measured from then on; zero: 5 s
 }
 
 // pool answers with n workers, each of which takes a random time.
@@ -67,8 +67,8 @@ var overloads = []overload{
 	{name: "16 workers of about 1 s, 48 offered", server: pool(16, time.Second), offered: 48, capacity: 16},
 }
 
-// A server that is offered up to three times of what it can do answers about as
-// many requests as it can, whether or not it is slow.
+// A server that receives up to three times as many requests as it can answer still
+// answers about as many as it can, whether or not it is slow.
 func TestGoodputUnderOverload(t *testing.T) {
 	t.Parallel()
 	runOverloads(t, 35*time.Second, overloads)
@@ -94,8 +94,8 @@ func runOverloads(t *testing.T, to time.Duration, overloads []overload) {
 	}
 }
 
-// A request is refused at once while a round of others waits and none is answered,
-// and otherwise after a quarter of Timeout.
+// A request is refused at once while as many others as MaxConcurrent wait and none is
+// answered, and otherwise after a quarter of Timeout.
 func TestRefusedAtOnceUnderOverload(t *testing.T) {
 	t.Parallel()
 	simulate(t, four, alike(4900*time.Millisecond, 200), func(t *testing.T, s *simulation) {
@@ -114,7 +114,7 @@ func TestRefusedAtOnceUnderOverload(t *testing.T) {
 	})
 }
 
-// What a server that stalled, or was away, could do before, it can do soon after.
+// Soon after a server stalled, or was away, it answers as many requests as before.
 func TestLimitRecovers(t *testing.T) {
 	t.Parallel()
 	for name, away := range map[string]behavior{"hangs": alike(never, 0), "stalls": stallsUntil(28 * time.Second)} {
@@ -135,12 +135,12 @@ func TestLimitRecovers(t *testing.T) {
 	}
 }
 
-// stallsUntil answers everything at one time.
+// stallsUntil answers all requests at the time end.
 func stallsUntil(end time.Duration) behavior {
 	return func(at time.Duration, _ string) (time.Duration, int) { return end - at, 200 }
 }
 
-// The metadata is fetched when it is due, however many questions wait.
+// The metadata is fetched when it is due, even while many questions wait.
 func TestDiscoveryDoesNotWaitForQuestions(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -151,7 +151,7 @@ func TestDiscoveryDoesNotWaitForQuestions(t *testing.T) {
 			HTTPClient: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
 				if r.Method == http.MethodGet {
 					discovered = append(discovered, time.Since(start))
-					return reply(200, `{"issuer":"https://issuer.example","introspection_endpoint":"https://issuer.example/i"}`), nil
+					return reply(200, metadata), nil
 				}
 				<-time.After(4900 * time.Millisecond)
 				return reply(200, good), nil

@@ -63,7 +63,7 @@ func TestPrintedByName(t *testing.T) {
 	}
 }
 
-// encoded is a value in JSON and in the logs of both handlers of log/slog.
+// encoded returns value in JSON and in the logs of both handlers of log/slog.
 func encoded(t *testing.T, value any) string {
 	t.Helper()
 	var out bytes.Buffer

@@ -19,8 +19,8 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// watching is RFC 7662, and remembers the tokens that it was asked about and how
-// many answers it read.
+// watching is a dialect that records the tokens of its questions and the number of
+// the answers that it read.
 type watching struct {
 	remote.Dialect
 
@@ -43,8 +43,8 @@ func (w *watching) Answer(r *http.Response, body []byte) (*oauthz.Token, error) 
 	return w.Dialect.Answer(r, body)
 }
 
-// A probe is an ordinary question with the credentials of this API. Its token is
-// another one each time, and no dialect reads what is answered about it.
+// A probe is an ordinary question with the credentials of this API. Each probe has a
+// new token, and no dialect reads the answer.
 func TestProbeIsAnOrdinaryQuestion(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -80,13 +80,13 @@ func TestProbeIsAnOrdinaryQuestion(t *testing.T) {
 			assert.Equal(t, requests[0].header, requests[n].header)
 		}
 		assert.Equal(t, 20, seen["opaque"])
-		assert.Len(t, seen, 20, "a token for each probe")
+		assert.Len(t, seen, 20, "a new token for each probe")
 		assert.Zero(t, dialect.read)
 	})
 }
 
-// Whatever shows life closes the breaker: an answer about the probe, whatever it
-// is, while the trial gets none.
+// Every sign of life closes the breaker: any answer to the probe, while the trial gets
+// none.
 func TestAnyAnswerToTheProbeClosesTheBreaker(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{200, 204, 302, 400, 401, 403, 404, 410, 429, 500, 501} {
@@ -122,8 +122,8 @@ func TestAnyAnswerToTheProbeClosesTheBreaker(t *testing.T) {
 	}
 }
 
-// The probes of an endpoint end with the context of New, and their number is
-// bounded whatever Timeout is.
+// The probes of an endpoint end with the context of New, and their number is bounded
+// for every Timeout.
 func TestProbesAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -153,21 +153,21 @@ func TestProbesAreBounded(t *testing.T) {
 	})
 }
 
-// ownOnly has credentials for no other token than opaque.
-type ownOnly struct{}
+// opaqueOnly has credentials only for the token opaque.
+type opaqueOnly struct{}
 
-func (ownOnly) Apply(_ context.Context, _ *http.Request, form url.Values) error {
+func (opaqueOnly) Apply(_ context.Context, _ *http.Request, form url.Values) error {
 	if form.Get("token") != "opaque" {
 		return errors.New("no credentials")
 	}
 	return nil
 }
 
-// A probe that cannot be sent proves nothing.
+// A probe that cannot be sent proves nothing, and does not open the breaker.
 func TestProbeThatCannotBeSentOpensNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		in := bubbledWith(t, func(*http.Request) (*http.Response, error) { return reply(502, ""), nil }, ownOnly{})
+		in := bubbled(t, func(*http.Request) (*http.Response, error) { return reply(502, ""), nil }, withAuth(opaqueOnly{}))
 		for range 20 {
 			require.Zero(t, retryAfter(t, in))
 			synctest.Wait()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,63 +15,70 @@ import (
 	"github.com/oauthz/oauthz/internal/fetch"
 )
 
-// Config says whom to ask, and which answers are accepted. Endpoint or Issuer,
-// Auth (for RFC 7662) and Audience are required; all else may be zero.
+// Config configures an [Introspector]. Endpoint or Issuer, Auth (for RFC 7662) and
+// Audience are required; every other field may be zero.
 type Config struct {
 	_ struct{}
 
-	// Endpoint is the introspection endpoint: https, or http on loopback.
-	// Default: discovered from Issuer (RFC 8414, then OpenID Connect).
+	// Endpoint is the URL of the introspection endpoint: https, or http on loopback.
+	// Default: discovered from Issuer (RFC 8414 §3, then OpenID Connect Discovery §4).
 	Endpoint string
-	// Issuer is the iss that answers must name, if they name one; it is given to
-	// tokens whose answer names none. Required to discover, and for Signed.
+	// Issuer is the issuer of the tokens. An answer with another iss is refused
+	// (RFC 7662 §2.2); a token whose answer has no iss gets this one. Required for
+	// discovery and for Signed.
 	Issuer string
-	// Auth is how this API authenticates. Required for RFC 7662: see Basic, Post,
-	// Bearer, PrivateKeyJWT, ClientSecretJWT and None. For mutual TLS, None and an
-	// HTTPClient with a certificate.
+	// Auth is the client authentication of this API. Required for RFC 7662 (§2.1):
+	// see Basic, Post, Bearer, PrivateKeyJWT, ClientSecretJWT and None. For mutual
+	// TLS, set None and an HTTPClient with a certificate.
 	Auth ClientAuth
-	// Audience is what this API is called: at least one must be in aud, compared
-	// exactly. Required, unless InsecureAnyAudience.
+	// Audience holds the identifiers of this API. At least one must be in aud; they
+	// are compared exactly. Required, unless InsecureAnyAudience is set.
 	Audience []string
 	// InsecureAnyAudience accepts tokens for any API, for servers whose answers
-	// have no aud. A token that another API was given is then good for this one. So
-	// is a refresh token, where the server introspects it as active and its answers
-	// have no token_type in which the two differ: see Recognize.
+	// have no aud. This API then accepts a token that a client obtained for another
+	// API. It also accepts a refresh token if the server introspects it as active
+	// and its answers have no token_type in which the two differ: see Recognize.
 	InsecureAnyAudience bool
-	// Signed demands signed answers (RFC 9701). Default: plain JSON.
+	// Signed requires signed answers (RFC 9701). Default: plain JSON.
 	Signed *Signed
-	// Dialect is what the endpoint speaks. Default RFC7662().
+	// Dialect is the protocol of the endpoint. Default: RFC7662().
 	Dialect Dialect
 	// Recognize reports whether a string may be an access token of this server. If
-	// not, it is refused with ErrUnrecognized, and nothing is sent. It keeps refresh
-	// tokens out by their form, where the server introspects them as active and its
-	// answers have no token_type: see the example. It also keeps out a second
-	// spelling of an opaque token, which a revocation by [oauthz.MatchTokenHash]
-	// does not name: fosite (Ory Hydra), for one, ignores the unused bits of a
-	// token's base64url. Default: every token that [VisibleASCII] takes, which no
-	// Recognize widens.
+	// it returns false, the token is refused with ErrUnrecognized, and nothing is
+	// sent. Recognize can refuse refresh tokens by their form, for servers that
+	// introspect them as active in answers without a token_type: see the example. It
+	// can also refuse a second spelling of an opaque token, which a revocation by
+	// [oauthz.MatchTokenHash] does not match: fosite (Ory Hydra), for one, ignores
+	// the unused bits of a token's base64url. Default: every token that
+	// [VisibleASCII] accepts. Recognize cannot accept any other token.
 	Recognize func(token string) bool
-	// Leeway is how far clocks may differ, for exp and nbf. Default 60 s, at most
-	// [oauthz.MaxLeeway]; negative: none.
+	// Leeway is the largest accepted difference between clocks, for exp and nbf.
+	// Default 60 s, at most [oauthz.MaxLeeway]; negative: no leeway.
 	Leeway time.Duration
-	// HTTPClient dials. Redirects are not followed, whatever it says. Default:
-	// one with http.DefaultTransport, which also means its proxy settings.
+	// HTTPClient sends the requests. Redirects are never followed, regardless of its
+	// CheckRedirect. Default: a client with http.DefaultTransport, and so with the
+	// proxy settings of that transport.
 	HTTPClient *http.Client
-	// Timeout bounds a call to the server, from when it is sent to the last byte of
-	// the answer, a retry included. A request may wait for its turn for a quarter of
-	// Timeout before that; 1¼ Timeout bounds all that it waits for, with the
-	// discovery. It should not be longer than what callers wait: a server that is
-	// overloaded then works for callers that have gone. Default 5 s.
+	// Logger receives a warning when the keys of Issuer for signed answers cannot be
+	// fetched, and when Issuer publishes private keys among them. Default:
+	// slog.Default().
+	Logger *slog.Logger
+	// Timeout bounds a call to the server, from the moment when it is sent to the
+	// last byte of the answer, including a retry. Before that, a request may wait a
+	// quarter of Timeout for its turn. So 1¼ Timeout bounds the whole of a request,
+	// including the discovery. Timeout should not be longer than callers wait: an
+	// overloaded server would then work for callers that have gone. Default 5 s.
 	Timeout time.Duration
-	// MaxConcurrent is how many calls may be under way; other requests wait for
-	// their turn, or are refused at once (503) where waiting would be in vain. Fewer
-	// are sent while the server shows that it cannot do as many within Timeout. Calls
-	// of the breaker's own, about a token that does not exist, come on top: at most
-	// three, and only when the server does not answer. Default 64.
+	// MaxConcurrent is the largest number of calls in flight. Other requests wait
+	// for their turn, or are refused at once (503) if they would wait in vain. Fewer
+	// calls are sent while the server proves unable to answer that many within
+	// Timeout. Probes of the breaker, about a token that does not exist, are not
+	// counted: there are at most three, and only while the server does not answer.
+	// Default 64.
 	MaxConcurrent int
-	// MaxAnswerBytes bounds an answer. Default 256 KiB.
+	// MaxAnswerBytes bounds the body of an answer. Default 256 KiB.
 	MaxAnswerBytes int
-	// Now is the clock; default time.Now.
+	// Now returns the current time. Default: time.Now.
 	Now func() time.Time
 }
 
@@ -79,31 +87,31 @@ const (
 	defaultTimeout        = 5 * time.Second
 	defaultMaxConcurrent  = 64
 	defaultMaxAnswerBytes = 256 << 10
-	maxDocuments          = 4 // fetched at once
+	maxMetadataCalls      = 4 // in flight at once
 )
 
-// Dialect is how an endpoint is asked and what its answers mean. What is common
-// to all (limits, faults, the retry, the breaker, redaction) is not its concern.
-// It must be safe for concurrent use.
+// Dialect is the protocol of an endpoint: its requests and its answers. The
+// Introspector does the rest for every dialect: limits, faults, the retry, the
+// breaker, and redaction. A Dialect must be safe for concurrent use.
 type Dialect interface {
-	// Ask makes the request. A form, if not nil, is the body: it is encoded after
-	// the client authentication has added to it. A request that is sent again is
-	// asked for again.
+	// Ask returns a request about token. A form that is not nil becomes the body: it
+	// is encoded after the client authentication has added its fields. Ask is called
+	// again for a request that is sent again.
 	Ask(ctx context.Context, endpoint *url.URL, token string) (r *http.Request, form url.Values, err error)
-	// Answer reads an answer: a token, a refusal or a fault, as for an
-	// [oauthz.Introspector]. It sees every status but 3xx, 429 and 5xx. The body
-	// has been read to its end, and r.Body is empty; r.Request has the context of
-	// the question, and nothing else.
+	// Answer reads an answer and returns a token, a refusal or a fault, as an
+	// [oauthz.Introspector] does. It is called for every status except 3xx, 429 and
+	// 5xx. The body has been read to its end, and r.Body is empty; r.Request has the
+	// context of the question, and no other field.
 	Answer(r *http.Response, body []byte) (*oauthz.Token, error)
 }
 
-// Introspector asks a server. It is an [oauthz.Introspector], and safe for
-// concurrent use.
+// Introspector validates tokens at a server. It is an [oauthz.Introspector], and
+// safe for concurrent use.
 type Introspector struct {
 	ctx      context.Context // of New
 	cfg      Config
 	client   *fetch.Client
-	endpoint *endpoint
+	endpoint *endpointSource
 	breaker  *breaker
 }
 
@@ -111,13 +119,12 @@ type Introspector struct {
 // caller's ClientAuth, which may hold a secret.
 func (*Introspector) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "remote.Introspector") }
 
-// Format writes the name of the type, as that of [Introspector] does.
+// Format writes the name of the type, for the same reason as that of [Introspector].
 func (Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "remote.Config") }
 
-// New makes an Introspector, or says everything that is wrong with cfg. It does
-// not call the server. ctx ends the discovery, the fetching of keys for signed
-// answers, and the calls by which the breaker looks whether a server that does not
-// answer is back.
+// New returns an Introspector, or an error that joins every mistake in cfg. It does
+// not call the server. When ctx ends, so do the discovery, the refresh of the keys
+// for signed answers, and the probes of the breaker.
 func New(ctx context.Context, cfg Config) (*Introspector, error) {
 	if ctx == nil {
 		return nil, errors.New("remote: the context is nil")
@@ -132,9 +139,9 @@ func New(ctx context.Context, cfg Config) (*Introspector, error) {
 			HTTPClient: cfg.HTTPClient, MaxBytes: int64(cfg.MaxAnswerBytes), Timeout: cfg.Timeout, Concurrency: concurrency,
 		})
 	}
-	// The metadata has a client of its own: it does not wait behind calls about
-	// tokens, of which any caller can cause many.
-	documents := client(maxDocuments)
+	// The metadata has its own client, and so its own limit: its calls do not wait
+	// behind calls about tokens, of which any caller can cause many.
+	metadata := client(maxMetadataCalls)
 	i := &Introspector{ctx: ctx, cfg: cfg, breaker: newBreaker(cfg.Timeout), client: client(cfg.MaxConcurrent)}
 	if cfg.Signed != nil {
 		dialect, err := newSignedDialect(ctx, &cfg)
@@ -143,7 +150,7 @@ func New(ctx context.Context, cfg Config) (*Introspector, error) {
 		}
 		i.cfg.Dialect = dialect
 	}
-	i.endpoint = newEndpoint(ctx, &cfg, documents)
+	i.endpoint = newEndpointSource(ctx, &cfg, metadata)
 	return i, nil
 }
 
@@ -158,6 +165,9 @@ func (cfg Config) withDefaults() Config {
 		cfg.Leeway = defaultLeeway
 	}
 	cfg.Leeway = max(cfg.Leeway, 0)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = defaultTimeout
 	}
@@ -173,9 +183,10 @@ func (cfg Config) withDefaults() Config {
 	return cfg
 }
 
-// VisibleASCII is what every token must be, whatever Config.Recognize says: not
-// empty, at most [oauthz.MaxTokenBytes] long, and of 0x21 to 0x7E alone, which
-// also keeps out what some servers fail at with a 500.
+// VisibleASCII reports whether token is not empty, at most [oauthz.MaxTokenBytes]
+// long, and made of the bytes 0x21 to 0x7E only. Every token must pass it,
+// regardless of Config.Recognize. It also refuses the bytes to which some servers
+// answer with a 500.
 func VisibleASCII(token string) bool {
 	if token == "" || len(token) > oauthz.MaxTokenBytes {
 		return false
@@ -190,54 +201,57 @@ func VisibleASCII(token string) bool {
 
 func (cfg *Config) check() error {
 	var errs []error
-	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("remote: config: "+format, args...)) }
+	addf := func(format string, args ...any) { errs = append(errs, fmt.Errorf("remote: config: "+format, args...)) }
 	if err := cfg.checkEndpoint(); err != nil {
 		errs = append(errs, err)
 	}
-	_, standard := cfg.Dialect.(rfc7662)
-	if cfg.Auth == nil && standard {
-		wrong("Auth is required: None says that there is none")
+	_, isRFC7662 := cfg.Dialect.(rfc7662)
+	if cfg.Auth == nil && isRFC7662 {
+		addf("Auth is required: set None for an endpoint without client authentication")
 	}
-	if own, ok := cfg.Auth.(*auth); ok {
-		if err := own.check(); err != nil {
-			wrong("Auth: %w", err)
+	if builtIn, ok := cfg.Auth.(*auth); ok {
+		if err := builtIn.check(); err != nil {
+			addf("Auth: %w", err)
 		}
 	}
 	if len(cfg.Audience) == 0 && !cfg.InsecureAnyAudience {
-		wrong("Audience is required: without it, a token for any other API is accepted")
+		addf("Audience is required: without it, a token for any other API is accepted")
 	}
 	if len(cfg.Audience) > 0 && cfg.InsecureAnyAudience {
-		wrong("Audience and InsecureAnyAudience exclude each other")
+		addf("Audience and InsecureAnyAudience exclude each other")
 	}
 	if slices.Contains(cfg.Audience, "") {
-		wrong("Audience holds an empty string")
+		addf("Audience holds an empty string")
 	}
 	if cfg.Signed != nil {
-		if err := cfg.Signed.check(cfg, standard); err != nil {
+		if err := cfg.Signed.check(cfg, isRFC7662); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	if cfg.Leeway > oauthz.MaxLeeway {
-		wrong("Leeway: %v is more than %v", cfg.Leeway, oauthz.MaxLeeway)
+		addf("Leeway: %v is more than %v", cfg.Leeway, oauthz.MaxLeeway)
 	}
 	if cfg.Timeout < 0 || cfg.MaxConcurrent < 0 || cfg.MaxAnswerBytes < 0 {
-		wrong("Timeout, MaxConcurrent or MaxAnswerBytes is negative")
+		addf("Timeout, MaxConcurrent or MaxAnswerBytes is negative")
 	}
 	return errors.Join(errs...)
 }
 
-// Introspect asks the server about token.
+// Introspect sends token to the server and returns its claims. It returns an error
+// that wraps [oauthz.ErrInvalidToken] if the server, or a check of the answer,
+// refuses the token, and [oauthz.ErrUnrecognized] if Config.Recognize does. Any
+// other error is a fault.
 func (i *Introspector) Introspect(ctx context.Context, token string) (*oauthz.Token, error) {
 	if !VisibleASCII(token) || !i.cfg.Recognize(token) {
 		return nil, oauthz.ErrUnrecognized
 	}
 	ctx, cancel := context.WithTimeout(ctx, i.cfg.Timeout+i.cfg.Timeout/4) // see Config.Timeout
 	defer cancel()
-	place, err := i.endpoint.get(ctx)
+	endpoint, err := i.endpoint.resolve(ctx)
 	if err != nil {
-		return nil, fault(0, "%w", err)
+		return nil, fault(0, "%s: %w", i.endpoint.name, err)
 	}
-	answer, err := i.call(ctx, place, token)
+	answer, err := i.call(ctx, endpoint, token)
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +264,7 @@ func (i *Introspector) Introspect(ctx context.Context, token string) (*oauthz.To
 	if t == nil {
 		return nil, fault(0, "the dialect returned neither a token nor an error")
 	}
-	t = t.Clone() // a dialect may have given it to others too
+	t = t.Clone() // the dialect may share it with other callers
 	if t.Issuer == "" {
 		t.Issuer = i.cfg.Issuer
 	}
@@ -260,20 +274,20 @@ func (i *Introspector) Introspect(ctx context.Context, token string) (*oauthz.To
 	return t.WithLeeway(i.cfg.Leeway).WithTokenHash(token), nil
 }
 
-// check checks again what the server should have (RFC 7662 §4).
+// check repeats the checks of a token that the server should have made (RFC 7662 §4).
 func (i *Introspector) check(t *oauthz.Token) error {
 	now := i.cfg.Now()
 	switch {
 	case !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt.Add(i.cfg.Leeway)):
 		return oauthz.ErrExpired
 	case now.Add(i.cfg.Leeway).Before(t.NotBefore):
-		return notYet{Refusal("nbf is in the future")}
-	case t.IssuedAt.After(now.Add(oauthz.MaxLeeway)): // it would escape every Revocation.IssuedUntil
-		return notYet{Refusal("iat is in the future")}
+		return notYetValid{Refusal("nbf is in the future")}
+	case t.IssuedAt.After(now.Add(oauthz.MaxLeeway)): // no Revocation.IssuedUntil would match it
+		return notYetValid{Refusal("iat is in the future")}
 	case i.cfg.Issuer != "" && t.Issuer != i.cfg.Issuer:
 		return Refusal("iss is another issuer")
 	case !i.cfg.InsecureAnyAudience && len(t.Audience) == 0:
-		return Refusal("the answer names no audience: InsecureAnyAudience?")
+		return Refusal("the answer has no audience (see Config.InsecureAnyAudience)")
 	case !i.cfg.InsecureAnyAudience && !slices.ContainsFunc(t.Audience, i.isAudience):
 		return Refusal("aud does not name this API")
 	default:
@@ -281,11 +295,11 @@ func (i *Introspector) check(t *oauthz.Token) error {
 	}
 }
 
-// notYet is a refusal that does not last (see [oauthz.Introspector]).
-type notYet struct{ error }
+// notYetValid is a temporary refusal: see [oauthz.Introspector].
+type notYetValid struct{ error }
 
-func (notYet) Temporary() bool { return true }
+func (notYetValid) Temporary() bool { return true }
 
-func (e notYet) Unwrap() error { return e.error }
+func (e notYetValid) Unwrap() error { return e.error }
 
 func (i *Introspector) isAudience(aud string) bool { return slices.Contains(i.cfg.Audience, aud) }

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -14,18 +15,18 @@ import (
 	"github.com/oauthz/oauthz/internal/jose"
 )
 
-// Signed configures how signed answers are verified (RFC 9701). An answer that
-// does not verify is a fault: nothing is known of the token, so the request is
-// answered with 503, and no cache remembers it.
+// Signed configures the verification of signed answers (RFC 9701). An answer that does
+// not verify is a fault: nothing is known of the token. So the request is answered
+// with 503, and no cache stores the answer.
 type Signed struct {
 	_ struct{}
 
-	// Audience is who we are to the server, usually our client id: it must be the
-	// aud of the answer (RFC 9701 §5). Required.
+	// Audience is the identifier of this API at the server, usually its client id.
+	// The aud of the answer must contain it (RFC 9701 §5). Required.
 	Audience string
-	// JWKSURL is where the server's keys are. Default: discovered from Issuer.
+	// JWKSURL is the URL of the server's keys. Default: discovered from Issuer.
 	JWKSURL string
-	// MaxAge is how old an answer may be, by its iat. Default 5 min.
+	// MaxAge is the largest accepted age of an answer, by its iat. Default 5 min.
 	MaxAge time.Duration
 }
 
@@ -35,7 +36,7 @@ const (
 	defaultSignedAge = 5 * time.Minute
 )
 
-func (s *Signed) check(cfg *Config, standard bool) error {
+func (s *Signed) check(cfg *Config, isRFC7662 bool) error {
 	var errs []error
 	if s.Audience == "" {
 		errs = append(errs, errors.New("remote: config: Signed: Audience is required"))
@@ -43,8 +44,8 @@ func (s *Signed) check(cfg *Config, standard bool) error {
 	if cfg.Issuer == "" {
 		errs = append(errs, errors.New("remote: config: Signed: Issuer is required"))
 	}
-	if !standard {
-		errs = append(errs, errors.New("remote: config: Signed: only with the dialect of RFC 7662"))
+	if !isRFC7662 {
+		errs = append(errs, errors.New("remote: config: Signed: needs the dialect of RFC 7662"))
 	}
 	if s.JWKSURL != "" {
 		if _, err := fetch.CheckURL(s.JWKSURL); err != nil {
@@ -52,7 +53,7 @@ func (s *Signed) check(cfg *Config, standard bool) error {
 		}
 	} else if cfg.Issuer != "" {
 		if _, err := jose.WellKnown(cfg.Issuer); err != nil {
-			errs = append(errs, errors.New("remote: config: Signed: cannot discover the keys of Issuer, and there is no JWKSURL"))
+			errs = append(errs, errors.New("remote: config: Signed: cannot discover the keys of Issuer, and JWKSURL is empty"))
 		}
 	}
 	if s.MaxAge < 0 {
@@ -61,8 +62,8 @@ func (s *Signed) check(cfg *Config, standard bool) error {
 	return errors.Join(errs...)
 }
 
-// signedDialect is rfc7662 with answers that the issuer has signed, and no
-// others: one in plain JSON would be a downgrade.
+// signedDialect is the dialect of RFC 7662 with signed answers only (RFC 9701): to
+// accept an answer in plain JSON would permit a downgrade.
 type signedDialect struct {
 	issuer, audience string
 	maxAge, leeway   time.Duration
@@ -79,8 +80,8 @@ const (
 
 func newSignedDialect(ctx context.Context, cfg *Config) (*signedDialect, error) {
 	issuer := cfg.Issuer
-	// A client of its own: the keys do not wait for a turn behind the questions
-	// about tokens.
+	// The keys have their own client, and so their own limit: their calls do not wait
+	// behind calls about tokens.
 	client := fetch.New(fetch.Config{
 		HTTPClient: cfg.HTTPClient, MaxBytes: maxKeySetBytes, Timeout: keyFetchTimeout, Concurrency: 1,
 	})
@@ -88,26 +89,32 @@ func newSignedDialect(ctx context.Context, cfg *Config) (*signedDialect, error) 
 		Fetch:   jose.Remote(client, locateKeys(client, issuer, cfg.Signed.JWKSURL)),
 		MaxKeys: maxKeys, RefreshInterval: 15 * time.Minute, UnknownInterval: 5 * time.Second, MaxStale: 24 * time.Hour,
 		Leeway: cfg.Leeway, Now: cfg.Now,
-		Report: func(e jose.Event) {
-			if e.Err != nil {
-				slog.Warn("oauthz: cannot fetch the issuer's keys", "issuer", issuer, "error", e.Err)
-			}
-			if e.Private > 0 {
-				slog.Warn("oauthz: the issuer's key set holds private keys: every reader of it can sign answers",
-					"issuer", issuer, "private", e.Private)
-			}
-		},
+		Report: keyReporter(cfg.Logger, issuer),
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("remote: keys of %s: %w", issuer, err)
 	}
 	maxAge := cfg.Signed.MaxAge
 	if maxAge == 0 {
 		maxAge = defaultSignedAge
 	}
 	return &signedDialect{
-		issuer: cfg.Issuer, audience: cfg.Signed.Audience, maxAge: maxAge, leeway: cfg.Leeway, now: cfg.Now, keys: keys,
+		issuer: issuer, audience: cfg.Signed.Audience, maxAge: maxAge, leeway: cfg.Leeway, now: cfg.Now, keys: keys,
 	}, nil
+}
+
+// keyReporter returns a function that logs a failed fetch of the keys, and private
+// keys among them.
+func keyReporter(logger *slog.Logger, issuer string) func(jose.Event) {
+	log := logger.With("issuer", issuer)
+	return func(e jose.Event) {
+		if e.Err != nil {
+			log.Warn("oauthz: cannot fetch the issuer's keys", "error", e.Err)
+		}
+		if e.Private > 0 {
+			log.Warn("oauthz: the issuer's key set holds private keys: every reader of it can sign answers", "private", e.Private)
+		}
+	}
 }
 
 // locateKeys returns a function that returns the URL of the key set.
@@ -116,48 +123,48 @@ func locateKeys(client *fetch.Client, issuer, jwksURL string) func(context.Conte
 		if jwksURL != "" {
 			return jwksURL, nil
 		}
-		ctx, cancel := context.WithTimeout(ctx, keyFetchTimeout) // of all places together
+		ctx, cancel := context.WithTimeout(ctx, keyFetchTimeout) // of all attempts together
 		defer cancel()
 		return jose.Discover(ctx, client, issuer, "jwks_uri")
 	}
 }
 
-// Ask accepts nothing but signed answers: some servers take a second type for
-// permission to answer in plain JSON.
+// Ask returns a request whose Accept names only the type of signed answers: some
+// servers treat a second type as permission to answer in plain JSON.
 func (d *signedDialect) Ask(ctx context.Context, endpoint *url.URL, token string) (*http.Request, url.Values, error) {
-	return ask(ctx, endpoint, token, signedMediaType)
+	return newFormRequest(ctx, endpoint, token, signedMediaType)
 }
 
-// Answer accepts an answer only if the issuer signed it, for us and now. That holds
-// for a refusal too, so an error response, which is never signed (RFC 9701 §4),
-// refuses no token.
+// Answer accepts an answer only if the issuer signed it, for this API and recently.
+// The same holds for a refusal. So an error response, which is never signed (RFC 9701
+// §4), does not refuse a token.
 func (d *signedDialect) Answer(r *http.Response, body []byte) (*oauthz.Token, error) {
 	if r.StatusCode != http.StatusOK {
-		return nil, refusesUs(r.StatusCode)
+		return nil, requestRefused(r.StatusCode)
 	}
 	if fetch.MediaType(r.Header) != signedMediaType {
-		return nil, fault(0, "the answer is not signed, although that was asked for")
+		return nil, fault(0, "the answer is not signed, although Config.Signed requires it")
 	}
 	jws, err := jose.Parse(string(body), jose.Limits{Token: len(body), Header: 8 << 10})
 	if err != nil {
-		return nil, unbelievable(err)
+		return nil, unverifiable(err)
 	}
 	if jws.Type != signedType {
-		return nil, unbelievable(errors.New("typ is not " + signedType))
+		return nil, unverifiable(errors.New("typ is not " + signedType))
 	}
 	validity, err := d.keys.Verify(r.Request.Context(), &jws)
 	if err != nil {
-		return nil, unbelievable(err)
+		return nil, unverifiable(err)
 	}
-	answer, err := d.open(&jws)
+	answer, err := d.verifyEnvelope(&jws)
 	if err != nil {
-		return nil, unbelievable(err)
+		return nil, unverifiable(err)
 	}
-	t, err := readAnswer(answer)
+	t, err := parseAnswer(answer)
 	if err != nil {
 		return nil, err
 	}
-	// What was signed stands no longer than the key that signed it.
+	// The verdict is valid no longer than the key that signed the answer.
 	until := validity.Until
 	if end := t.ExpiresAt.Add(d.leeway); !t.ExpiresAt.IsZero() && end.Before(until) {
 		until = end
@@ -165,9 +172,9 @@ func (d *signedDialect) Answer(r *http.Response, body []byte) (*oauthz.Token, er
 	return t.WithValidity(until, validity.Live), nil
 }
 
-// unbelievable returns the fault for an answer that does not verify. Where newer
-// keys may help, it names the time until they can be fetched.
-func unbelievable(err error) error {
+// unverifiable returns the fault for an answer that does not verify. If newer keys may
+// help, its RetryAfter is the time until they can be fetched.
+func unverifiable(err error) error {
 	var wait time.Duration
 	var unavailable *jose.Unavailable
 	if errors.As(err, &unavailable) {
@@ -176,9 +183,9 @@ func unbelievable(err error) error {
 	return fault(wait, "the signed answer: %w", err)
 }
 
-// open returns token_introspection, if the issuer signed it for us and now (RFC
-// 9701 §5).
-func (d *signedDialect) open(jws *jose.JWS) (string, error) {
+// verifyEnvelope checks that the claims of a signed answer name the issuer, this API
+// and a recent time, and returns its claim token_introspection (RFC 9701 §5).
+func (d *signedDialect) verifyEnvelope(jws *jose.JWS) (string, error) {
 	payload, err := jws.Payload()
 	if err != nil {
 		return "", err
@@ -192,11 +199,11 @@ func (d *signedDialect) open(jws *jose.JWS) (string, error) {
 	case envelope.Issuer != d.issuer:
 		return "", errors.New("iss is another issuer")
 	case !slices.Contains(envelope.Audience, d.audience):
-		return "", errors.New("aud does not name us: Signed.Audience?")
+		return "", errors.New("aud does not name this API (see Signed.Audience)")
 	case envelope.IssuedAt.IsZero(), now.Sub(envelope.IssuedAt) > d.maxAge+d.leeway, envelope.IssuedAt.Sub(now) > d.leeway:
 		return "", errors.New("iat is missing, too old, or in the future")
 	case !envelope.ExpiresAt.IsZero() && !now.Before(envelope.ExpiresAt.Add(d.leeway)), now.Add(d.leeway).Before(envelope.NotBefore):
-		return "", errors.New("expired, or not valid yet")
+		return "", errors.New("the answer has expired, or is not valid yet")
 	}
 	answer, ok := envelope.Claim("token_introspection")
 	if !ok || answer[0] != '{' {

@@ -16,19 +16,69 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
+// The age of a signed answer and the leeway, to the second, and its size.
+func TestSignedAnswersAtTheirBounds(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		age    time.Duration // 0: the default
+		iat    time.Duration
+		header string
+		want   answer
+	}{
+		"default age":      {0, -6 * time.Minute, "", ok},
+		"longer age":       {time.Hour, -61 * time.Minute, "", ok},
+		"older than that":  {time.Hour, -61*time.Minute - time.Second, "", fault},
+		"in the future":    {0, time.Minute, "", ok},
+		"header too large": {0, 0, strings.Repeat("x", 9<<10), fault},
+	} {
+		as, e, _ := signing(t, func(as *oauthztest.Server) (string, string) {
+			return signedMedia, mintAnswer(as, oauthztest.Claims{"iat": noon.Add(tt.iat)}, oauthztest.WithHeader("x", tt.header))
+		})
+		in := e.introspector(t, func(c *remote.Config) {
+			c.Issuer, c.Signed = as.Issuer(), &remote.Signed{Audience: "api", MaxAge: tt.age, JWKSURL: as.JWKSURL()}
+		})
+		assert.Equal(t, tt.want, ask(t, in, "opaque"), name)
+	}
+}
+
+// A signed answer is valid only as long as the key that signed it is published, and
+// only between its own nbf and exp.
+func TestSignedAnswerIsValidAsLongAsItsKey(t *testing.T) {
+	t.Parallel()
+	for name, claims := range map[string]oauthztest.Claims{
+		"expired": {"exp": noon.Add(-2 * time.Minute)}, "not valid yet": {"nbf": noon.Add(2 * time.Minute)},
+	} {
+		_, _, in := signing(t, func(as *oauthztest.Server) (string, string) { return signedMedia, mintAnswer(as, claims) })
+		assert.Equal(t, fault, ask(t, in, "opaque"), name)
+	}
+	as, _, in := signing(t, func(as *oauthztest.Server) (string, string) { return signedMedia, mintAnswer(as, nil) })
+	token, err := in.Introspect(t.Context(), "opaque")
+	require.NoError(t, err)
+	_, live := token.Validity()
+	require.True(t, live)
+	old := as.Keys()[0]
+	as.Rotate()
+	as.Withdraw(old)
+	_, err = in.Introspect(t.Context(), "opaque") // signed with the new key, which is fetched
+	require.NoError(t, err)
+	_, live = token.Validity()
+	assert.False(t, live)
+}
+
 const (
 	signedMedia = "application/token-introspection+jwt"
 	signedTyp   = "token-introspection+jwt"
 )
 
-// signing is a server whose endpoint answers with what sign returns.
+// signing returns a server, an endpoint that answers with the result of sign, and an
+// introspector for it.
 func signing(t *testing.T, sign func(as *oauthztest.Server) (contentType, body string)) (*oauthztest.Server, *endpoint, *remote.Introspector) {
 	t.Helper()
 	as := oauthztest.NewServer(oauthztest.Config{Algorithm: "ES256", Now: func() time.Time { return noon }})
 	t.Cleanup(as.Close)
 	e := newEndpoint(t, func(w http.ResponseWriter, r *http.Request) {
 		contentType, body := sign(as)
-		says(200, body, "Content-Type", contentType)(w, r)
+		respond(200, body, "Content-Type", contentType)(w, r)
 	})
 	in := e.introspector(t, func(c *remote.Config) {
 		c.Issuer, c.Signed = as.Issuer(), &remote.Signed{Audience: "api"}
@@ -36,7 +86,7 @@ func signing(t *testing.T, sign func(as *oauthztest.Server) (contentType, body s
 	return as, e, in
 }
 
-// mintAnswer is a signed answer that is right but for the claims given.
+// mintAnswer returns a signed answer that is valid except for claims.
 func mintAnswer(as *oauthztest.Server, claims oauthztest.Claims, opts ...oauthztest.MintOption) string {
 	absent := oauthztest.Absent
 	all := oauthztest.Claims{
@@ -49,79 +99,95 @@ func mintAnswer(as *oauthztest.Server, claims oauthztest.Claims, opts ...oauthzt
 	return as.Mint(all, append([]oauthztest.MintOption{oauthztest.WithHeader("typ", signedTyp)}, opts...)...)
 }
 
-// TestSignedAnswers: IJ-01 to IJ-08, IJ-10 and IJ-12, RFC 9701 §5. Only an answer
-// that the issuer signed, for us and now, decides about the token. Any other is a
-// fault.
-func TestSignedAnswers(t *testing.T) {
-	t.Parallel()
+// signedCase is an answer of a server, and the response of the Guard.
+type signedCase struct {
+	name string
+	sign func(*oauthztest.Server) (contentType, body string)
+	want answer
+}
+
+// withClaims returns the sign of an answer that mintAnswer mints.
+func withClaims(c oauthztest.Claims, opts ...oauthztest.MintOption) func(*oauthztest.Server) (string, string) {
+	return func(as *oauthztest.Server) (string, string) {
+		return signedMedia + "; charset=utf-8", mintAnswer(as, c, opts...)
+	}
+}
+
+// withIntrospection returns the sign of an answer with that token_introspection.
+func withIntrospection(introspection any) func(*oauthztest.Server) (string, string) {
+	return withClaims(oauthztest.Claims{"token_introspection": introspection})
+}
+
+// casesOfSignedVerdicts returns signed answers with different verdicts.
+func casesOfSignedVerdicts() []signedCase {
+	return []signedCase{
+		{"signed", withClaims(nil), ok},
+		{"nulls inside are absent", withIntrospection(map[string]any{"active": true, "aud": audience, "sub": nil, "exp": nil}), ok},
+		{"null inside", withIntrospection(nil), fault},
+		{"inactive", withIntrospection(map[string]any{"active": false}), invalid},
+		{"nonsense inside", withIntrospection(map[string]any{"active": "true"}), fault},
+		{"expired inside", withIntrospection(map[string]any{"active": true, "aud": audience, "exp": noon.Add(-time.Hour).Unix()}), expired},
+		{"not valid yet inside", withIntrospection(map[string]any{"active": true, "aud": audience, "nbf": noon.Add(time.Hour).Unix()}), invalid},
+		{"refresh token inside", withIntrospection(map[string]any{"active": true, "aud": audience, "token_type": "refresh_token"}), invalid},
+		{"other audience inside", withIntrospection(map[string]any{"active": true, "aud": "https://other.example"}), invalid},
+	}
+}
+
+// casesOfSignedEnvelopes returns answers that do not verify, and are faults.
+func casesOfSignedEnvelopes(t *testing.T) []signedCase {
+	t.Helper()
 	absent := oauthztest.Absent
-	claims := func(c oauthztest.Claims, opts ...oauthztest.MintOption) func(*oauthztest.Server) (string, string) {
-		return func(as *oauthztest.Server) (string, string) {
-			return signedMedia + "; charset=utf-8", mintAnswer(as, c, opts...)
-		}
-	}
-	with := func(introspection any) func(*oauthztest.Server) (string, string) {
-		return claims(oauthztest.Claims{"token_introspection": introspection})
-	}
 	stranger := oauthztest.NewServer(oauthztest.Config{Algorithm: "ES256", Now: func() time.Time { return noon }})
 	t.Cleanup(stranger.Close)
-	tests := []struct {
-		name string
-		sign func(*oauthztest.Server) (contentType, body string)
-		want answer
-	}{
-		{"signed", claims(nil), ok},
-		{"nulls inside are absent", with(map[string]any{"active": true, "aud": audience, "sub": nil, "exp": nil}), ok},
-		{"null inside", with(nil), fault},
-		{"inactive", with(map[string]any{"active": false}), invalid},
-		{"nonsense inside", with(map[string]any{"active": "true"}), fault},
-		{"expired inside", with(map[string]any{"active": true, "aud": audience, "exp": noon.Add(-time.Hour).Unix()}), expired},
-		{"not valid yet inside", with(map[string]any{"active": true, "aud": audience, "nbf": noon.Add(time.Hour).Unix()}), invalid},
-		{"refresh token inside", with(map[string]any{"active": true, "aud": audience, "token_type": "refresh_token"}), invalid},
-		{"other audience inside", with(map[string]any{"active": true, "aud": "https://other.example"}), invalid},
-		{"IJ-01 typ", claims(nil, oauthztest.WithHeader("typ", "JWT")), fault},
-		{"IJ-01 no typ", claims(nil, oauthztest.WithHeader("typ", absent)), fault},
-		{"IJ-02 for another", claims(oauthztest.Claims{"aud": "other"}), fault},
-		{"IJ-02 for nobody", claims(oauthztest.Claims{"aud": absent}), fault},
-		{"IJ-03 other issuer", claims(oauthztest.Claims{"iss": "https://other.example"}), fault},
-		{"IJ-04 no token_introspection", claims(oauthztest.Claims{"token_introspection": absent}), fault},
-		{"IJ-04 not an object", with("active"), fault},
-		{"IJ-05 active at the top", claims(oauthztest.Claims{"token_introspection": absent, "active": true}), fault},
-		{"IJ-06 HS256", claims(nil, oauthztest.WithHeader("alg", "HS256")), fault},
-		{"IJ-06 none", claims(nil, oauthztest.WithHeader("alg", "none")), fault},
-		{"IJ-06 other key", func(as *oauthztest.Server) (string, string) {
+	return []signedCase{
+		{"another typ", withClaims(nil, oauthztest.WithHeader("typ", "JWT")), fault},
+		{"no typ", withClaims(nil, oauthztest.WithHeader("typ", absent)), fault},
+		{"for another audience", withClaims(oauthztest.Claims{"aud": "other"}), fault},
+		{"without an audience", withClaims(oauthztest.Claims{"aud": absent}), fault},
+		{"another issuer", withClaims(oauthztest.Claims{"iss": "https://other.example"}), fault},
+		{"no token_introspection", withClaims(oauthztest.Claims{"token_introspection": absent}), fault},
+		{"token_introspection not an object", withIntrospection("active"), fault},
+		{"active at the top", withClaims(oauthztest.Claims{"token_introspection": absent, "active": true}), fault},
+		{"alg HS256", withClaims(nil, oauthztest.WithHeader("alg", "HS256")), fault},
+		{"alg none", withClaims(nil, oauthztest.WithHeader("alg", "none")), fault},
+		{"a key of another issuer", func(as *oauthztest.Server) (string, string) {
 			return signedMedia, mintAnswer(stranger, oauthztest.Claims{"iss": as.Issuer()})
 		}, fault},
-		{"IJ-08 JWT as JSON", func(as *oauthztest.Server) (string, string) { return "application/json", mintAnswer(as, nil) }, fault},
-		{"IJ-08 JSON as JWT", func(*oauthztest.Server) (string, string) { return signedMedia, good }, fault},
-		{"IJ-10 downgrade", func(*oauthztest.Server) (string, string) { return "application/json", good }, fault},
-		{"IJ-11 encrypted", func(*oauthztest.Server) (string, string) { return signedMedia, "eyJhbGciOiJkaXIifQ.a.b.c.d" }, fault},
-		{"IJ-12 old", claims(oauthztest.Claims{"iat": noon.Add(-7 * time.Minute)}), fault},
-		{"IJ-12 of the future", claims(oauthztest.Claims{"iat": noon.Add(2 * time.Minute)}), fault},
-		{"IJ-12 over", claims(oauthztest.Claims{"exp": noon.Add(-time.Hour)}), fault},
-		{"IJ-12 not valid yet", claims(oauthztest.Claims{"nbf": noon.Add(time.Hour)}), fault},
-		{"IJ-12 undated", claims(oauthztest.Claims{"iat": absent}), fault},
+		{"JWT as JSON", func(as *oauthztest.Server) (string, string) { return "application/json", mintAnswer(as, nil) }, fault},
+		{"JSON as JWT", func(*oauthztest.Server) (string, string) { return signedMedia, good }, fault},
+		{"downgrade to JSON", func(*oauthztest.Server) (string, string) { return "application/json", good }, fault},
+		{"encrypted", func(*oauthztest.Server) (string, string) { return signedMedia, "eyJhbGciOiJkaXIifQ.a.b.c.d" }, fault},
+		{"too old", withClaims(oauthztest.Claims{"iat": noon.Add(-7 * time.Minute)}), fault},
+		{"issued in the future", withClaims(oauthztest.Claims{"iat": noon.Add(2 * time.Minute)}), fault},
+		{"expired", withClaims(oauthztest.Claims{"exp": noon.Add(-time.Hour)}), fault},
+		{"not valid yet", withClaims(oauthztest.Claims{"nbf": noon.Add(time.Hour)}), fault},
+		{"without iat", withClaims(oauthztest.Claims{"iat": absent}), fault},
 	}
-	for _, tt := range tests {
+}
+
+// RFC 9701 §5: only an answer that the issuer signed, for this API and recently,
+// decides about the token. Any other answer is a fault.
+func TestSignedAnswersAreVerified(t *testing.T) {
+	t.Parallel()
+	for _, tt := range append(casesOfSignedVerdicts(), casesOfSignedEnvelopes(t)...) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			_, e, in := signing(t, tt.sign)
 			assert.Equal(t, tt.want, ask(t, in, "opaque"))
-			assert.Equal(t, signedMedia, e.asked()[0].header.Get("Accept"), "and nothing beside it")
+			assert.Equal(t, signedMedia, e.received()[0].header.Get("Accept"), "and no other type")
 		})
 	}
 }
 
-// The keys of signed answers are as calm as others: none, and nothing is known.
-func TestSignedAnswersWithoutKeys(t *testing.T) {
+// Without keys, nothing is known of the token.
+func TestSignedAnswersWithoutKeysAreFaults(t *testing.T) {
 	t.Parallel()
 	as, _, in := signing(t, func(as *oauthztest.Server) (string, string) { return signedMedia, mintAnswer(as, nil) })
 	as.Inject(oauthztest.JWKS, oauthztest.Status(500))
 	assert.Equal(t, 503, ask(t, in, "opaque").status)
 }
 
-// IJ-07: the same answer for another token is another question to the cache and
-// to the hash.
+// The same answer for two tokens gives two tokens with different hashes.
 func TestSignedAnswerIsForOneToken(t *testing.T) {
 	t.Parallel()
 	_, _, in := signing(t, func(as *oauthztest.Server) (string, string) { return signedMedia, mintAnswer(as, nil) })
@@ -135,9 +201,9 @@ func TestSignedAnswerIsForOneToken(t *testing.T) {
 	assert.Equal(t, `"`+oauthz.TokenHash("one")+`"`, string(a))
 }
 
-// A token is not refused for an answer that cannot be believed, and no cache
-// remembers one: with the next answer the token is accepted.
-func TestAnswersThatCannotBeBelievedAreNotRemembered(t *testing.T) {
+// An answer that does not verify does not refuse the token, and no cache stores it:
+// with the next answer the token is accepted.
+func TestAnswersThatDoNotVerifyAreNotCached(t *testing.T) {
 	t.Parallel()
 	for name, bad := range map[string]func(as *oauthztest.Server) (status int, contentType, body string){
 		"signature": func(as *oauthztest.Server) (int, string, string) {
@@ -164,18 +230,18 @@ func TestAnswersThatCannotBeBelievedAreNotRemembered(t *testing.T) {
 			as, e, in := signing(t, func(as *oauthztest.Server) (string, string) { return signedMedia, mintAnswer(as, nil) })
 			good := e.answer
 			status, contentType, body := bad(as)
-			e.set(says(status, body, "Content-Type", contentType))
-			remembers, err := cache.New(in, cache.Config{Now: func() time.Time { return noon }})
+			e.set(respond(status, body, "Content-Type", contentType))
+			cached, err := cache.New(in, cache.Config{Now: func() time.Time { return noon }})
 			require.NoError(t, err)
-			t.Cleanup(func() { _ = remembers.Close() })
-			assert.Equal(t, fault, ask(t, remembers, "opaque"))
+			t.Cleanup(func() { _ = cached.Close() })
+			assert.Equal(t, fault, ask(t, cached, "opaque"))
 			e.set(good)
-			assert.Equal(t, ok, ask(t, remembers, "opaque"))
+			assert.Equal(t, ok, ask(t, cached, "opaque"))
 		})
 	}
 }
 
-// corrupted is a JWS whose signature does not verify any more.
+// corrupted returns jws with a signature that does not verify.
 func corrupted(jws string) string {
 	last := strings.LastIndexByte(jws, '.') + 1
 	if jws[last] == 'A' {
@@ -184,9 +250,9 @@ func corrupted(jws string) string {
 	return jws[:last] + "A" + jws[last+1:]
 }
 
-// An answer under a key that is not known fetches the keys, at most once in a
-// while: until the key is published, the answer is a fault that names a time.
-func TestSignedAnswersUnderANewKey(t *testing.T) {
+// An answer under an unknown key causes a fetch of the keys, at most once in five
+// seconds. Until the key is published, the answer is a fault with a RetryAfter.
+func TestUnknownKeyFetchesTheKeys(t *testing.T) {
 	t.Parallel()
 	var clock atomic.Int64
 	now := func() time.Time { return noon.Add(time.Duration(clock.Load())) }
@@ -194,7 +260,7 @@ func TestSignedAnswersUnderANewKey(t *testing.T) {
 	t.Cleanup(as.Close)
 	as.Keys()
 	e := newEndpoint(t, func(w http.ResponseWriter, r *http.Request) {
-		says(200, mintAnswer(as, nil), "Content-Type", signedMedia)(w, r)
+		respond(200, mintAnswer(as, nil), "Content-Type", signedMedia)(w, r)
 	})
 	in := e.introspector(t, func(c *remote.Config) {
 		c.Issuer, c.Signed, c.Now = as.Issuer(), &remote.Signed{Audience: "api"}, now

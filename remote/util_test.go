@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ const audience = "https://api.example"
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-// endpoint is an introspection endpoint that records what it was asked.
+// endpoint is an introspection endpoint that records its requests.
 type endpoint struct {
 	*httptest.Server
 
@@ -50,21 +51,21 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w, r)
 }
 
-// set changes the answer.
+// set replaces the answer.
 func (e *endpoint) set(answer http.HandlerFunc) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.answer = answer
 }
 
-func (e *endpoint) asked() []recorded {
+func (e *endpoint) received() []recorded {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.requests
 }
 
-// says answers with a status and a body, as JSON unless a header says else.
-func says(status int, body string, header ...string) http.HandlerFunc {
+// respond answers with a status and a body, as JSON unless header has a Content-Type.
+func respond(status int, body string, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		for i := 0; i+1 < len(header); i += 2 {
@@ -75,12 +76,12 @@ func says(status int, body string, header ...string) http.HandlerFunc {
 	}
 }
 
-// active answers with the members given, active and for this API.
+// active answers with an active token for this API, and with members.
 func active(members string) http.HandlerFunc {
-	return says(200, fmt.Sprintf(`{"active":true,"aud":%q%s}`, audience, members))
+	return respond(200, fmt.Sprintf(`{"active":true,"aud":%q%s}`, audience, members))
 }
 
-// introspector asks e at noon.
+// introspector returns an introspector for e whose clock is at noon.
 func (e *endpoint) introspector(t *testing.T, changes ...func(*remote.Config)) *remote.Introspector {
 	t.Helper()
 	cfg := remote.Config{
@@ -95,7 +96,7 @@ func (e *endpoint) introspector(t *testing.T, changes ...func(*remote.Config)) *
 	return in
 }
 
-// answer is what a request got.
+// answer is the response of the Guard to a request.
 type answer struct {
 	status     int
 	challenge  string
@@ -123,3 +124,42 @@ func ask(t *testing.T, in oauthz.Introspector, token string, scopes ...string) a
 	})).ServeHTTP(w, r)
 	return answer{w.Code, w.Header().Get("WWW-Authenticate"), w.Header().Get("Retry-After")}
 }
+
+// transport answers without a network, so that a test can run in a synctest bubble.
+type transport func(r *http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func reply(status int, body string) *http.Response {
+	return &http.Response{
+		StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)),
+	}
+}
+
+const good = `{"active":true,"aud":"https://api.example"}`
+
+// bubbled returns an introspector whose calls dial answers.
+func bubbled(t *testing.T, dial transport, changes ...func(*remote.Config)) *remote.Introspector {
+	t.Helper()
+	cfg := remote.Config{
+		Endpoint: "https://issuer.example/introspect", Auth: remote.None(""), Audience: []string{audience},
+		HTTPClient: &http.Client{Transport: dial},
+	}
+	for _, change := range changes {
+		change(&cfg)
+	}
+	in, err := remote.New(t.Context(), cfg)
+	require.NoError(t, err)
+	return in
+}
+
+// withAuth sets the client authentication.
+func withAuth(auth remote.ClientAuth) func(*remote.Config) {
+	return func(c *remote.Config) { c.Auth = auth }
+}
+
+// withDiscovery discovers the endpoint.
+func withDiscovery(c *remote.Config) { c.Endpoint, c.Issuer = "", "https://issuer.example" }
+
+// metadata names the endpoint of withDiscovery.
+const metadata = `{"issuer":"https://issuer.example","introspection_endpoint":"https://issuer.example/i"}`

@@ -85,10 +85,10 @@ func TestCheckBaseURL(t *testing.T) {
 	for bad, want := range map[string]string{
 		"https://api.example?canary":          "holds a query",
 		"https://api.example?":                "holds a query",
-		"https://api.example/#canary":         "fetch: URL holds a fragment",
-		"https://canary:canary@api.example?x": "fetch: URL holds credentials",
-		"http://api.example":                  "fetch: want an https URL (http only for loopback)",
-		"api.example":                         "fetch: not an absolute URL",
+		"https://api.example/#canary":         "holds a fragment",
+		"https://canary:canary@api.example?x": "holds credentials",
+		"http://api.example":                  "want an https URL (http only for loopback)",
+		"api.example":                         "not an absolute URL",
 	} {
 		got, err := fetch.CheckBaseURL(bad)
 		assert.EqualError(t, err, want, bad)

@@ -25,10 +25,10 @@ import (
 type Config struct {
 	_ struct{}
 
-	HTTPClient  *http.Client  // what dials; default: one with http.DefaultTransport
+	HTTPClient  *http.Client  // sends the requests; default: one with http.DefaultTransport
 	MaxBytes    int64         // of a body
 	Timeout     time.Duration // of a call, from its turn to the last byte
-	Concurrency int           // calls under way at once; others wait for a quarter of Timeout
+	Concurrency int           // calls in flight at once; others wait for a quarter of Timeout
 }
 
 // Client is safe for concurrent use.
@@ -48,15 +48,15 @@ type Response struct {
 // The errors that a caller may need to distinguish.
 var (
 	// ErrTooLarge is returned if the body is larger than Config.MaxBytes.
-	ErrTooLarge = errors.New("fetch: body too large")
+	ErrTooLarge = errors.New("body too large")
 	// ErrNoAnswer is returned if not even the header of an answer came.
-	ErrNoAnswer = errors.New("fetch: no answer")
+	ErrNoAnswer = errors.New("no answer")
 )
 
-// New makes a Client.
+// New returns a Client.
 func New(cfg Config) *Client {
 	c := &Client{maxBytes: cfg.MaxBytes, turns: turns{
-		most: cfg.Concurrency, limit: float64(cfg.Concurrency), timeout: cfg.Timeout,
+		maximum: cfg.Concurrency, limit: float64(cfg.Concurrency), timeout: cfg.Timeout,
 	}}
 	if cfg.HTTPClient != nil {
 		c.http = *cfg.HTTPClient
@@ -71,15 +71,15 @@ func CheckURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil, u.Hostname() == "", u.Opaque != "":
-		return nil, errors.New("fetch: not an absolute URL")
+		return nil, errors.New("not an absolute URL")
 	case u.User != nil:
-		return nil, errors.New("fetch: URL holds credentials")
+		return nil, errors.New("holds credentials")
 	case u.Fragment != "":
-		return nil, errors.New("fetch: URL holds a fragment")
+		return nil, errors.New("holds a fragment")
 	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
 		return u, nil
 	default:
-		return nil, errors.New("fetch: want an https URL (http only for loopback)")
+		return nil, errors.New("want an https URL (http only for loopback)")
 	}
 }
 
@@ -104,7 +104,8 @@ func isLoopback(host string) bool {
 	return err == nil && addr.Zone() == "" && addr.IsLoopback()
 }
 
-// Do sends r when it has a turn, and reads the answer: see [Client.Take] and [Turn.Do].
+// Do sends r when the call has a turn, and reads the answer: see [Client.Take] and
+// [Turn.Do].
 func (c *Client) Do(ctx context.Context, r *http.Request) (*Response, error) {
 	t, err := c.Take(ctx)
 	if err != nil {
@@ -114,8 +115,9 @@ func (c *Client) Do(ctx context.Context, r *http.Request) (*Response, error) {
 	return t.Do(r)
 }
 
-// Do sends r, whose URL must pass [CheckURL], and reads the answer, whatever its status. It returns when the time of
-// the turn, or the context that the turn was taken with, ends. A request may be sent again in the same turn.
+// Do sends r, whose URL must pass [CheckURL], and reads the answer, with any status.
+// It returns an error when the time of the turn ends, or the context that the turn
+// was taken with. A request may be sent again in the same turn.
 func (t *Turn) Do(r *http.Request) (*Response, error) {
 	if _, err := CheckURL(r.URL.String()); err != nil {
 		return nil, err
@@ -131,13 +133,13 @@ func (t *Turn) do(r *http.Request) (*Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, t.describe(err))
 	}
-	defer func() { _ = answer.Body.Close() }() // what matters has been read
+	defer func() { _ = answer.Body.Close() }() // the body has been read
 	if answer.ContentLength > limit {
 		return nil, ErrTooLarge
 	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, limit+1))
 	if err != nil {
-		return nil, fmt.Errorf("fetch: %w", t.describe(err))
+		return nil, t.describe(err)
 	}
 	if int64(len(body)) > limit {
 		return nil, ErrTooLarge
@@ -145,8 +147,9 @@ func (t *Turn) do(r *http.Request) (*Response, error) {
 	return &Response{Status: answer.StatusCode, Header: answer.Header, Body: body}, nil
 }
 
-// IsAnswer reports whether what [Client.Do] returned is an answer of the server itself: not silence, and not one of
-// the statuses by which a gateway reports that no server answered.
+// IsAnswer reports whether the results of [Client.Do] are an answer of the server
+// itself: neither silence nor one of the statuses by which a gateway reports that
+// the server did not answer.
 func IsAnswer(answer *Response, err error) bool {
 	if err != nil {
 		return errors.Is(err, ErrTooLarge)
@@ -159,11 +162,11 @@ func IsAnswer(answer *Response, err error) bool {
 	}
 }
 
-// Get asks for a document.
+// Get fetches a document with the method GET and with header.
 func (c *Client) Get(ctx context.Context, rawURL string, header http.Header) (*Response, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
 	if err != nil {
-		return nil, errors.New("fetch: not an absolute URL")
+		return nil, errors.New("not an absolute URL")
 	}
 	for name, values := range header {
 		r.Header[name] = values
@@ -171,8 +174,8 @@ func (c *Client) Get(ctx context.Context, rawURL string, header http.Header) (*R
 	return c.Do(ctx, r)
 }
 
-// describe names the kind of a failure. The errors of net/http quote the URL,
-// and what a server sent.
+// describe returns an error that names the kind of a failure. It does not wrap err:
+// the errors of net/http quote the URL and parts of the response.
 func (t *Turn) describe(err error) error {
 	var (
 		certificate *tls.CertificateVerificationError
@@ -183,11 +186,11 @@ func (t *Turn) describe(err error) error {
 	case errors.Is(context.Cause(t.ctx), ErrGaveWay):
 		return ErrGaveWay
 	case t.ctx.Err() != nil:
-		return fmt.Errorf("not whole in time: %w", t.ctx.Err())
+		return fmt.Errorf("not complete in time: %w", t.ctx.Err())
 	case errors.As(err, &certificate):
 		return errors.New("the server's certificate is not valid")
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("not whole in time: %w", context.DeadlineExceeded)
+		return fmt.Errorf("not complete in time: %w", context.DeadlineExceeded)
 	case errors.As(err, &dial) && dial.Op == "dial":
 		return errors.New("cannot connect")
 	case errors.Is(err, io.ErrUnexpectedEOF):

@@ -76,7 +76,7 @@ func TestDo(t *testing.T) {
 func TestDoRefusesPlainHTTP(t *testing.T) {
 	t.Parallel()
 	_, err := client(fetch.Config{}).Get(t.Context(), "http://192.0.2.1/jwks", nil)
-	assert.EqualError(t, err, "fetch: want an https URL (http only for loopback)")
+	assert.EqualError(t, err, "want an https URL (http only for loopback)")
 }
 
 func TestRedirectIsNotFollowed(t *testing.T) {
@@ -183,10 +183,10 @@ func TestErrorsQuoteNothing(t *testing.T) {
 	certificate.StartTLS()
 	t.Cleanup(certificate.Close)
 	tests := map[string]string{
-		broken:          "fetch: no answer: the exchange failed",
-		badLocation:     "fetch: no answer: the exchange failed",
-		closed.URL:      "fetch: no answer: cannot connect",
-		certificate.URL: "fetch: no answer: the server's certificate is not valid",
+		broken:          "no answer: the exchange failed",
+		badLocation:     "no answer: the exchange failed",
+		closed.URL:      "no answer: cannot connect",
+		certificate.URL: "no answer: the server's certificate is not valid",
 	}
 	for url, want := range tests {
 		_, err := client(fetch.Config{}).Get(t.Context(), url+"/?token="+canary, nil)

@@ -8,56 +8,60 @@ import (
 	"time"
 )
 
-// turns decides which calls of a [Client] are under way. A turn is the right to
-// have one. The rules:
+// turns decides which calls of a [Client] are in flight. A turn is the right to have
+// one call in flight. The rules:
 //
-//  1. At most limit calls are under way; limit is most, unless rule 4 lowered it.
-//     Others wait for a quarter of timeout, in the order of arrival. A call is
-//     refused at once while the queue stands: it is a round long (as many as
-//     limit), and its first has waited for a quarter of that time.
-//  2. The time of a call, timeout, begins with its turn. The wait is not taken off:
-//     a call with less time than the server needs is work for nothing.
-//  3. While others wait, a call gives way if it is twice as old as any recent answer
-//     was when it came, and the server is alive: it has answered a call that was sent
-//     later, or any call within the last sixteenth of timeout. So the calls on
-//     which a server hangs do not keep the others out. No call to a slow server
-//     gives way, since its recent answers took long; nor to one that stalls, since
-//     it is not alive.
-//  4. A call whose whole time ends without an answer shows that the server has more
-//     to do than it can do within timeout, if it does answer, but no call that was
-//     sent later was answered quickly: within half of timeout. Most servers do not
-//     notice that a client has gone, and would soon work for clients that have gone
-//     alone. limit is then set to half of the number of answers within the last
-//     timeout, so that calls take half of timeout (Little's law). Each quick answer
-//     raises limit by an eighth, and so does a round of slow answers.
+//  1. At most limit calls are in flight; limit is maximum, unless rule 4 lowered it.
+//     Other calls wait for a quarter of timeout, in the order of arrival. A call is
+//     refused at once while the queue is stalled: at least as many calls wait as
+//     limit, and the first of them has waited for a quarter of that time, which is
+//     a sixteenth of timeout.
+//  2. The time of a call, timeout, begins with its turn. The wait is not subtracted:
+//     a call that has less time than the server needs makes the server work in vain.
+//  3. While other calls wait, a call gives way if it is twice as old as the oldest
+//     call with a recent answer was at its answer, and the server is alive: the
+//     server has answered a call that was sent later, or any call within the last
+//     sixteenth of timeout. So calls on which a server hangs do not keep the others
+//     out. No call to a slow server gives way, because its recent answers took long.
+//     No call to a server that stalls gives way, because the server is not alive.
+//  4. If the whole time of a call ends without an answer, the server has more work
+//     than it can do within timeout, on two conditions: the server answers other
+//     calls, and it answered no call that was sent later quickly, which means within
+//     half of timeout. Most servers do not notice that a client has gone, and would
+//     soon work only for clients that have gone. So limit is then set to half of the
+//     number of answers within the last timeout, which makes a call take half of
+//     timeout (Little's law). Each quick answer raises limit by an eighth; limit slow
+//     answers together do the same.
 type turns struct {
-	most    int
+	maximum int
 	timeout time.Duration
 
-	mu      sync.Mutex
-	limit   float64
-	lowered time.Time
-	running list.List // of *Turn, in the order in which they began
-	leaving int       // turns that gave way and have not ended yet
-	waiting list.List // of *place
-	last    time.Time // when the last answer came
-	newest  time.Time // the latest beginning of a call that was answered
-	quick   time.Time // the same, of those that were answered quickly
-	answers window
+	mu             sync.Mutex
+	limit          float64
+	loweredAt      time.Time // when rule 4 last lowered limit
+	running        list.List // of *Turn, in the order in which they began
+	ending         int       // turns that gave way and have not ended yet
+	waiting        list.List // of *waiter
+	lastAnswer     time.Time // when the last answer came
+	newestAnswered time.Time // when the newest call with an answer began
+	newestQuick    time.Time // when the newest call with a quick answer began
+	answers        window
 }
 
 // minAge is the least age at which a call gives way.
 const minAge = 10 * time.Millisecond
 
-// Errors of a call that had no turn, or lost it.
+// The errors of a call that had no turn, or lost it.
 var (
-	// ErrBusy: too many calls are under way, and wait.
-	ErrBusy = errors.New("fetch: too many calls under way")
-	// ErrGaveWay: the call had no answer, and was ended for one that waited.
-	ErrGaveWay = errors.New("ended, because the server answers others, and others wait")
+	// ErrBusy is returned if a call gets no turn in time: too many others are in
+	// flight, and wait.
+	ErrBusy = errors.New("too many calls in flight")
+	// ErrGaveWay is returned if a call had no answer, and was ended for another call
+	// that waited.
+	ErrGaveWay = errors.New("ended, because the server answers other calls, and others wait")
 )
 
-// Turn is the right to have one call under way, from [Client.Take] to [Turn.End].
+// Turn is the right to have one call in flight, from [Client.Take] to [Turn.End].
 // It is not safe for concurrent use.
 type Turn struct {
 	client   *Client
@@ -66,56 +70,57 @@ type Turn struct {
 	stop     context.CancelFunc
 	began    time.Time
 	answered bool
-	element  *list.Element // of turns.running; nil: not in it. Under turns.mu
-	gaveWay  bool          // under turns.mu
+	element  *list.Element // in turns.running, or nil; guarded by turns.mu
+	gaveWay  bool          // guarded by turns.mu
 }
 
-// place is a place in the queue.
-type place struct {
+// waiter is a call in the queue.
+type waiter struct {
 	ctx   context.Context
 	since time.Time
 	turn  *Turn         // set before ready is closed
-	ready chan struct{} // closed when there is a turn
+	ready chan struct{} // closed when turn is set
 }
 
-// Take waits for a turn. It returns [ErrBusy] if there is none in time, or the
-// error of ctx. The caller must call End.
+// Take blocks until the call has a turn, and returns the turn. It returns [ErrBusy]
+// if there is none in time, or the error of ctx. The caller must call End.
 func (c *Client) Take(ctx context.Context) (*Turn, error) {
 	s := &c.turns
-	p, element := s.enter(ctx, time.Now())
+	p, element := s.enqueue(ctx, time.Now())
 	if p == nil {
 		return nil, ErrBusy
 	}
 	err := s.wait(ctx, p)
-	if t := s.leave(p, element); t != nil {
+	if t := s.dequeue(p, element); t != nil {
 		t.client = c
 		return t, nil
 	}
 	return nil, err
 }
 
-// Beside returns a turn at once, beside those that are limited. The caller must
+// TakeExtra returns a turn at once, in addition to the limited ones. The caller must
 // call End.
-func (c *Client) Beside(ctx context.Context) *Turn {
+func (c *Client) TakeExtra(ctx context.Context) *Turn {
 	t := c.turns.begin(ctx, time.Now())
 	t.client = c
 	return t
 }
 
-// End ends the turn. The time until then counts as that of the answer.
+// End ends the turn. The time from its beginning to End counts as the time that the
+// answer took.
 func (t *Turn) End() {
 	t.stop()
 	t.cancel(nil)
-	t.client.turns.end(t, time.Now())
+	t.client.turns.finish(t, time.Now())
 }
 
-// Ended reports whether the time of the turn has ended, by itself or by the
-// context, or the turn gave way.
+// Ended reports whether the time or the context of the turn has ended, or the turn
+// gave way.
 func (t *Turn) Ended() bool { return t.ctx.Err() != nil }
 
-// Crowded returns zero if no call waits for a turn. Otherwise it returns how long
-// the server may be silent before that is unusual.
-func (c *Client) Crowded() time.Duration {
+// UnusualSilence returns the length of a silence of the server that is unusual while
+// calls wait for a turn, or zero if no call waits.
+func (c *Client) UnusualSilence() time.Duration {
 	s := &c.turns
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,26 +130,28 @@ func (c *Client) Crowded() time.Duration {
 	return max(2*s.answers.longest(), s.timeout/16)
 }
 
-// enter joins the queue and moves it on. It returns nil if the call is refused.
-func (s *turns) enter(ctx context.Context, now time.Time) (*place, *list.Element) {
+// enqueue appends a call to the queue and advances the queue. It returns nil if the
+// call is refused.
+func (s *turns) enqueue(ctx context.Context, now time.Time) (*waiter, *list.Element) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stands(now) {
+	if s.isStalled(now) {
 		return nil, nil
 	}
-	p := &place{ctx: ctx, since: now, ready: make(chan struct{})}
+	p := &waiter{ctx: ctx, since: now, ready: make(chan struct{})}
 	element := s.waiting.PushBack(p)
-	s.move(now)
+	s.advance(now)
 	return p, element
 }
 
-// wait returns when there is a turn, or none in time. It moves the queue on now and
-// then: a call becomes old enough to give way without an event.
-func (s *turns) wait(ctx context.Context, p *place) error {
-	const times = 8
-	tick := time.NewTicker(max(s.timeout/4/times, time.Millisecond))
+// wait blocks until p has a turn (nil), a quarter of timeout has passed ([ErrBusy]),
+// or ctx ends. It advances the queue at intervals, because no event occurs at the
+// moment when a call becomes old enough to give way.
+func (s *turns) wait(ctx context.Context, p *waiter) error {
+	const ticks = 8
+	tick := time.NewTicker(max(s.timeout/4/ticks, time.Millisecond))
 	defer tick.Stop()
-	for range times {
+	for range ticks {
 		select {
 		case <-p.ready:
 			return nil
@@ -152,16 +159,16 @@ func (s *turns) wait(ctx context.Context, p *place) error {
 			return ctx.Err()
 		case now := <-tick.C:
 			s.mu.Lock()
-			s.move(now)
+			s.advance(now)
 			s.mu.Unlock()
 		}
 	}
 	return ErrBusy
 }
 
-// leave leaves the queue, with the turn that p has been given, or nil. If the wait
-// ended at the moment at which there was a turn, the turn holds.
-func (s *turns) leave(p *place, element *list.Element) *Turn {
+// dequeue removes p from the queue and returns its turn, or nil. If p got a turn at
+// the moment when its wait ended, it keeps the turn.
+func (s *turns) dequeue(p *waiter, element *list.Element) *Turn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.turn == nil {
@@ -170,34 +177,35 @@ func (s *turns) leave(p *place, element *list.Element) *Turn {
 	return p.turn
 }
 
-// stands reports whether the queue is long and does not move (rule 1).
-func (s *turns) stands(now time.Time) bool {
+// isStalled reports whether the queue is long and does not advance (rule 1).
+func (s *turns) isStalled(now time.Time) bool {
 	first := s.waiting.Front()
-	return first != nil && s.waiting.Len() >= int(s.limit) && now.Sub(first.Value.(*place).since) >= s.timeout/16
+	return first != nil && s.waiting.Len() >= int(s.limit) && now.Sub(first.Value.(*waiter).since) >= s.timeout/16
 }
 
-// move gives turns to those that wait, while there are any, and then makes as many
-// calls give way as still wait. The turn of such a call is free when the call has
-// ended, so that no more than limit are ever under way.
-func (s *turns) move(now time.Time) {
-	for s.waiting.Len() > 0 && s.running.Len()+s.leaving < int(s.limit) {
-		p := s.waiting.Remove(s.waiting.Front()).(*place)
+// advance gives turns to waiting calls while turns are free, and then makes as many
+// calls give way as still wait. The turn of such a call becomes free when the call
+// has ended, so that never more than limit calls are in flight.
+func (s *turns) advance(now time.Time) {
+	for s.waiting.Len() > 0 && s.running.Len()+s.ending < int(s.limit) {
+		p := s.waiting.Remove(s.waiting.Front()).(*waiter)
 		p.turn = s.begin(p.ctx, now)
 		p.turn.element = s.running.PushBack(p.turn)
 		close(p.ready)
 	}
-	for s.leaving < s.waiting.Len() && s.running.Len() > 0 {
+	for s.ending < s.waiting.Len() && s.running.Len() > 0 {
 		oldest := s.running.Front().Value.(*Turn)
 		if !s.givesWay(oldest, now) {
 			return
 		}
 		s.running.Remove(oldest.element)
 		oldest.element, oldest.gaveWay = nil, true
-		s.leaving++
+		s.ending++
 		oldest.cancel(ErrGaveWay)
 	}
 }
 
+// begin returns a turn whose time begins now.
 func (s *turns) begin(ctx context.Context, now time.Time) *Turn {
 	t := &Turn{began: now}
 	t.ctx, t.cancel = context.WithCancelCause(ctx)
@@ -205,90 +213,92 @@ func (s *turns) begin(ctx context.Context, now time.Time) *Turn {
 	return t
 }
 
-// givesWay is rule 3.
+// givesWay reports whether t must give way to a call that waits (rule 3).
 func (s *turns) givesWay(t *Turn, now time.Time) bool {
-	alive := s.overtaken(t) || now.Sub(s.last) <= s.timeout/16
+	alive := s.overtaken(t) || now.Sub(s.lastAnswer) <= s.timeout/16
 	return alive && now.Sub(t.began) >= max(2*s.answers.longest(), minAge)
 }
 
 // overtaken reports whether a call that was sent after t has been answered.
-func (s *turns) overtaken(t *Turn) bool { return t.began.Before(s.newest) }
+func (s *turns) overtaken(t *Turn) bool { return t.began.Before(s.newestAnswered) }
 
-// end takes t off, learns from how it ended, and moves the queue on.
-func (s *turns) end(t *Turn, now time.Time) {
+// finish removes t, adapts limit to the end of t, and advances the queue.
+func (s *turns) finish(t *Turn, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t.answered {
-		s.answer(t, now)
+		s.recordAnswer(t, now)
 	} else if t.element != nil {
-		s.silence(t, now)
+		s.recordTimeout(t, now)
 	}
 	if t.element != nil {
 		s.running.Remove(t.element)
 	} else if t.gaveWay {
-		s.leaving--
+		s.ending--
 	}
-	s.move(now)
+	s.advance(now)
 }
 
-// answer learns from an answer to t.
-func (s *turns) answer(t *Turn, now time.Time) {
+// recordAnswer records an answer to t, and raises limit (rule 4).
+func (s *turns) recordAnswer(t *Turn, now time.Time) {
 	took := now.Sub(t.began)
-	s.last = now
-	if t.began.After(s.newest) {
-		s.newest = t.began
+	s.lastAnswer = now
+	if t.began.After(s.newestAnswered) {
+		s.newestAnswered = t.began
 	}
 	s.answers.add(took, now, s.timeout)
 	step := 1.0 / 8
 	if took > s.timeout/2 {
 		step /= s.limit
-	} else if t.began.After(s.quick) {
-		s.quick = t.began
+	} else if t.began.After(s.newestQuick) {
+		s.newestQuick = t.began
 	}
-	s.limit = min(s.limit+step, float64(s.most))
+	s.limit = min(s.limit+step, float64(s.maximum))
 }
 
-// silence is rule 4. A call that began before limit was lowered proves nothing new.
-func (s *turns) silence(t *Turn, now time.Time) {
-	if now.Sub(t.began) < s.timeout || t.began.Before(s.quick) || !t.began.After(s.lowered) {
+// recordTimeout lowers limit if the whole time of t ended without an answer (rule 4).
+// A call that began before limit was lowered proves nothing new.
+func (s *turns) recordTimeout(t *Turn, now time.Time) {
+	if now.Sub(t.began) < s.timeout || t.began.Before(s.newestQuick) || !t.began.After(s.loweredAt) {
 		return
 	}
 	if n := s.answers.count(now, s.timeout); n > 0 {
-		s.limit, s.lowered = max(min(s.limit, n/2), 1), now
+		s.limit, s.loweredAt = max(min(s.limit, n/2), 1), now
 	}
 }
 
-// window counts recent answers: those of a span of time that has not ended, and
-// those of the span before.
+// window counts recent answers: those of the current span of time, and those of the
+// span before it.
 type window struct {
-	began    time.Time
-	now, old struct {
+	began             time.Time
+	current, previous struct {
 		n       int
 		longest time.Duration
 	}
 }
 
-// turn begins the span that at lies in.
-func (w *window) turn(at time.Time, span time.Duration) {
+// roll makes the span that contains at the current one.
+func (w *window) roll(at time.Time, span time.Duration) {
 	switch age := at.Sub(w.began); {
 	case age >= 2*span:
 		*w = window{began: at}
 	case age >= span:
-		*w = window{began: w.began.Add(span), old: w.now}
+		*w = window{began: w.began.Add(span), previous: w.current}
 	}
 }
 
+// add counts an answer that came at at and took took.
 func (w *window) add(took time.Duration, at time.Time, span time.Duration) {
-	w.turn(at, span)
-	w.now.n++
-	w.now.longest = max(w.now.longest, took)
+	w.roll(at, span)
+	w.current.n++
+	w.current.longest = max(w.current.longest, took)
 }
 
-// longest returns the longest time that an answer took.
-func (w *window) longest() time.Duration { return max(w.now.longest, w.old.longest) }
+// longest returns the longest time that a counted answer took.
+func (w *window) longest() time.Duration { return max(w.current.longest, w.previous.longest) }
 
-// count returns about how many answers came in the last span.
+// count returns the approximate number of answers within the time span before at.
 func (w *window) count(at time.Time, span time.Duration) float64 {
-	w.turn(at, span)
-	return float64(w.now.n) + float64(w.old.n)*(1-float64(at.Sub(w.began))/float64(span))
+	w.roll(at, span)
+	return float64(w.current.n) + float64(w.previous.n)*(1-float64(at.Sub(w.began))/float64(span))
 }
