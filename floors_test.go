@@ -38,6 +38,7 @@ var floorPlan = []room{
 	{path: "internal/strictjson"},
 	{path: "internal/fetch"},
 	{path: "internal/doubling"}, // of tests
+	{path: "internal/challengetest"},
 	{path: "internal/settled"},
 	// 1: what users and introspectors share
 	{path: ".", may: []string{"internal/settled", "internal/strictjson"}},
@@ -71,6 +72,7 @@ var floorPlan = []room{
 	// 6: each its own module
 	{path: "examples/...", free: true},
 	{path: "bench/...", free: true},
+	{path: "conformance/...", free: true}, // tests only
 	{path: "interop/...", free: true},
 	{path: "internal/release", free: true}, // not imported by any other
 }

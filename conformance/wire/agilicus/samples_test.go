@@ -1,38 +1,59 @@
 package agilicus_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
-	"os"
-	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/conformance/wire"
 	"github.com/oauthz/oauthz/providers/agilicus"
-	"github.com/oauthz/oauthz/providers/internal/vendortest"
 )
 
-// exceptions are the samples that are not replayed, and the reason.
-var exceptions = map[string]string{
-	"agilicus.introspect_self.200": "another dialect, where the token is the credential",
-	"agilicus.introspect_self.404": "another dialect, where the token is the credential",
+const (
+	jwt      = "eyJhbGciOiJFUzI1NiJ9.eyJqdGkiOiJjYW5hcnkifQ.canary-signature"
+	apiToken = "canary-api-token"
+	audience = "urn:api:agilicus:users"
+)
+
+var clock = time.Unix(1767650000, 0)
+
+// newClient returns a Client of v.
+func newClient(t *testing.T, v *wire.Server, edit ...func(*agilicus.Config)) *agilicus.Client {
+	t.Helper()
+	cfg := agilicus.Config{
+		BaseURL: v.URL, Audience: []string{audience}, HTTPClient: v.Client(), Now: func() time.Time { return clock },
+		BearerToken: func(context.Context) (oauthz.Secret, error) { return apiToken, nil },
+	}
+	for _, e := range edit {
+		e(&cfg)
+	}
+	client, err := agilicus.New(cfg)
+	require.NoError(t, err)
+	return client
 }
 
-func TestWireSamples(t *testing.T) {
+func operationError(t *testing.T, err error, operation string, status int) {
+	t.Helper()
+	wire.WantOperationError(t, err, "agilicus", operation, status)
+}
+
+func TestClientSendsAndReadsRecordedExchanges(t *testing.T) {
 	t.Parallel()
-	for _, e := range samples(t) {
+	list, taken := wire.Replayed(t, "agilicus", 9)
+	require.Equal(t, clock, taken)
+	for _, e := range list {
 		t.Run(e.ID, func(t *testing.T) {
 			t.Parallel()
-			if why, ok := exceptions[e.ID]; ok {
-				t.Skip(why)
-			}
-			v := e.vendor(t)
+			v := e.Serve(t)
 			switch e.Operation {
 			case "create_introspect_token":
 				replayIntrospect(t, &e, v)
@@ -52,20 +73,11 @@ func TestWireSamples(t *testing.T) {
 	}
 }
 
-// Every exception names a sample that exists.
-func TestExceptionsExist(t *testing.T) {
-	t.Parallel()
-	all := samples(t)
-	for id := range exceptions {
-		assert.True(t, slices.ContainsFunc(all, func(e exchange) bool { return e.ID == id }), id)
-	}
-}
-
 // placeholders replaces the placeholders of the samples with the values of the tests.
 var placeholders = strings.NewReplacer("<JWT>", jwt, "<existing token>", jwt, "<bad>", jwt, "<org>", "the org & co", "%3Corg%3E", "the org & co")
 
 // checkRequest compares a request with the sample: method, path, query, the relevant headers, and body.
-func checkRequest(t *testing.T, e *exchange, got vendortest.Request) {
+func checkRequest(t *testing.T, e *wire.Sample, got wire.Request) {
 	t.Helper()
 	place, err := url.Parse(e.Request.URL)
 	require.NoError(t, err)
@@ -98,7 +110,7 @@ func checkRequest(t *testing.T, e *exchange, got vendortest.Request) {
 	assert.JSONEq(t, placeholders.Replace(b.String()), got.Body)
 }
 
-func replayIntrospect(t *testing.T, e *exchange, v *vendortest.Vendor) {
+func replayIntrospect(t *testing.T, e *wire.Sample, v *wire.Server) {
 	var sent struct {
 		Options *agilicus.IntrospectOptions `json:"introspect_options"`
 	}
@@ -109,16 +121,16 @@ func replayIntrospect(t *testing.T, e *exchange, v *vendortest.Vendor) {
 	switch e.Expect.Verdict {
 	case "active":
 		require.NoError(t, err)
-		assert.Equal(t, e.Expect.Scopes, []string(token.Scopes))
-		assert.Equal(t, *e.Expect.Sub, token.Subject)
-		assert.Equal(t, *e.Expect.Tenant, token.Tenant)
-		assert.Nil(t, e.Expect.ClientID)
+		assert.Equal(t, e.Expect.Scopes, token.Scopes)
+		assert.Equal(t, e.Expect.Sub, token.Subject)
+		assert.Equal(t, e.Expect.Tenant, token.Tenant)
+		assert.Empty(t, e.Expect.ClientID)
 		assert.Empty(t, token.ClientID)
 		assert.Equal(t, *e.Expect.Exp, token.ExpiresAt.Unix())
 		assert.Equal(t, int64(1767646400), token.IssuedAt.Unix())
 	case "inactive":
-		require.Equal(t, "refusal", vendortest.Verdict(token, err), "%v", err)
-		assert.Equal(t, *e.Expect.Reason == "revoked", errors.Is(err, oauthz.ErrRevoked))
+		require.Equal(t, "refusal", wire.Verdict(token, err), "%v", err)
+		assert.Equal(t, e.Expect.Reason == "revoked", errors.Is(err, oauthz.ErrRevoked))
 	default:
 		t.Fatalf("no verdict %q", e.Expect.Verdict)
 	}
@@ -155,7 +167,7 @@ func checkToken(t *testing.T, got *agilicus.Token) {
 	assert.JSONEq(t, `{"methods":["get"],"paths":["/.*"]}`, string(got.Hosts[0].AllowedList[0]))
 }
 
-func replayReissue(t *testing.T, e *exchange, v *vendortest.Vendor) {
+func replayReissue(t *testing.T, e *wire.Sample, v *wire.Server) {
 	got, err := newClient(t, v).Reissue(t.Context(), jwt, "the org & co")
 	checkRequest(t, e, v.Last())
 	if e.Response.Status == http.StatusOK {
@@ -167,7 +179,7 @@ func replayReissue(t *testing.T, e *exchange, v *vendortest.Vendor) {
 	operationError(t, err, "reissue", e.Response.Status)
 }
 
-func replayValidate(t *testing.T, e *exchange, v *vendortest.Vendor) {
+func replayValidate(t *testing.T, e *wire.Sample, v *wire.Server) {
 	request := agilicus.CreateTokenRequest{
 		Subject: "123", Org: "123", Audiences: []string{"a"}, TimeValidity: agilicus.TimeValidity{Seconds: 1},
 	}
@@ -177,7 +189,7 @@ func replayValidate(t *testing.T, e *exchange, v *vendortest.Vendor) {
 	assert.Equal(t, request, *got)
 }
 
-func replayList(t *testing.T, e *exchange, v *vendortest.Vendor) {
+func replayList(t *testing.T, e *wire.Sample, v *wire.Server) {
 	revoked := true
 	got, err := newClient(t, v).List(t.Context(), agilicus.ListOptions{Limit: 100, Revoked: &revoked, Org: "the org & co"})
 	checkRequest(t, e, v.Last())
@@ -185,64 +197,4 @@ func replayList(t *testing.T, e *exchange, v *vendortest.Vendor) {
 	assert.Equal(t, 100, got.Limit)
 	require.Len(t, got.Tokens, 1)
 	checkToken(t, &got.Tokens[0])
-}
-
-type exchange struct {
-	ID, System, Operation string
-	Dialect               *string
-	Request               struct {
-		Method, URL string
-		Headers     map[string]string
-		Body        json.RawMessage
-	}
-	Response struct {
-		Status  int
-		Headers map[string]string
-		Body    json.RawMessage
-		RawBody *string `json:"raw_body"`
-	}
-	Expect *struct {
-		Verdict  string
-		Reason   *string
-		Scopes   []string
-		Sub      *string
-		Tenant   *string
-		ClientID *string `json:"client_id"`
-		Exp      *int64
-	}
-}
-
-// vendor returns a vendor that gives the answer of the sample.
-func (e *exchange) vendor(t *testing.T) *vendortest.Vendor {
-	a := vendortest.Typed(e.Response.Status, "", string(e.Response.Body))
-	for name, value := range e.Response.Headers {
-		a = a.With(name, value)
-	}
-	if e.Response.RawBody != nil {
-		a.Body = *e.Response.RawBody
-	}
-	return vendortest.Serve(t, a)
-}
-
-func samples(t *testing.T) []exchange {
-	t.Helper()
-	data, err := os.ReadFile("../../../shared/vectors/wire-samples.json")
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skip("no ../shared/vectors/wire-samples.json beside the checkout")
-	}
-	require.NoError(t, err)
-	var file struct {
-		Clock     int64 `json:"clock_unix"`
-		Exchanges []exchange
-	}
-	require.NoError(t, json.Unmarshal(data, &file))
-	require.Equal(t, clock.Unix(), file.Clock)
-	var out []exchange
-	for _, e := range file.Exchanges {
-		if e.System == "agilicus" {
-			out = append(out, e)
-		}
-	}
-	require.NotEmpty(t, out)
-	return out
 }
