@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+
+	"github.com/oauthz/oauthz/internal/probe"
 )
 
 type tokenKey struct{}
@@ -26,7 +28,9 @@ func WithToken(ctx context.Context, t *Token) context.Context {
 	return context.WithValue(ctx, tokenKey{}, t)
 }
 
-type grantKey struct{}
+// grantKey is the key of the grant of an outer Guard. It is also that of a probe, so
+// that a Guard finds either with one look-up.
+type grantKey = probe.GuardKey
 
 // grant is the context of an authorized request: what this Guard found, for
 // the Guards below, and the handler's own copy of the token. One allocation

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/oauthz/oauthz/internal/probe"
 )
 
 // Config is what a [Guard] is made of. All but the Introspector may be zero,
@@ -247,8 +249,8 @@ func (g *Guard) Authorize(r *http.Request, req Requirement) (*http.Request, erro
 // pattern of the route better than r does.
 func (g *Guard) AuthorizeRoute(r *http.Request, req Requirement, pattern string) (*http.Request, error) {
 	outer := r.Context().Value(grantKey{})
-	if p, ok := outer.(*probe); ok {
-		return p.meet(r, g.required(req))
+	if p, ok := outer.(*probe.Context[Requirement]); ok {
+		return answerProbe(p, r, g.required(req))
 	}
 	a := attempt{guard: g, r: r, req: req, pattern: pattern}
 	a.outer, _ = outer.(*grant)

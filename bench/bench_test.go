@@ -11,7 +11,7 @@ import (
 	"github.com/oauthz/oauthz/bench/internal/figures"
 )
 
-// suite is started by whoever runs a benchmark first. Its servers end with the process, which may run all of them.
+// suite is started by the first benchmark. Its servers end with the process, which may run all benchmarks.
 var suite = sync.OnceValues(func() (*cases.Suite, error) { return cases.New(context.Background()) })
 
 func benchmark(b *testing.B, name string) {

@@ -18,31 +18,31 @@
 // A request through a handler that is protected, called as net/http calls it, without a network. Its JWT has about 700
 // bytes (with RS256) and 9 claims.
 //
-//   - BareVerification: the signature, by the standard library, and nothing else. Nobody can be faster with a new token.
-//   - NewToken: a JWT that nobody remembers. Ours is package localjwt, without a cache.
+//   - BareVerification: the signature, by the standard library, and nothing else. No library can be faster with a new token.
+//   - NewToken: a JWT that is in no cache. Ours is package localjwt, without a cache.
 //   - SeenToken: a JWT that was seen before. Ours is package cache over localjwt; the peers have no cache, and verify it again.
 //   - NewOpaque and SeenOpaque: an opaque token, of an authorization server on loopback that takes 1 ms to answer. Ours is
-//     package remote, without and with the cache. Few peers can do this at all: what stands beside is written by hand over
-//     net/http, once alone and once as the verifier that the MCP SDK asks for. The server runs in the same process, so its
-//     work is in everybody's time and allocations.
-//   - Framework: the guard in net/http and in each framework by its adapter, with the route bare for comparison: what the
-//     guard adds is our doing, what the router takes is not.
+//     package remote, without and with the cache. Few peers can do this at all: the code beside it is written by hand over
+//     net/http, once alone and once as the verifier that the MCP SDK requires. The server runs in the same process, so its
+//     work is in the time and allocations of all.
+//   - Framework: the guard in net/http and in each framework by its adapter, and the bare route for comparison: the guard is
+//     responsible for the difference, not for the time of the router.
 //
-// With 8 at once the time is what passes for one request, not what one waits.
+// With 8 at once the time is the elapsed time divided by the number of requests, not the latency of one request.
 //
 // # How it is fair
 //
 //   - All get the same tokens and check the same: signature, issuer, audience, expiry, one scope; the subject has to reach the
 //     handler through the request's context. A test sends every entry a good token, a forged one, and one with each of these
-//     wrong. What some peers let through beyond that is in [peers.JWT] and under the table; a test sends that as well.
+//     wrong. The other flaws that some peers let through are in [peers.JWT] and under the table; a test sends those as well.
 //   - Each peer is set up as its documentation has it, by the fastest way that it documents; parsers, key sets and options are
 //     made once. Keys are fetched before anything is timed.
 //   - The cases take turns, round after round, so that a noisy minute hits all of them.
 //   - Versions are the newest that a module of Go 1.25.0 can require, as go.mod has them: hashicorp/cap is at v0.14.0,
-//     because v0.15.0 demands go 1.25.13.
-//   - A map of claims is what most programs over golang-jwt have (byhand), a struct is there as well (byhand-struct).
+//     because v0.15.0 requires go 1.25.13.
+//   - Most programs over golang-jwt use a map of claims (byhand). A struct is measured as well (byhand-struct).
 //
-// A machine that does something else shows in ratios too, if less than in times: run it on a quiet one.
+// Other work of the machine changes ratios too, but less than times: run it on an idle machine.
 package main
 
 import (

@@ -63,7 +63,7 @@ func selectedFrom(all []cases.Case, opts options) []cases.Case {
 	return selected
 }
 
-// machine says what the figures were made on, by what it is and not by what it is called.
+// machine describes the hardware and software on which the figures were made, without the name of the machine.
 func machine() string {
 	s := fmt.Sprintf("%s %s/%s, GOMAXPROCS %d", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
 	if model := processor(); model != "" {
@@ -72,7 +72,7 @@ func machine() string {
 	return s
 }
 
-// processor is the model of the processor where the system tells it in a file, as Linux does.
+// processor returns the model of the processor if the system has it in a file, as Linux does.
 func processor() string {
 	file, err := os.Open("/proc/cpuinfo")
 	if err != nil {
@@ -88,7 +88,7 @@ func processor() string {
 	return ""
 }
 
-// notes say of the peers which version they are of, and what they let through.
+// notes returns the version of each peer and the flaws that it lets through.
 func notes(all []peers.Peer) []figures.Note {
 	versions := map[string]string{}
 	if info, ok := debug.ReadBuildInfo(); ok {

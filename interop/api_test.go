@@ -23,21 +23,20 @@ import (
 	"github.com/oauthz/oauthz/localjwt"
 )
 
-// An api is a resource server that the library protects. Its handler answers what it saw of the token.
+// An api is a resource server that the library protects. Its handler answers with fields of the token.
 type api struct {
 	*httptest.Server
 	audience []string
-	served   atomic.Int64 // how often the handler ran
+	served   atomic.Int64 // how many times the handler ran
 }
 
-// seen is what a handler found in [oauthz.TokenFrom].
+// seen has the fields of the token that a handler got from [oauthz.TokenFrom].
 type seen struct {
 	Issuer, ClientID string
 	Audience, Scopes []string
 }
 
-// newAPI serves [serve]'s route for tokens of p that localjwt verifies. What localjwt logs is kept with what the provider
-// says.
+// newAPI serves the route of [serve] for tokens of p that localjwt verifies. The log of localjwt goes to that of the provider.
 func newAPI(t *testing.T, p *provider, cfg localjwt.Config) *api {
 	t.Helper()
 	cfg.Issuer = p.issuer
@@ -70,7 +69,7 @@ func (a *api) handle(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// A reply is an answer of an api, read to its end.
+// A reply is a response of an api, with its body.
 type reply struct {
 	status int
 	header http.Header
@@ -95,7 +94,7 @@ func (a *api) get(ctx context.Context, token string) (reply, error) {
 	return reply{status: response.StatusCode, header: response.Header, body: string(body)}, err
 }
 
-// mustGet is get for the goroutine of a test.
+// mustGet does the same as get, and fails the test on an error. Only the goroutine of the test may call it.
 func (a *api) mustGet(t *testing.T, token string) reply {
 	t.Helper()
 	r, err := a.get(t.Context(), token)
@@ -103,7 +102,7 @@ func (a *api) mustGet(t *testing.T, token string) reply {
 	return r
 }
 
-// retryAfter is the time that a 503 asks to wait.
+// retryAfter returns the time in the Retry-After of a 503.
 func (r reply) retryAfter() (time.Duration, error) {
 	seconds, err := strconv.Atoi(r.header.Get("Retry-After"))
 	if err != nil || seconds < 1 {
@@ -112,13 +111,13 @@ func (r reply) retryAfter() (time.Duration, error) {
 	return time.Duration(seconds) * time.Second, nil
 }
 
-// A refusal is what an answer without access must say. Empty members must be absent.
+// A refusal is the expected response to a refused request. Empty members must be absent.
 type refusal struct {
 	status       int
 	error, scope string
 }
 
-// assertRefused checks an answer against the table of outcomes, and that the handler never ran.
+// assertRefused checks a response against the table of outcomes, and that the handler never ran.
 func (a *api) assertRefused(t *testing.T, want refusal, token string) {
 	t.Helper()
 	before := a.served.Load()
@@ -147,8 +146,8 @@ func challengeParameter(challenge, name string) string {
 	return match[1]
 }
 
-// assertUnavailable checks that an answer says that nothing is known about the token: with a challenge, a client would
-// drop a token that may be good.
+// assertUnavailable checks that a response has status 503 and no challenge: with a challenge, a client would discard a token
+// that may be valid.
 func assertUnavailable(t *testing.T, r reply) {
 	t.Helper()
 	assert.Equal(t, http.StatusServiceUnavailable, r.status, r.body)
@@ -158,7 +157,7 @@ func assertUnavailable(t *testing.T, r reply) {
 	assert.NoError(t, err)
 }
 
-// A joseHeader is what the first part of a JWT says.
+// A joseHeader has members of the header of a JWT.
 type joseHeader struct{ Alg, Typ, Kid string }
 
 func headerOf(token string) (joseHeader, error) {
@@ -171,7 +170,8 @@ func headerOf(token string) (joseHeader, error) {
 	return header, json.Unmarshal(raw, &header)
 }
 
-// tamper changes the first character of a JWT's signature: all six of its bits count, as those of the last may not.
+// tamper changes the first character of a JWT's signature. All its six bits are part of the signature, which is not certain
+// for the last character.
 func tamper(token string) string {
 	first := strings.LastIndexByte(token, '.') + 1
 	other := "A"

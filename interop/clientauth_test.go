@@ -18,7 +18,8 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// apiKeys are the keys of an API that authenticates by private_key_jwt, by algorithm, and what it registers of them.
+// apiKeys returns the keys of an API that authenticates by private_key_jwt, by algorithm, and the public keys that it
+// registers.
 type apiKeys struct {
 	signers map[string]crypto.Signer
 	jwks    []privateJWK
@@ -102,8 +103,8 @@ func TestOIDCProviderClientAuthentication(t *testing.T) {
 	}
 }
 
-// assertAsks checks that p answers an API that authenticates like this, about a good token and about a bad one, and more
-// than once: an assertion is good for one request only.
+// assertAsks checks that p answers introspection requests of an API that authenticates like this, for a valid token and for
+// an invalid one, and more than once: an assertion is valid for one request only.
 func assertAsks(t *testing.T, p *provider, auth remote.ClientAuth) {
 	t.Helper()
 	cfg := asReportsAPI(p)
@@ -117,7 +118,7 @@ func assertAsks(t *testing.T, p *provider, auth remote.ClientAuth) {
 	a.assertCause(t, oauthz.ErrInactive)
 }
 
-// assertCannotAsk checks that what p says of the API's own credentials is no word on a token, good or bad.
+// assertCannotAsk checks that a refusal of the API's own credentials by p is not used as a verdict on a token, valid or not.
 func assertCannotAsk(t *testing.T, p *provider, auth remote.ClientAuth) {
 	t.Helper()
 	cfg := asReportsAPI(p)

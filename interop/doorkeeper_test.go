@@ -51,7 +51,7 @@ func startDoorkeeper(t *testing.T) *doorkeeper {
 	return d
 }
 
-// checkDoorkeeper asks once for what doorkeeper/server.rb requires.
+// checkDoorkeeper checks once whether the packages that doorkeeper/server.rb requires are installed.
 var checkDoorkeeper = sync.OnceValue(func() error {
 	const install = "apt-get install --no-install-recommends ruby-doorkeeper ruby-activerecord ruby-sqlite3 ruby-webrick"
 	if _, err := exec.LookPath("ruby"); err != nil {
@@ -81,8 +81,8 @@ func (d *doorkeeper) revoke(t *testing.T, token string) {
 	require.Equal(t, http.StatusOK, response.StatusCode)
 }
 
-// config asks d with the credentials given. Doorkeeper has no metadata, and its answers name neither an issuer nor an
-// audience.
+// config returns a configuration that introspects at d with the given credentials. Doorkeeper has no metadata, and its
+// responses name neither an issuer nor an audience.
 func (d *doorkeeper) config(auth remote.ClientAuth) remote.Config {
 	return remote.Config{
 		Endpoint: d.base + "/oauth/introspect", Issuer: d.base, Auth: auth, InsecureAnyAudience: true,
@@ -149,10 +149,10 @@ func (d *doorkeeper) testClientAuthentication(t *testing.T) {
 	}{
 		{name: "post", auth: remote.Post("api", "api-secret"), asks: true},
 		{name: "post, special secret", auth: remote.Post("special", specialSecret), asks: true},
-		// Doorkeeper takes Basic credentials literally, against RFC 6749 §2.3.1.
+		// Doorkeeper does not decode Basic credentials, contrary to RFC 6749 §2.3.1.
 		{name: "basic, special secret, not encoded", auth: remote.BasicRaw("special", specialSecret), asks: true},
 		{name: "basic, special secret", auth: remote.Basic("special", specialSecret)},
-		{name: "basic, wrong secret", auth: remote.Basic("api", "guess")}, // 401 with a Bearer challenge, which is not about the token
+		{name: "basic, wrong secret", auth: remote.Basic("api", "guess")}, // 401 with a Bearer challenge, which is not a verdict on the token
 		{name: "basic, unknown client", auth: remote.Basic("nobody", "api-secret")},
 		{name: "none", auth: remote.None("")},
 	} {

@@ -16,13 +16,13 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// How long verdicts are kept by the cache of an introspectingAPI.
+// How long the cache of an introspectingAPI keeps verdicts.
 const (
 	cacheTTL     = time.Minute
 	staleIfError = 10 * time.Minute
 )
 
-// An introspectingAPI is an api that asks a server what a token says, and remembers it.
+// An introspectingAPI is an api that introspects tokens at a server, with a cache.
 type introspectingAPI struct {
 	*api
 	cache *cache.Cache
@@ -32,7 +32,7 @@ type introspectingAPI struct {
 	last oauthz.Decision
 }
 
-// newIntrospectingAPI serves [serve]'s route with a Guard over a cache over remote.
+// newIntrospectingAPI serves the route of [serve] with a Guard over a cache over remote.
 func newIntrospectingAPI(t *testing.T, cfg remote.Config) *introspectingAPI {
 	t.Helper()
 	introspector, err := remote.New(t.Context(), cfg)
@@ -54,10 +54,10 @@ func (a *introspectingAPI) observe(_ context.Context, d oauthz.Decision) {
 	a.last = d
 }
 
-// pass lets time go by, for the cache.
+// pass puts the clock of the cache forward.
 func (a *introspectingAPI) pass(d time.Duration) { a.ahead.Add(int64(d)) }
 
-// assertSource checks who answered for the token of the last request.
+// assertSource checks the Source of the last decision.
 func (a *introspectingAPI) assertSource(t *testing.T, want oauthz.Source) {
 	t.Helper()
 	a.mu.Lock()
@@ -66,7 +66,7 @@ func (a *introspectingAPI) assertSource(t *testing.T, want oauthz.Source) {
 	assert.Equal(t, want.String(), a.last.Source.String())
 }
 
-// assertCause checks why the last request was refused, which the client is not told.
+// assertCause checks the cause of the last refusal, which is not in the response.
 func (a *introspectingAPI) assertCause(t *testing.T, want error) {
 	t.Helper()
 	a.mu.Lock()
@@ -76,7 +76,7 @@ func (a *introspectingAPI) assertCause(t *testing.T, want error) {
 	}
 }
 
-// assertNotCause checks why the last request was not refused.
+// assertNotCause checks that the last refusal has another cause.
 func (a *introspectingAPI) assertNotCause(t *testing.T, unwanted error) {
 	t.Helper()
 	a.mu.Lock()

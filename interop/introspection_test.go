@@ -14,7 +14,7 @@ import (
 // clientMetadata describes a client, as RFC 7591 §2 does.
 type clientMetadata map[string]any
 
-// introspecting is the metadata of a client that gets no tokens itself: an API that introspects.
+// introspecting returns the metadata of an API that introspects, a client that gets no tokens itself.
 func introspecting(id, method string, more clientMetadata) clientMetadata {
 	c := clientMetadata{
 		"client_id": id, "token_endpoint_auth_method": method,
@@ -26,14 +26,14 @@ func introspecting(id, method string, more clientMetadata) clientMetadata {
 	return c
 }
 
-// specialSecret needs the encoding of RFC 6749 §2.3.1: each of its special characters means something in a Basic
-// credential or in a form, and %rd is no encoded byte.
+// specialSecret needs the encoding of RFC 6749 §2.3.1: each of its special characters has a meaning in a Basic credential or
+// in a form, and %rd is not an encoded byte.
 const specialSecret = "p@ss:w%rd+/="
 
-// reportsAPI is a client with a special id, too.
+// reportsAPI is a client whose id has special characters too.
 var reportsAPI = introspecting("reports:api", "client_secret_basic", clientMetadata{"client_secret": specialSecret})
 
-// asReportsAPI asks p about tokens for reports.
+// asReportsAPI returns a configuration that introspects tokens for reports at p.
 func asReportsAPI(p *provider) remote.Config {
 	return remote.Config{
 		Issuer: p.issuer, Auth: remote.Basic("reports:api", specialSecret), Audience: []string{reports},
@@ -77,13 +77,13 @@ func TestOIDCProviderIntrospection(t *testing.T) {
 			want: invalidToken, cause: oauthz.ErrInvalidToken,
 		},
 		{name: "refresh token", token: p.refreshToken(t), want: invalidToken, cause: oauthz.ErrInvalidToken},
-		// 400 unsupported_token_type, which is not our mistake but an answer.
+		// 400 unsupported_token_type, which is a verdict on the token, not a mistake of ours.
 		{name: "JWT", token: p.mustMint(t, "RS256", orders, "orders:read"), want: invalidToken, cause: oauthz.ErrInvalidToken},
 		{name: "unknown", token: "no-token-of-this-server", want: invalidToken, cause: oauthz.ErrInactive},
 		{name: "no token", want: refusal{status: http.StatusUnauthorized, scope: "orders:read"}, cause: oauthz.ErrNoToken},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			for range 2 { // the second time from memory
+			for range 2 { // the second time from the cache
 				a.assertRefused(t, tt.want, tt.token)
 				a.assertCause(t, tt.cause)
 				if tt.cause != oauthz.ErrInactive {
@@ -136,10 +136,10 @@ func TestOIDCProviderIntrospectionOutage(t *testing.T) {
 		a.assertSource(t, oauthz.Stale)
 		assertUnavailable(t, a.mustGet(t, unseen))
 	}
-	cold := newIntrospectingAPI(t, asReportsAPI(p)) // it does not even know where to ask
+	cold := newIntrospectingAPI(t, asReportsAPI(p)) // an instance that has not discovered the endpoint
 	assertUnavailable(t, cold.mustGet(t, seenBefore))
 
-	p.start(t) // it keeps its tokens in memory, so it has lost them
+	p.start(t) // the provider keeps its tokens in memory, so they are lost
 	fresh := p.mustMint(t, "RS256", reports, "orders:read")
 	assertRecovers(t, a.api, fresh)
 	assertRecovers(t, cold.api, fresh)

@@ -15,12 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A privateJWK is a private key as RFC 7517 writes it. It is spelled out here, not made by a JOSE library, so that what
-// the server is given does not depend on code that the library under test uses too.
+// A privateJWK is a private key in the format of RFC 7517. It is written here, not by a JOSE library, so that the input of
+// the server does not depend on code that the library under test uses too.
 type privateJWK map[string]string
 
-// newKeys makes one key of each kind. The generation is in each kid, so that a token's header tells which rotation
-// signed it. No key names an alg: the server signs RS256 and PS256 with the one RSA key.
+// newKeys makes one key of each kind. Each kid includes the generation, so that the header of a token shows after which
+// rotation it was signed. No key has an alg: the server signs RS256 and PS256 with the one RSA key.
 func newKeys(t *testing.T, generation int) []privateJWK {
 	t.Helper()
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -66,7 +66,7 @@ func edJWK(key ed25519.PrivateKey) privateJWK {
 	return privateJWK{"kty": "OKP", "crv": "Ed25519", "x": base64URL(public), "d": base64URL(key.Seed())}
 }
 
-// public is the public half of a key, as it is registered.
+// public returns the public half of a key, in the form in which it is registered.
 func (key privateJWK) public() privateJWK {
 	half := maps.Clone(key)
 	for _, member := range []string{"d", "p", "q", "dp", "dq", "qi"} {

@@ -23,8 +23,8 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// TestOIDCProviderMutualTLS authenticates by a client certificate (RFC 8705 §2): one of a CA that the server trusts, and
-// one that is registered itself.
+// TestOIDCProviderMutualTLS authenticates with a client certificate (RFC 8705 §2): one of a CA that the server trusts, and
+// one that is itself registered.
 func TestOIDCProviderMutualTLS(t *testing.T) {
 	t.Parallel()
 	ca := newCertificate(t, "ca.example", nil)
@@ -87,8 +87,8 @@ func TestOIDCProviderMutualTLS(t *testing.T) {
 	})
 }
 
-// listenTLS has p listen on https as well, once it is started, and returns the introspection endpoint there. (Discovery
-// would do: its metadata name the endpoints of the host that is asked. But not the issuer, which stays the http one.)
+// listenTLS makes p listen on https too after its start, and returns the introspection endpoint there. Discovery cannot be
+// used: the metadata name the endpoints of the requested host, but the issuer is always the http one.
 func (p *provider) listenTLS(t *testing.T, own, ca *certificate) string {
 	t.Helper()
 	port := freePort(t)
@@ -99,13 +99,13 @@ func (p *provider) listenTLS(t *testing.T, own, ca *certificate) string {
 	return fmt.Sprintf("https://127.0.0.1:%d/token/introspection", port)
 }
 
-// A certificate and its key.
+// A certificate has its key too.
 type certificate struct {
 	*x509.Certificate
 	key *ecdsa.PrivateKey
 }
 
-// newCertificate makes a certificate for a name or an IP address: one of ca, or one that has signed itself and may sign
+// newCertificate makes a certificate for a name or an IP address: one that ca signs, or a self-signed one that may sign
 // others.
 func newCertificate(t *testing.T, name string, ca *certificate) *certificate {
 	t.Helper()
@@ -151,7 +151,7 @@ func (c *certificate) keyPEM(t *testing.T) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
-// jwk is how a certificate is registered (RFC 8705 §2.2.2): a key with its x5c (RFC 7517 §4.7).
+// jwk returns a certificate in the form in which it is registered (RFC 8705 §2.2.2): a key with its x5c (RFC 7517 §4.7).
 func (c *certificate) jwk(t *testing.T) map[string]any {
 	t.Helper()
 	jwk := map[string]any{"x5c": []string{base64.StdEncoding.EncodeToString(c.Raw)}}
@@ -161,14 +161,14 @@ func (c *certificate) jwk(t *testing.T) map[string]any {
 	return jwk
 }
 
-// client is what an API dials with: it shows its certificate, if it has one, and trusts servers of ca.
+// client returns the HTTP client of an API: it sends its certificate, if it has one, and trusts servers of ca.
 func (c *certificate) client(t *testing.T, ca *certificate) *http.Client {
 	t.Helper()
 	trusted := x509.NewCertPool()
 	trusted.AddCert(ca.Certificate)
 	config := &tls.Config{RootCAs: trusted}
 	if c != nil {
-		// Not Certificates: those are shown only to a server that names their CA, and a self-signed one has none.
+		// Not Certificates: net/http sends those only to a server that names their CA, and a self-signed one has no CA.
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			return &tls.Certificate{Certificate: [][]byte{c.Raw}, PrivateKey: c.key}, nil
 		}

@@ -36,7 +36,7 @@ func oidcProviderFolder(t *testing.T) string {
 	return folder
 }
 
-// unavailable ends a test whose server cannot be had on this machine.
+// unavailable skips or fails a test whose server is not available on this machine.
 func unavailable(t *testing.T, err error) {
 	t.Helper()
 	if os.Getenv("OAUTHZ_REQUIRE_SERVICES") == "1" {
@@ -48,7 +48,7 @@ func unavailable(t *testing.T, err error) {
 // installOIDCProvider installs the server once for the whole test binary.
 var installOIDCProvider = sync.OnceValues(func() (string, error) { return install("oidcprovider", "server.mjs") })
 
-// install copies a program and its locked packages out of the source tree, and installs these.
+// install copies a program and its lock file out of the source tree, and installs the locked packages.
 func install(name, program string) (string, error) {
 	if err := checkNode(); err != nil {
 		return "", err

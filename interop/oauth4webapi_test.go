@@ -41,17 +41,17 @@ func oauth4webapiFolder(t *testing.T) string {
 	return folder
 }
 
-// An inquiry is what oauth4webapi is to ask, and how.
+// An inquiry is a request for oauth4webapi to send.
 type inquiry struct {
 	Ask       string `json:"ask"` // "introspect" or "revoke"
 	Token     string `json:"token"`
 	Client    string `json:"client"`
 	Secret    string `json:"secret"`
 	Method    string `json:"method"`
-	Algorithm string `json:"algorithm,omitempty"` // of signed answers; none: plain JSON
+	Algorithm string `json:"algorithm,omitempty"` // of signed responses; if empty, plain JSON
 }
 
-// An outcome is what it makes of the answer.
+// An outcome is the result of oauth4webapi for a response.
 type outcome struct {
 	Type    string         `json:"type"`
 	Answer  map[string]any `json:"answer"`
@@ -63,14 +63,14 @@ type outcome struct {
 	Realm   string         `json:"realm"`
 }
 
-// A served is a server with our endpoints, for tokens of an authorization server that has none.
+// A served is a server with our endpoints, for tokens of an authorization server without such endpoints.
 type served struct {
 	url     string
 	as      *oauthztest.Server
 	revoked *oauthz.Revocations
 }
 
-// outOfReach is a token that nobody can tell anything of.
+// outOfReach is a token whose introspection fails.
 const outOfReach = "out-of-reach"
 
 func serveEndpoints(t *testing.T, algorithm string, key crypto.Signer, public privateJWK) *served {
@@ -110,7 +110,7 @@ func serveEndpoints(t *testing.T, algorithm string, key crypto.Signer, public pr
 	return s
 }
 
-// ask has oauth4webapi ask all of inquiries, in a process that ends before this returns.
+// ask makes oauth4webapi send all inquiries, in a process that ends before ask returns.
 func (s *served) ask(t *testing.T, inquiries []inquiry) []outcome {
 	t.Helper()
 	folder := oauth4webapiFolder(t)
@@ -133,7 +133,8 @@ func (s *served) ask(t *testing.T, inquiries []inquiry) []outcome {
 	return outcomes
 }
 
-// What an independent client makes of our endpoints (RFC 7662, RFC 9701, RFC 7009), with both kinds of client secret.
+// An independent client understands the responses of our endpoints (RFC 7662, RFC 9701, RFC 7009), with both kinds of client
+// secret.
 func TestOAuth4webapi(t *testing.T) {
 	t.Parallel()
 	keys := signingKeys(t)
@@ -178,7 +179,7 @@ func checkOAuth4webapi(t *testing.T, s *served, as inquiry) {
 	})
 
 	for i := range got {
-		got[i].Message = "" // the code says it
+		got[i].Message = "" // the code is compared instead
 	}
 	media := "application/json"
 	if as.Algorithm != "" {
@@ -204,7 +205,7 @@ func checkOAuth4webapi(t *testing.T, s *served, as inquiry) {
 	assert.Equal(t, true, got[9].Answer["active"], "another client's is not revoked")
 }
 
-// The client believes a signed answer only with the server's own key, and by the algorithm that it expects.
+// The client accepts a signed response only with the server's own key and the algorithm that it expects.
 func TestOAuth4webapiRefusesSignedAnswers(t *testing.T) {
 	t.Parallel()
 	keys := signingKeys(t)

@@ -15,8 +15,8 @@ import (
 func TestOIDCProviderAlgorithms(t *testing.T) {
 	t.Parallel()
 	p := startProvider(t)
-	// A tampered token that is younger than the keys looks like one of a server that has reused the name of a key: it causes
-	// a fetch, and within the interval after that it gets 503. Here each is to have its own fetch.
+	// A tampered token that is younger than the keys looks like a token of a server that has reused a kid: it causes a fetch,
+	// and within the interval after that it gets 503. Here each token must get its own fetch.
 	a := newAPI(t, p, localjwt.Config{Audience: []string{orders}, UnknownKeyInterval: time.Nanosecond})
 
 	for _, algorithm := range algorithms {
@@ -63,14 +63,14 @@ func TestOIDCProviderAlgorithms(t *testing.T) {
 	}
 }
 
-// assertServed checks that a token with the scope orders:read reaches the handler, and what the handler sees of it.
+// assertServed checks that a request with a token of the scope orders:read reaches the handler, and the fields of its token.
 func assertServed(t *testing.T, a *api, p *provider, algorithm, token string) {
 	t.Helper()
 	want := seen{Issuer: p.issuer, ClientID: clientID(algorithm), Audience: a.audience, Scopes: []string{"orders:read"}}
 	assertSeen(t, want, a.mustGet(t, token))
 }
 
-// assertSeen checks that an answer is that of the handler, and what it saw.
+// assertSeen checks that a response is that of the handler, and the fields of its token.
 func assertSeen(t *testing.T, want seen, r reply) {
 	t.Helper()
 	require.Equal(t, http.StatusOK, r.status, r.body)

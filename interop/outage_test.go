@@ -17,7 +17,7 @@ func TestOIDCProviderOutage(t *testing.T) {
 	cfg := localjwt.Config{Audience: []string{orders}}
 	warm := newAPI(t, p, cfg)
 	assertServed(t, warm, p, "RS256", p.mustMint(t, "RS256", orders, "orders:read"))
-	token := p.mustMint(t, "ES256", orders, "orders:read") // never shown to the API before the outage
+	token := p.mustMint(t, "ES256", orders, "orders:read") // the API does not get it before the outage
 
 	p.stop(t)
 	assertServed(t, warm, p, "ES256", token)
@@ -33,8 +33,8 @@ func TestOIDCProviderOutage(t *testing.T) {
 	assertServed(t, warm, p, "RS256", p.mustMint(t, "RS256", orders, "orders:read"))
 }
 
-// assertRecovers waits until an API serves a token again: the server is back, or has new keys. Until then it must not
-// refuse the token.
+// assertRecovers blocks until an API serves a token again, after the server has started again or has new keys. Until then
+// the API must not refuse the token.
 func assertRecovers(t *testing.T, a *api, token string) {
 	t.Helper()
 	began := time.Now()

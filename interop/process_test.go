@@ -15,15 +15,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A process is a server that says "ready" when it listens. It ends when its stdin closes, so it does not outlive the tests.
+// A process is a server that prints "ready" when it listens. It ends when its stdin closes, so it does not outlive the tests.
 type process struct {
 	command *exec.Cmd
 	stdin   io.Writer
-	said    <-chan string // the lines of its stdout
+	stdout  <-chan string // the lines of its stdout
 	killed  bool
 }
 
-// startProcess runs a server that ends with the test, and returns when it is ready. What it logs is added to log.
+// startProcess runs a server that ends with the test, and blocks until it is ready. The log of the server is added to log.
 func startProcess(t *testing.T, command *exec.Cmd, log *logBuffer) *process {
 	t.Helper()
 	command.Stderr = log
@@ -32,7 +32,7 @@ func startProcess(t *testing.T, command *exec.Cmd, log *logBuffer) *process {
 	stdout, err := command.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, command.Start())
-	p := &process{command: command, stdin: stdin, said: lines(stdout)}
+	p := &process{command: command, stdin: stdin, stdout: lines(stdout)}
 	t.Cleanup(func() { p.kill(t) })
 	p.expect(t, "ready")
 	return p
@@ -48,26 +48,26 @@ func (p *process) kill(t *testing.T) {
 	if err := p.command.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Errorf("kill %s: %v", p.command.Path, err)
 	}
-	for range p.said { // Wait may be called only after stdout has been read to its end
+	for range p.stdout { // Wait may be called only after stdout has been read to its end
 	}
-	_ = p.command.Wait() // says that it was killed
+	_ = p.command.Wait() // returns an error: the process was killed
 }
 
-// tell sends the server a line.
+// tell writes a line to the stdin of the server.
 func (p *process) tell(t *testing.T, line string) {
 	t.Helper()
 	_, err := io.WriteString(p.stdin, line+"\n")
 	require.NoError(t, err)
 }
 
-// expect waits until the server says a line that begins with want, and returns the rest of it. Servers print notices of
-// their own too, which are passed over.
+// expect blocks until the server prints a line that begins with want, and returns the rest of the line. It ignores other
+// lines, because servers print notices of their own.
 func (p *process) expect(t *testing.T, want string) string {
 	t.Helper()
 	deadline := time.After(time.Minute)
 	for {
 		select {
-		case line, ok := <-p.said:
+		case line, ok := <-p.stdout:
 			require.True(t, ok, "%s ended before it said %q", p.command, want)
 			if rest, found := strings.CutPrefix(line, want); found {
 				return rest
@@ -78,7 +78,7 @@ func (p *process) expect(t *testing.T, want string) string {
 	}
 }
 
-// lines sends what r says, line by line, and closes the channel at its end.
+// lines sends the lines of r, and closes the channel at the end of r.
 func lines(r io.Reader) <-chan string {
 	out := make(chan string, 64)
 	go func() {
@@ -90,7 +90,7 @@ func lines(r io.Reader) <-chan string {
 	return out
 }
 
-// A logBuffer keeps what was logged, for a test that failed.
+// A logBuffer keeps a log, to print it if the test fails.
 type logBuffer struct {
 	mu     sync.Mutex
 	buffer bytes.Buffer

@@ -33,7 +33,7 @@ var algorithms = []string{"RS256", "PS256", "ES256", "EdDSA"}
 
 func clientID(algorithm string) string { return "client-" + strings.ToLower(algorithm) }
 
-// A provider is one oidc-provider on a port and with keys of its own. It may be stopped and started again.
+// A provider is one oidc-provider with its own port and keys. It may be stopped and started again.
 type provider struct {
 	issuer string
 
@@ -48,7 +48,7 @@ type provider struct {
 	log     logBuffer
 }
 
-// startProvider starts a provider that ends with the test. The clients are those that may introspect.
+// startProvider starts a provider that ends with the test. clients may introspect.
 func startProvider(t *testing.T, clients ...clientMetadata) *provider {
 	t.Helper()
 	p := newProvider(t, clients...)
@@ -77,8 +77,8 @@ func newProvider(t *testing.T, clients ...clientMetadata) *provider {
 	return p
 }
 
-// freePort finds a loopback port below the range that systems hand out by themselves (32768 and up on Linux). A port
-// of that range could be given to somebody's outgoing connection while the provider is down and wants it back.
+// freePort returns a free loopback port below the range of ephemeral ports (32768 and up on Linux). A port of that range
+// could be used for an outgoing connection of another program while the provider is down.
 func freePort(t *testing.T) int {
 	t.Helper()
 	for range 100 {
@@ -93,7 +93,7 @@ func freePort(t *testing.T) int {
 	return 0
 }
 
-// start runs the server and returns when it listens.
+// start runs the server and blocks until it listens.
 func (p *provider) start(t *testing.T) {
 	t.Helper()
 	node := exec.Command("node", filepath.Join(p.folder, "server.mjs"))
@@ -109,7 +109,7 @@ func (p *provider) stop(t *testing.T) {
 	p.process.kill(t)
 }
 
-// rotate makes the server sign with new keys and go on publishing the old ones. Requests under way are not disturbed.
+// rotate makes the server sign with new keys and still publish the old ones. In-flight requests are not disturbed.
 func (p *provider) rotate(t *testing.T, keys []privateJWK) {
 	t.Helper()
 	p.addKeys(t, keys)
@@ -117,7 +117,7 @@ func (p *provider) rotate(t *testing.T, keys []privateJWK) {
 	p.process.expect(t, "reloaded")
 }
 
-// addKeys puts keys in front of those there are, in the file that the server reads.
+// addKeys puts keys before the existing ones in the file that the server reads.
 func (p *provider) addKeys(t *testing.T, keys []privateJWK) {
 	t.Helper()
 	p.keys = slices.Concat(keys, p.keys)
@@ -148,7 +148,7 @@ func (p *provider) mint(ctx context.Context, algorithm, resource, scope string) 
 	return requestToken(ctx, p.issuer+"/token", id, id+"-secret", form)
 }
 
-// revoke has the client that a token was issued to revoke it (RFC 7009).
+// revoke revokes a token, as the client that it was issued to (RFC 7009).
 func (p *provider) revoke(t *testing.T, algorithm, token string) {
 	t.Helper()
 	id := clientID(algorithm)
@@ -158,7 +158,7 @@ func (p *provider) revoke(t *testing.T, algorithm, token string) {
 	require.Equal(t, http.StatusOK, response.StatusCode)
 }
 
-// postForm sends a form as a client that has a simple secret. The caller closes the answer.
+// postForm sends a form as a client that has a simple secret. The caller closes the response.
 func postForm(ctx context.Context, place, id, secret string, form url.Values) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, place, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -169,7 +169,7 @@ func postForm(ctx context.Context, place, id, secret string, form url.Values) (*
 	return mintClient.Do(request)
 }
 
-// requestToken asks a token endpoint for an access token (RFC 6749 §3.2).
+// requestToken requests an access token at a token endpoint (RFC 6749 §3.2).
 func requestToken(ctx context.Context, place, id, secret string, form url.Values) (string, error) {
 	response, err := postForm(ctx, place, id, secret, form)
 	if err != nil {
@@ -189,7 +189,7 @@ func requestToken(ctx context.Context, place, id, secret string, form url.Values
 	return answer.AccessToken, nil
 }
 
-// mustMint is mint for the goroutine of a test.
+// mustMint does the same as mint, and fails the test on an error. Only the goroutine of the test may call it.
 func (p *provider) mustMint(t *testing.T, algorithm, resource, scope string) string {
 	t.Helper()
 	token, err := p.mint(t.Context(), algorithm, resource, scope)
@@ -197,8 +197,8 @@ func (p *provider) mustMint(t *testing.T, algorithm, resource, scope string) str
 	return token
 }
 
-// mintClient opens a connection for each token: Node closes idle ones after five seconds, and a POST that meets such a
-// closing connection is not sent again by net/http.
+// mintClient opens a connection for each token: Node closes idle connections after five seconds, and net/http does not
+// repeat a POST on a connection that is being closed.
 var mintClient = &http.Client{
 	Timeout:   10 * time.Second,
 	Transport: &http.Transport{DisableKeepAlives: true},

@@ -14,15 +14,15 @@ import (
 	"github.com/oauthz/oauthz/localjwt"
 )
 
-// TestOIDCProviderKeyRotation changes the signing keys twice under load: once out of the blue, and once more right
-// after the library has fetched keys, when it may not fetch again yet. No token may ever be refused.
+// TestOIDCProviderKeyRotation changes the signing keys twice under load: once at any time, and once right after the library
+// has fetched keys, when it may not fetch again yet. No token may ever be refused.
 func TestOIDCProviderKeyRotation(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	p := startProvider(t)
 	a := newAPI(t, p, localjwt.Config{Audience: []string{orders}, UnknownKeyInterval: 1 * time.Second})
-	second, third := newKeys(t, 2), newKeys(t, 3) // made beforehand: it takes longer than the interval on a slow machine
+	second, third := newKeys(t, 2), newKeys(t, 3) // made now, because on a slow machine it takes longer than the interval
 	firstToken := p.mustMint(t, "RS256", orders, "orders:read")
 
 	l := startLoad(ctx, t, p, a)
@@ -37,7 +37,7 @@ func TestOIDCProviderKeyRotation(t *testing.T) {
 	t.Logf("%d requests served", a.served.Load())
 }
 
-// A load is clients that send one freshly minted token after the other.
+// A load is a number of clients. Each sends one new token after the other.
 type load struct {
 	stop    context.CancelFunc
 	results <-chan result // closed when all clients are done
@@ -58,7 +58,7 @@ const (
 func startLoad(ctx context.Context, t *testing.T, p *provider, a *api) *load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(ctx)
-	results := make(chan result, loadClients*requestsPerClient) // so that nobody waits for the test to read
+	results := make(chan result, loadClients*requestsPerClient) // so that no client waits for the test to read
 	var clients sync.WaitGroup
 	for i := range loadClients {
 		clients.Go(func() { sendTokens(ctx, p, a, algorithms[i%len(algorithms)], results) })
@@ -67,14 +67,14 @@ func startLoad(ctx context.Context, t *testing.T, p *provider, a *api) *load {
 		clients.Wait()
 		close(results)
 	}()
-	t.Cleanup(func() { // for a test that fails on the way: no client may outlive the provider
+	t.Cleanup(func() { // for a test that fails before finish: no client may outlive the provider
 		cancel()
 		clients.Wait()
 	})
 	return &load{stop: cancel, results: results}
 }
 
-// finish stops the load. What was answered since the last wait counts too.
+// finish stops the load. The responses since the last wait count too.
 func (l *load) finish(t *testing.T) {
 	t.Helper()
 	l.stop()
@@ -83,7 +83,7 @@ func (l *load) finish(t *testing.T) {
 	}
 }
 
-// wait returns when n requests with tokens signed by keys of a generation have been served.
+// wait blocks until n requests with tokens signed by keys of a generation have been served.
 func (l *load) wait(t *testing.T, generation, n int) {
 	t.Helper()
 	for served := 0; served < n; {
@@ -132,7 +132,7 @@ func sendFreshToken(ctx context.Context, p *provider, a *api, algorithm string) 
 	return generation, fmt.Errorf("token signed by %s: still 503 at the fifth try", header.Kid)
 }
 
-// waitToRetry does what a 503 asks for. Any other answer is an error.
+// waitToRetry waits for the Retry-After of a 503. Any other response is an error.
 func waitToRetry(ctx context.Context, r reply) error {
 	if r.status != http.StatusServiceUnavailable {
 		return fmt.Errorf("status %d, %q", r.status, r.header.Get("WWW-Authenticate"))

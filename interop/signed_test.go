@@ -11,14 +11,14 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// signedAPI is the metadata of an API whose answers are signed with an algorithm.
+// signedAPI returns the metadata of an API whose introspection responses are signed with an algorithm.
 func signedAPI(algorithm string) clientMetadata {
 	return introspecting("reports-"+algorithm, "client_secret_basic", clientMetadata{
 		"client_secret": specialSecret, "introspection_signed_response_alg": algorithm,
 	})
 }
 
-// asSignedAPI asks p about tokens for reports, and takes signed answers only (RFC 9701).
+// asSignedAPI returns a configuration that introspects tokens for reports at p, and accepts only signed responses (RFC 9701).
 func asSignedAPI(p *provider, algorithm string) remote.Config {
 	cfg := asReportsAPI(p)
 	cfg.Auth = remote.Basic("reports-"+algorithm, specialSecret)
@@ -100,13 +100,13 @@ func TestOIDCProviderSignedIntrospectionRefused(t *testing.T) {
 	}
 }
 
-// After a rotation answers are signed with a key that the API has not seen. It gets it, also right after the last one,
-// when it may not fetch again yet, and refuses no good token meanwhile.
+// After a rotation responses are signed with a key that the API does not have. The API fetches it, also right after its last
+// fetch, when it may not fetch again yet, and refuses no valid token meanwhile.
 func TestOIDCProviderSignedIntrospectionKeyRotation(t *testing.T) {
 	t.Parallel()
 	p := startProvider(t, signedAPI("RS256"))
 	a := newIntrospectingAPI(t, asSignedAPI(p, "RS256"))
-	rotations := [][]privateJWK{newKeys(t, 2), newKeys(t, 3)} // made beforehand, to be quick
+	rotations := [][]privateJWK{newKeys(t, 2), newKeys(t, 3)} // made now, so that the rotations are quick
 	assertServed(t, a.api, p, "RS256", p.mustMint(t, "RS256", reports, "orders:read"))
 
 	for _, keys := range rotations {
@@ -117,7 +117,7 @@ func TestOIDCProviderSignedIntrospectionKeyRotation(t *testing.T) {
 	}
 }
 
-// A recorder is a transport that notes what the introspection endpoint answers with. It may change what is asked for.
+// A recorder is a transport that records the Content-Type of introspection responses. It may change the Accept header.
 type recorder struct {
 	accept   string
 	lastType string

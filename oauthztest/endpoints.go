@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Where the endpoints are. The two kinds of metadata treat the issuer's path differently: RFC 8414 §3.1 puts its own in
-// front, OpenID Connect Discovery 1.0 §4 behind.
+// The paths of the endpoints. The two kinds of metadata treat the issuer's path differently: RFC 8414 §3.1 puts the
+// well-known path before it, OpenID Connect Discovery 1.0 §4 after it.
 const (
 	oauthMetadataPath  = "/.well-known/oauth-authorization-server"
 	openIDMetadataPath = "/.well-known/openid-configuration"
@@ -23,10 +23,10 @@ const (
 	revocationPath     = "/revoke"
 )
 
-// maxForm is far more than a token needs.
+// maxForm is far more bytes than a token needs.
 const maxForm = 1 << 20
 
-// A route is an endpoint as its faults know it, the method that it takes, and what it answers.
+// A route is an endpoint (the name in Inject), the method that it accepts, and its handler.
 type route struct {
 	endpoint Endpoint
 	method   string
@@ -44,7 +44,7 @@ func (s *Server) routing() map[string]route {
 	}
 }
 
-// dispatch counts a request, and has the fault answer it that is injected, if any.
+// dispatch counts a request, and has the injected fault answer it, if there is one.
 func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) {
 	to, ok := s.routes[r.URL.Path]
 	if !ok {
@@ -58,7 +58,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) {
 	to.ServeHTTP(w, r)
 }
 
-// ServeHTTP is what the endpoint answers when nothing is wrong with it.
+// ServeHTTP answers as the endpoint does without a fault.
 func (t route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != t.method && (r.Method != http.MethodHead || t.method != http.MethodGet) {
 		w.Header().Set("Allow", t.method)
@@ -68,8 +68,8 @@ func (t route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t.answer(w, r)
 }
 
-// metadata answers RFC 8414 §3.2 and OpenID Connect Discovery 1.0 §4.2 alike. Both require an authorization and a token
-// endpoint to be named; nothing is there.
+// metadata writes the response of RFC 8414 §3.2 and of OpenID Connect Discovery 1.0 §4.2, which are the same. Both require
+// the URLs of an authorization and a token endpoint, so they are there, but this server has no such endpoints.
 func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) {
 	algs := slices.Sorted(maps.Keys(algorithms))
 	authMethods := []string{"client_secret_basic", "client_secret_post"}
@@ -91,7 +91,8 @@ func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
-// jwks serves the key set with a strong validator, so that a client may ask whether it changed (RFC 9110 §8.8.3, §13.1.2).
+// jwks serves the key set with a strong validator, so that a client can send a conditional request (RFC 9110 §8.8.3,
+// §13.1.2).
 func (s *Server) jwks(w http.ResponseWriter, r *http.Request) {
 	document, cacheControl := s.keys.document(), s.keys.caching()
 	sum := sha256.Sum256(document)
@@ -103,14 +104,14 @@ func (s *Server) jwks(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(document))
 }
 
-// introspect is RFC 7662 §2.
+// introspect answers as RFC 7662 §2 requires.
 func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
 	if token, ok := s.admitted(w, r); ok {
 		writeJSON(w, http.StatusOK, s.introspection(token))
 	}
 }
 
-// revoke is RFC 7009 §2: what is not a token is as good as revoked (§2.2).
+// revoke answers as RFC 7009 §2 requires. It also answers 200 for a string that is not a token (§2.2).
 func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 	if token, ok := s.admitted(w, r); ok {
 		s.Revoke(token)
@@ -118,8 +119,8 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// admitted returns the token that a request is about, or answers the request if it is malformed or not from the client.
-// The token_type_hint is not needed and not looked at (RFC 7662 §2.1, RFC 7009 §2.1).
+// admitted returns the token parameter of a request, or answers the request if it is malformed or not from the client. It
+// does not need the token_type_hint, and ignores it (RFC 7662 §2.1, RFC 7009 §2.1).
 func (s *Server) admitted(w http.ResponseWriter, r *http.Request) (token string, ok bool) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if r.ParseForm() != nil || repeats(r.PostForm) {
@@ -143,7 +144,7 @@ func (s *Server) admitted(w http.ResponseWriter, r *http.Request) (token string,
 	return r.PostForm.Get("token"), true
 }
 
-// repeats reports whether a parameter is there twice, which RFC 6749 §3.2 forbids.
+// repeats reports whether a parameter is repeated, which RFC 6749 §3.2 forbids.
 func repeats(form url.Values) bool {
 	for _, values := range form {
 		if len(values) > 1 {
@@ -153,8 +154,8 @@ func repeats(form url.Values) bool {
 	return false
 }
 
-// authenticated checks client_secret_basic, whose two halves are form-urlencoded before they are joined, else
-// client_secret_post (RFC 6749 §2.3.1).
+// authenticated reports whether a request has the id and secret of the client: as client_secret_basic, where both are
+// form-urlencoded before they are joined, else as client_secret_post (RFC 6749 §2.3.1).
 func (s *Server) authenticated(r *http.Request) bool {
 	id, secret := r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
 	if user, password, ok := r.BasicAuth(); ok {
@@ -169,7 +170,7 @@ func (s *Server) authenticated(r *http.Request) bool {
 	return sameID&subtle.ConstantTimeCompare([]byte(secret), []byte(s.cfg.ClientSecret)) == 1
 }
 
-// refuse is RFC 6749 §5.2.
+// refuse writes the error response of RFC 6749 §5.2.
 func refuse(w http.ResponseWriter, status int, code string) {
 	writeJSON(w, status, map[string]any{"error": code})
 }

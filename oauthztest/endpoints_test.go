@@ -15,7 +15,7 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// introspect asks about a token, by any caller.
+// introspect sends an introspection request without client authentication.
 func introspect(t *testing.T, s *oauthztest.Server, token string) map[string]any {
 	t.Helper()
 	resp, body := post(t, s, s.IntrospectionURL(), url.Values{"token": {token}})

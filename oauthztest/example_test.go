@@ -14,14 +14,14 @@ func ExampleServer_MintOpaque() {
 	as := oauthztest.NewServer(oauthztest.Config{})
 	defer as.Close()
 
-	// First mint a token that says just this.
+	// First mint a token with exactly these claims.
 	token := as.MintOpaque(oauthztest.Claims{
 		"scope": "read", "sub": "alice",
 		"iss": oauthztest.Absent, "aud": oauthztest.Absent, "client_id": oauthztest.Absent,
 		"iat": oauthztest.Absent, "exp": oauthztest.Absent, "jti": oauthztest.Absent,
 	})
 
-	// Next ask about it, as a resource server does (RFC 7662).
+	// Next introspect it, as a resource server does (RFC 7662).
 	ask := func() {
 		resp, err := as.Client().PostForm(as.IntrospectionURL(), url.Values{"token": {token}})
 		if err != nil {
@@ -34,7 +34,7 @@ func ExampleServer_MintOpaque() {
 	}
 	ask()
 
-	// Finally revoke it, and ask again.
+	// Finally revoke it, and introspect it again.
 	as.Revoke(token)
 	ask()
 
@@ -60,7 +60,7 @@ func ExampleServer_Inject() {
 	as.Inject(oauthztest.JWKS, oauthztest.TooManyRequests("30"))
 	fetch()
 
-	// A fault of your own may come and go: this one passes every other request on to the endpoint.
+	// A fault of your own need not fail every request: this one passes every second request on to the endpoint.
 	as.Inject(oauthztest.JWKS, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if as.Count(oauthztest.JWKS)%2 == 0 {
 			oauthztest.Status(http.StatusBadGateway)(w, r, next)

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// An Endpoint is a part of the server that can fail by itself, and whose requests are counted.
+// An Endpoint is a part of the server that can fail on its own, and whose requests are counted.
 type Endpoint string
 
-// The endpoints. Discovery is both kinds of metadata: a [Fault] that minds tells them apart by r.URL.Path.
+// The endpoints. Discovery is both kinds of metadata: a [Fault] can distinguish them by r.URL.Path.
 const (
 	Discovery     Endpoint = "discovery"     // RFC 8414 §3, OpenID Connect Discovery 1.0 §4
 	JWKS          Endpoint = "jwks"          // RFC 7517 §5
@@ -24,22 +24,22 @@ const (
 	Revocation    Endpoint = "revocation"    // RFC 7009 §2
 )
 
-// A Fault answers in place of an endpoint. It may fall back on next, which is the endpoint. It is called concurrently, and
-// must return when the request's context ends, as it does at the latest when the server stops.
+// A Fault answers in place of an endpoint. It may call next, which is the endpoint. It is called concurrently, and must
+// return when the request's context ends. That context ends at the latest when the server stops.
 type Fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
 
-// A switchboard says what is wrong with which endpoint, and counts.
+// A switchboard holds the fault of each endpoint, and counts requests.
 type switchboard struct {
 	mu     sync.Mutex
 	faults map[Endpoint]Fault
 	counts map[Endpoint]int
 }
 
-// Inject has f answer every request to e from now on, in place of a fault injected before, until [Server.Heal].
+// Inject makes f answer every request to e from now on, until [Server.Heal]. It replaces an earlier fault.
 func (s *Server) Inject(e Endpoint, f Fault) {
 	e.check()
 	if f == nil {
-		panic("oauthztest: inject: no fault")
+		panic("oauthztest: inject: nil Fault")
 	}
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
@@ -49,7 +49,7 @@ func (s *Server) Inject(e Endpoint, f Fault) {
 	s.faults.faults[e] = f
 }
 
-// Heal has e answer for itself again. Requests that a fault took go on failing.
+// Heal removes the fault of e. Requests that the fault is already answering still fail.
 func (s *Server) Heal(e Endpoint) {
 	e.check()
 	s.faults.mu.Lock()
@@ -57,8 +57,8 @@ func (s *Server) Heal(e Endpoint) {
 	delete(s.faults.faults, e)
 }
 
-// Count returns how many requests e got, be they answered, refused or failed by a fault. A request is counted when it
-// arrives, before a fault acts.
+// Count returns how many requests e has received, including those that it refused and those that a fault answered. A request
+// is counted when it arrives, before a fault acts.
 func (s *Server) Count(e Endpoint) int {
 	e.check()
 	s.faults.mu.Lock()
@@ -66,7 +66,7 @@ func (s *Server) Count(e Endpoint) int {
 	return s.faults.counts[e]
 }
 
-// ResetCounts starts counting from zero, for all endpoints.
+// ResetCounts sets the counts of all endpoints to zero.
 func (s *Server) ResetCounts() {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
@@ -92,26 +92,26 @@ func (e Endpoint) check() {
 	}
 }
 
-// Down closes the connection without an answer. Go's client repeats a GET once if the connection was not a new one, so
-// such a request may count twice.
+// Down closes the connection without a response. Go's client repeats a GET once if the connection was not a new one, so
+// such a request may be counted twice.
 func Down() Fault {
 	return func(http.ResponseWriter, *http.Request, http.Handler) { cut() }
 }
 
-// cut ends a handler and its connection. What was not flushed is never sent.
+// cut ends a handler and its connection. Data that was not flushed is never sent.
 func cut() { panic(http.ErrAbortHandler) }
 
-// Hang reads the request and never answers. It ends when the client goes away or the server stops.
+// Hang reads the request and never answers. It ends when the client disconnects or the server stops.
 func Hang() Fault {
 	return func(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
-		_, _ = io.Copy(io.Discard, r.Body) // net/http looks out for a client that leaves once the body is read
+		_, _ = io.Copy(io.Discard, r.Body) // net/http notices a disconnected client only after the body was read
 		<-r.Context().Done()
 		cut()
 	}
 }
 
-// SlowBody sends the headers at once and then the endpoint's own answer, one byte after each wait: right, for a client that
-// is patient enough.
+// SlowBody sends the headers at once and then the endpoint's own response body, one byte each time every has passed. The
+// response is correct for a client that waits long enough.
 func SlowBody(every time.Duration) Fault {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		answer := recorded(r, next)
@@ -131,7 +131,7 @@ func SlowBody(every time.Duration) Fault {
 	}
 }
 
-// Truncated sends the first half of the endpoint's own answer, under the Content-Length of the whole, and closes the
+// Truncated sends the first half of the endpoint's own response body, with the Content-Length of the whole, and closes the
 // connection (RFC 9112 §8: an incomplete message).
 func Truncated() Fault {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -143,7 +143,7 @@ func Truncated() Fault {
 	}
 }
 
-// recorded is the answer of next to r as an unconditional request: a 304 has no body to be slow with.
+// recorded returns the response of next to r as an unconditional request, because a 304 has no body to send slowly.
 func recorded(r *http.Request, next http.Handler) *httptest.ResponseRecorder {
 	r = r.Clone(r.Context())
 	r.Header.Del("If-None-Match")
@@ -152,15 +152,15 @@ func recorded(r *http.Request, next http.Handler) *httptest.ResponseRecorder {
 	return answer
 }
 
-// send writes the status and the headers of an answer, and that its body has length bytes.
+// send writes the status and the headers of a response, with length as its Content-Length.
 func send(w http.ResponseWriter, answer *httptest.ResponseRecorder, length int) {
 	maps.Copy(w.Header(), answer.Header())
 	w.Header().Set("Content-Length", strconv.Itoa(length))
 	w.WriteHeader(answer.Code)
 }
 
-// Status answers with a status code and its name, as text. It panics for
-// what is not the code of a final answer (RFC 9110 §15).
+// Status answers with a status code and its name, as text. It panics if code is not the status code of a final response
+// (RFC 9110 §15).
 func Status(code int) Fault {
 	if code < 200 || code > 999 {
 		panic(fmt.Sprintf("oauthztest: no such status: %d", code))
@@ -170,8 +170,8 @@ func Status(code int) Fault {
 	}
 }
 
-// TooManyRequests answers 429 (RFC 6585 §4) with that Retry-After, seconds or a date (RFC 9110 §10.2.3), or without if it
-// is empty.
+// TooManyRequests answers 429 (RFC 6585 §4) with that Retry-After, seconds or a date (RFC 9110 §10.2.3), or without the
+// header if retryAfter is empty.
 func TooManyRequests(retryAfter string) Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		if retryAfter != "" {
@@ -181,7 +181,7 @@ func TooManyRequests(retryAfter string) Fault {
 	}
 }
 
-// HTML answers 200 with a login page, as a proxy does that wants a person to sign in.
+// HTML answers 200 with a login page, as a proxy that requires a person to sign in does.
 func HTML() Fault {
 	return Body("text/html; charset=utf-8", "<!DOCTYPE html>\n<title>Sign in</title>\n<form><input name=password></form>\n")
 }
@@ -194,8 +194,8 @@ func Body(contentType, body string) Fault {
 	}
 }
 
-// Redirect answers 307 with exactly that Location (RFC 9110 §15.4.8). Of all redirects this is the one that makes a careless
-// client post the token again, to whoever it is sent to.
+// Redirect answers 307 with exactly that Location (RFC 9110 §15.4.8). This is the redirect that makes a careless client post
+// the token again, to the server in the Location.
 func Redirect(url string) Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Location", url)
@@ -209,18 +209,18 @@ const (
 	hugeTail = `"}`
 )
 
-// Huge answers 200 with a JSON document of size bytes, without a Content-Length that would give it away. It is made as
-// it is sent, never held. It cannot be shorter than a document without padding.
+// Huge answers 200 with a JSON document of size bytes, without a Content-Length that would announce the size. The document
+// is generated while it is sent and never held in memory. It cannot be shorter than a document without padding.
 func Huge(size int64) Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", "application/json")
-		_ = http.NewResponseController(w).Flush() // else net/http finds out the length of a short one
+		_ = http.NewResponseController(w).Flush() // otherwise net/http sends the Content-Length of a short document
 		writeHuge(w, size)
 	}
 }
 
-// GzipBomb answers as [Huge] does, gzipped whether the client likes it or not: size bytes for the reader,
-// about a thousandth of them on the wire.
+// GzipBomb answers as [Huge] does, compressed with gzip even if the client does not accept that: size bytes after
+// decompression, about a thousandth of them on the wire.
 func GzipBomb(size int64) Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", "application/json")
@@ -231,7 +231,7 @@ func GzipBomb(size int64) Fault {
 	}
 }
 
-// writeHuge writes a document of n bytes, until nobody reads it any more.
+// writeHuge writes a document of n bytes. It stops at the first write error.
 func writeHuge(w io.Writer, n int64) {
 	chunk := bytes.Repeat([]byte("A"), 32<<10)
 	_, err := io.WriteString(w, hugeHead)

@@ -257,6 +257,6 @@ func TestInjectPanicsForMistakes(t *testing.T) {
 	assert.PanicsWithValue(t, want, func() { s.Inject("token", oauthztest.Down()) })
 	assert.PanicsWithValue(t, want, func() { s.Heal("token") })
 	assert.PanicsWithValue(t, want, func() { s.Count("token") })
-	assert.PanicsWithValue(t, "oauthztest: inject: no fault", func() { s.Inject(oauthztest.JWKS, nil) })
+	assert.PanicsWithValue(t, "oauthztest: inject: nil Fault", func() { s.Inject(oauthztest.JWKS, nil) })
 	assert.PanicsWithValue(t, "oauthztest: no such status: 100", func() { oauthztest.Status(100) })
 }

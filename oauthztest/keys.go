@@ -16,14 +16,15 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// An algorithm is a JWS algorithm (RFC 7518 §3.1): how to make a key for it, and how to sign with one.
+// An algorithm is a JWS algorithm (RFC 7518 §3.1), with a function that makes a key for it and the method that signs.
 type algorithm struct {
 	generate func() crypto.Signer
 	method   jwt.SigningMethod
 }
 
-// Ed25519 (RFC 9864 §2.2) is EdDSA under a name that says the curve. golang-jwt does not know the name, and is not taught
-// it: its registry belongs to the whole process, and a test must not change what the code under test accepts.
+// Ed25519 (RFC 9864 §2.2) is EdDSA under a name that includes the curve. golang-jwt does not know the name, and it is not
+// registered there: the registry belongs to the whole process, and a test must not change which algorithms the code under
+// test accepts.
 var algorithms = map[string]algorithm{
 	"RS256":   {generateRSA, jwt.SigningMethodRS256},
 	"RS384":   {generateRSA, jwt.SigningMethodRS384},
@@ -58,7 +59,7 @@ func generateEd25519() crypto.Signer {
 	return private
 }
 
-// publicJWK has the members of a public key: RFC 7518 §6.2.1 and §6.3.1, RFC 8037 §2.
+// publicJWK returns the members of a public key: RFC 7518 §6.2.1 and §6.3.1, RFC 8037 §2.
 func publicJWK(public crypto.PublicKey) map[string]any {
 	encode := base64.RawURLEncoding.EncodeToString
 	switch public := public.(type) {
@@ -75,26 +76,26 @@ func publicJWK(public crypto.PublicKey) map[string]any {
 	panic(fmt.Sprintf("oauthztest: encode: %T", public))
 }
 
-// A signingKey never changes, but for the members of its JWK, which the keyring guards.
+// A signingKey never changes, except for the members of its JWK, which the mutex of the keyring protects.
 type signingKey struct {
 	kid, algorithm string
 	private        crypto.Signer
 	jwk            map[string]any
 }
 
-// A keyring holds the keys of a server, and what its JWKS endpoint says. Keys are made when they are first asked for.
+// A keyring holds the keys of a server and the response of its JWKS endpoint. Keys are made when they are first needed.
 type keyring struct {
-	algorithm string // of the first key, and of those it is rotated to
+	algorithm string // of the first key, and of the keys that rotate makes
 
 	mu           sync.Mutex
 	keys         map[string]*signingKey // by kid, published or not
-	signing      map[string]*signingKey // by algorithm: the ones in use
+	signing      map[string]*signingKey // by algorithm: the keys that sign
 	published    []string               // kids, oldest publication first
-	override     []byte                 // served instead, if not nil
+	override     []byte                 // the JWK Set to serve instead, if not nil
 	cacheControl string
 }
 
-// add takes in a key and makes it the one that signs for its algorithm. The caller holds mu.
+// add adds a key, which from then on signs for its algorithm. The caller holds mu.
 func (k *keyring) add(algorithm string, private crypto.Signer) *signingKey {
 	kid := fmt.Sprintf("key-%d", len(k.keys)+1)
 	added := &signingKey{kid: kid, algorithm: algorithm, private: private, jwk: publicJWK(private.Public())}
@@ -106,7 +107,7 @@ func (k *keyring) add(algorithm string, private crypto.Signer) *signingKey {
 	return added
 }
 
-// current is the key that signs for an algorithm, made and published if there is none. The caller holds mu.
+// current returns the key that signs for an algorithm. It makes and publishes one if there is none. The caller holds mu.
 func (k *keyring) current(algorithm string) *signingKey {
 	if key := k.signing[algorithm]; key != nil {
 		return key
@@ -116,7 +117,7 @@ func (k *keyring) current(algorithm string) *signingKey {
 	return key
 }
 
-// pick is the key to sign with: the one that is called kid, else the current one for the algorithm, else the first.
+// pick returns the key to sign with: the key with that kid, else the current one for the algorithm, else the first.
 func (k *keyring) pick(kid, algorithm string) *signingKey {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -130,10 +131,10 @@ func (k *keyring) pick(kid, algorithm string) *signingKey {
 	}
 }
 
-// known is the key that is called kid. The caller holds mu.
+// known returns the key with that kid. The caller holds mu.
 func (k *keyring) known(kid string) *signingKey {
 	if len(k.keys) == 0 {
-		k.current(k.algorithm) // the first key is always there for who asks
+		k.current(k.algorithm) // the first key always exists for a caller that names it
 	}
 	key := k.keys[kid]
 	if key == nil {
@@ -142,12 +143,13 @@ func (k *keyring) known(kid string) *signingKey {
 	return key
 }
 
-// rotate makes a key and has it sign. The key is made before the lock is taken: requests are answered meanwhile.
+// rotate makes a key that signs from then on. It makes the key before it takes the lock, so that requests are answered
+// meanwhile.
 func (k *keyring) rotate(publish bool) string {
 	private := algorithms[k.algorithm].generate()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.current(k.algorithm) // what is rotated away from
+	k.current(k.algorithm) // make the old key, if there is none yet
 	key := k.add(k.algorithm, private)
 	if publish {
 		k.published = append(k.published, key.kid)
@@ -155,14 +157,14 @@ func (k *keyring) rotate(publish bool) string {
 	return key.kid
 }
 
-// caching is the Cache-Control header that goes with the document.
+// caching returns the Cache-Control header for the document.
 func (k *keyring) caching() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.cacheControl
 }
 
-// document is the JWK Set as it is served now.
+// document returns the JWK Set as it is served now.
 func (k *keyring) document() []byte {
 	k.mu.Lock()
 	defer k.mu.Unlock()

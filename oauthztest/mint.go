@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// Claims are the claims of a token, by name: anything that is JSON. A [time.Time] becomes a NumericDate (RFC 7519 §2), and
-// [Absent] leaves out a claim that would be there by default.
+// Claims are the claims of a token, by name. A value is anything that can be encoded as JSON. A [time.Time] becomes a
+// NumericDate (RFC 7519 §2), and [Absent] leaves out a claim that is there by default.
 type Claims map[string]any
 
-// Absent, in place of a value, says that a claim, a header parameter or a member of a key is left out.
+// Absent, in place of a value, leaves out a claim, a header parameter or a member of a key.
 const Absent = absent(0)
 
 type absent int
 
-// A MintOption changes how [Server.Mint] makes a token, beyond what it claims.
+// A MintOption changes how [Server.Mint] makes a token, apart from the claims.
 type MintOption func(*minting)
 
 type minting struct {
@@ -29,38 +29,39 @@ type minting struct {
 }
 
 // WithHeader sets a header parameter (RFC 7515 §4.1), or leaves it out if value is [Absent]. The default ones are alg, kid
-// and typ. It changes what the token says, not how it is signed: for that there are [WithAlgorithm] and [WithKey].
+// and typ. It changes the header, not how the token is signed: for that there are [WithAlgorithm] and [WithKey].
 func WithHeader(name string, value any) MintOption {
 	return func(m *minting) { m.header[name] = value }
 }
 
-// WithAlgorithm signs with the server's key for a JWS algorithm, any of those of [Config.Algorithm]. If there is none, one
-// is made and published: later than a client may have fetched the JWKS.
+// WithAlgorithm signs with the server's key for a JWS algorithm, one of those that [Config.Algorithm] lists. If there is no
+// such key, the server makes and publishes one: a client may have fetched the JWKS before that.
 //
-// With [WithKey] it signs with that key, if the key is of a kind that can: under PS256 with a key published for RS256, say.
+// With [WithKey] it signs with that key, if the type of the key allows it: for example PS256 with a key published for RS256.
 func WithAlgorithm(alg string) MintOption {
 	return func(m *minting) { m.algorithm = alg }
 }
 
-// WithKey signs with the key of that kid, be it older, withdrawn or not published yet, and says so in the header.
+// WithKey signs with the key of that kid, and puts the kid into the header. The key may be old, withdrawn or not published
+// yet.
 func WithKey(kid string) MintOption {
 	return func(m *minting) { m.kid = kid }
 }
 
-// WithRawHeader signs exactly these bytes as the header, whatever they are: to repeat a member, for instance. It takes the
-// place of [WithHeader], and of the defaults.
+// WithRawHeader signs exactly these bytes as the header, even if they are not valid: for example with a repeated member. It
+// replaces [WithHeader] and the defaults.
 func WithRawHeader(header []byte) MintOption {
 	return func(m *minting) { m.rawHeader = header }
 }
 
-// WithRawClaims signs exactly these bytes as the payload, whatever they are. They take the place of the claims given to
-// [Server.Mint], and of the defaults.
+// WithRawClaims signs exactly these bytes as the payload, even if they are not valid. They replace the claims of
+// [Server.Mint] and the defaults.
 func WithRawClaims(claims []byte) MintOption {
 	return func(m *minting) { m.rawClaims = claims }
 }
 
-// Mint makes a signed JWT access token (RFC 9068 §2), which the introspection endpoint knows as well. Claims that are not
-// given default to
+// Mint returns a signed JWT access token (RFC 9068 §2), which the introspection endpoint knows too. The defaults of the
+// claims are
 //
 //	iss        the server's issuer
 //	aud        [Config.Audience]
@@ -69,8 +70,8 @@ func WithRawClaims(claims []byte) MintOption {
 //	iat, exp   now, and in five minutes
 //	jti        random
 //
-// and a header says alg, kid and typ "at+jwt". There is no scope by default. Mint panics if something given is not JSON,
-// or names an algorithm or a key that there is not.
+// and the header has alg, kid and typ "at+jwt". There is no scope by default. Mint panics if a value cannot be encoded as
+// JSON, or if there is no such algorithm or key.
 func (s *Server) Mint(claims Claims, opts ...MintOption) string {
 	m := minting{header: map[string]any{}}
 	for _, opt := range opts {
@@ -99,18 +100,17 @@ func (s *Server) Mint(claims Claims, opts ...MintOption) string {
 	return token
 }
 
-// MintOpaque makes a random token that says nothing by itself. The introspection endpoint answers with the claims given,
-// the defaults of [Server.Mint], "active" true and "token_type" "Bearer" (RFC 7662 §2.2). A claim given takes the place of
-// a default here too, so Claims{"active": "yes"} makes a server that talks nonsense; but a token that is expired or revoked
-// is never active.
+// MintOpaque returns a random token without content. The introspection endpoint answers with these claims, the defaults of
+// [Server.Mint], "active" true and "token_type" "Bearer" (RFC 7662 §2.2). A claim replaces a default here too, so
+// Claims{"active": "yes"} makes the server send an invalid response. A token that is expired or revoked is never active.
 func (s *Server) MintOpaque(claims Claims) string {
 	token := rand.Text()
 	s.tokens.add(token, encoded(filled(s.defaultClaims(), claims)))
 	return token
 }
 
-// Revoke makes a token inactive, as a request to the revocation endpoint does. A JWT says the same as before: only who
-// introspects it is told. For what is not a token of this server it does nothing (RFC 7009 §2.2).
+// Revoke makes a token inactive, as a request to the revocation endpoint does. A JWT itself does not change: only
+// introspection shows that it is revoked. If token is not a token of this server, Revoke does nothing (RFC 7009 §2.2).
 func (s *Server) Revoke(token string) { s.tokens.revoke(token) }
 
 func (s *Server) defaultClaims() map[string]any {
@@ -130,7 +130,7 @@ func (s *Server) defaultClaims() map[string]any {
 	}
 }
 
-// filled is defaults with what is given laid over it, ready to be encoded. It changes neither.
+// filled returns the defaults, replaced by the given members where both have one, ready to be encoded. It changes neither map.
 func filled(defaults, given map[string]any) map[string]any {
 	merged := maps.Clone(defaults)
 	maps.Copy(merged, given)

@@ -60,7 +60,7 @@ func publicKey(t *testing.T, jwk map[string]any) any {
 	}
 }
 
-// part decodes a segment of a JWT: 0 is the header, 1 are the claims.
+// part decodes a segment of a JWT: 0 is the header, 1 is the payload.
 func part(t *testing.T, token string, index int) map[string]any {
 	t.Helper()
 	segments := strings.Split(token, ".")

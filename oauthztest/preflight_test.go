@@ -11,10 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/internal/probe"
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// allowing is a Guard that refuses every token and may let preflights through.
+// allowing returns a Guard that refuses every token. It lets preflights through if preflights is true.
 func allowing(t *testing.T, preflights bool) *oauthz.Guard {
 	t.Helper()
 	guard, err := oauthz.New(oauthz.Config{
@@ -85,7 +86,7 @@ var preflightTests = []struct {
 	},
 }
 
-// The table shows where a preflight, which anybody can send, reaches a handler without a token, and so does OpenAPI.
+// The table and OpenAPI show where a preflight, which any client can send, reaches a handler without a token.
 func TestRouteTableShowsPreflights(t *testing.T) {
 	t.Parallel()
 	for _, tt := range preflightTests {
@@ -119,7 +120,7 @@ func TestRouteTableShowsPreflights(t *testing.T) {
 	}
 }
 
-// What adapters list for requests that no route answers is reached by preflights too.
+// Preflights also reach the route that adapters list for requests that no other route answers.
 func TestPreflightsReachRoutesWithoutAMethod(t *testing.T) {
 	t.Parallel()
 	requirements, _ := oauthz.Protected(allowing(t, true).Protect(oauthz.Require("a"))(http.NotFoundHandler()))
@@ -131,15 +132,15 @@ func TestPreflightsReachRoutesWithoutAMethod(t *testing.T) {
 		assert.True(t, ok)
 		assert.Equal(t, want, req.String(), method)
 	}
-	assert.Equal(t, "scope a or preflight", requirements[0].String(), "a Route leaves what it is given alone")
+	assert.Equal(t, "scope a or preflight", requirements[0].String(), "a Route does not change its Requirements")
 }
 
-// Adapters find Guards by a probe: it describes preflights as Protected does.
+// Adapters find Guards by a probe, which describes preflights as Protected does.
 func TestProbeShowsPreflights(t *testing.T) {
 	t.Parallel()
 	h := allowing(t, true).Protect(oauthz.Require("a"))(allowing(t, false).Protect(oauthz.Require("b"))(http.NotFoundHandler()))
 	for _, method := range []string{http.MethodGet, http.MethodOptions} {
-		met := oauthz.Probe(httptest.NewRequest(method, "/", nil), 0, func(r *http.Request) { h.ServeHTTP(httptest.NewRecorder(), r) })
+		met := probe.Requirements[oauthz.Requirement](httptest.NewRequest(method, "/", nil), 0, func(r *http.Request) { h.ServeHTTP(httptest.NewRecorder(), r) })
 		require.Len(t, met, 2)
 		assert.Equal(t, "scope a or preflight", met[0].String())
 		assert.Equal(t, "scope b", met[1].String())

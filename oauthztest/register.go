@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// A register knows the tokens that a server minted, by hash: a benchmark may mint a million.
+// A register holds the tokens that a server minted, by hash, which is short: a benchmark may mint a million.
 type register struct {
 	mu     sync.Mutex
 	tokens map[[sha256.Size]byte]registered
 }
 
 type registered struct {
-	claims  []byte // of an opaque token; a JWT carries its own
+	claims  []byte // of an opaque token; nil for a JWT, which contains its claims
 	revoked bool
 }
 
@@ -39,7 +39,8 @@ func (g *register) revoke(token string) {
 	}
 }
 
-// claims returns what a token says, unless it is unknown, revoked, or says nothing that can be read.
+// claims returns the claims of a token. It returns false if the token is unknown or revoked, or if its claims are not a JSON
+// object.
 func (g *register) claims(token string) (map[string]json.RawMessage, bool) {
 	g.mu.Lock()
 	known, ok := g.tokens[sha256.Sum256([]byte(token))]
@@ -56,7 +57,7 @@ func (g *register) claims(token string) (map[string]json.RawMessage, bool) {
 	return claims, err == nil && claims != nil
 }
 
-// introspection is the answer to a question about token (RFC 7662 §2.2).
+// introspection returns the introspection response for token (RFC 7662 §2.2).
 func (s *Server) introspection(token string) map[string]any {
 	claims, ok := s.tokens.claims(token)
 	if !ok || !inTime(claims, s.cfg.Now()) || refresh(claims) {
@@ -69,7 +70,7 @@ func (s *Server) introspection(token string) map[string]any {
 	return answer
 }
 
-// inTime reports whether now is before exp and not before nbf. A time that is not a number is no limit.
+// inTime reports whether now is before exp and not before nbf. A claim that is not a number is ignored.
 func inTime(claims map[string]json.RawMessage, now time.Time) bool {
 	seconds := float64(now.UnixMilli()) / 1000
 	exp, nbf := numeric(claims["exp"]), numeric(claims["nbf"])
@@ -84,8 +85,8 @@ func numeric(raw json.RawMessage) *float64 {
 	return number
 }
 
-// refresh reports whether the claims are those of a refresh token, by the marks that real servers put on one. A test of
-// who trusts a server that calls a refresh token active gives it "active" as well.
+// refresh reports whether the claims are those of a refresh token, by the claims with which real servers mark one. A test of
+// a server that reports a refresh token as active sets the claim "active" as well.
 func refresh(claims map[string]json.RawMessage) bool {
 	_, overruled := claims["active"]
 	return !overruled && (string(claims["token_type"]) == `"refresh_token"` || string(claims["token_use"]) == `"refresh"`)

@@ -17,9 +17,11 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// RouteTable renders routes, METHOD PATTERN REQUIREMENT, one line each, by pattern and then method: a page on which a reviewer
-// sees what every route requires. Keep it as a file, with [Golden]. A route that no Guard protects fails t, which names it: one
-// that is open on purpose says [oauthz.Public]. So does a route that is there twice and does not require the same, and one
+// RouteTable returns a table with one line for each route, METHOD PATTERN REQUIREMENT, sorted by pattern and then method. A
+// reviewer reads there the requirement of every route. Keep it as a file, with [Golden].
+//
+// RouteTable fails t, with the method and pattern, for a route that no Guard protects: a route that is open on purpose
+// requires [oauthz.Public]. It also fails t for a route that is listed twice with different requirements, and for a route
 // whose requirements are not known.
 //
 // The routes come from the adapter for the framework (authzchi.Routes, and Record of authzgin, authzecho and authzecho4), or
@@ -27,7 +29,7 @@ import (
 func RouteTable(t testing.TB, routes []oauthz.Route) string {
 	t.Helper()
 	if len(routes) == 0 {
-		t.Error("oauthztest: RouteTable: no routes: were they registered before they were asked for?")
+		t.Error("oauthztest: RouteTable: no routes: register them before you list them")
 	}
 	routes = slices.Clone(routes)
 	slices.SortStableFunc(routes, func(a, b oauthz.Route) int {
@@ -40,14 +42,14 @@ func RouteTable(t testing.TB, routes []oauthz.Route) string {
 		case i == 0 || r.Method != routes[i-1].Method || r.Pattern != routes[i-1].Pattern:
 			lines = append(lines, line)
 		case line != lines[len(lines)-1]:
-			t.Errorf("%s %s: is there twice, with other requirements: which of them serves is not known", r.Method, r.Pattern)
+			t.Errorf("%s %s: the route is listed twice, with different requirements: it is not known which of them serves", r.Method, r.Pattern)
 			lines = append(lines, line)
 		}
 	}
 	return strings.Join(lines, "")
 }
 
-// oneWord quotes what would not be one word of a line.
+// oneWord quotes s if it is not one word of a line.
 func oneWord(s string) string {
 	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
 		return strconv.Quote(s)
@@ -55,27 +57,27 @@ func oneWord(s string) string {
 	return s
 }
 
-// required is the last column of a line.
+// required returns the last column of a line.
 func required(t testing.TB, r oauthz.Route) string {
 	t.Helper()
 	req, protected := r.Requirement()
 	switch {
 	case r.Err != nil:
-		t.Errorf("%s %s: what it requires is not known: %v", r.Method, r.Pattern, r.Err)
+		t.Errorf("%s %s: the requirements are not known: %v", r.Method, r.Pattern, r.Err)
 		return "unknown"
 	case !protected:
-		t.Errorf("%s %s: nobody protects this route. Put a Guard before its handler; one that is open on purpose requires oauthz.Public()", r.Method, r.Pattern)
+		t.Errorf("%s %s: no Guard protects this route: put one before its handler, with oauthz.Public() if the route is open on purpose", r.Method, r.Pattern)
 		return "NOT PROTECTED"
 	default:
 		return req.String()
 	}
 }
 
-// updateVariable is the environment variable that has Golden write its files.
+// updateVariable is the environment variable that makes Golden write its files.
 const updateVariable = "OAUTHZTEST_UPDATE"
 
-// Golden fails t, with the lines that differ, if file does not hold got. With OAUTHZTEST_UPDATE=1 in the environment it writes
-// the file instead. Lines may end in CR LF in the file, as git leaves them on Windows.
+// Golden fails t, with the lines that differ, if the content of file is not got. With OAUTHZTEST_UPDATE=1 in the environment
+// it writes the file instead. The lines of the file may end in CR LF, as git writes them on Windows.
 func Golden(t testing.TB, file, got string) {
 	t.Helper()
 	if os.Getenv(updateVariable) == "1" {
@@ -92,11 +94,11 @@ func Golden(t testing.TB, file, got string) {
 		t.Errorf("%v (%s=1 go test writes it)", err, updateVariable)
 	}
 	if want := strings.ReplaceAll(string(content), "\r\n", "\n"); got != want {
-		t.Errorf("%s is not what it should be (%s=1 go test writes it anew, if this is meant):\n%s", file, updateVariable, difference(want, got))
+		t.Errorf("%s differs (if that is intended, %s=1 go test writes it again):\n%s", file, updateVariable, difference(want, got))
 	}
 }
 
-// difference lists the lines that only one of them has. Those of a table are all different.
+// difference returns the lines that only one of the two has. All lines of a table are different.
 func difference(want, got string) string {
 	was, is := slices.Collect(strings.Lines(want)), slices.Collect(strings.Lines(got))
 	var lines strings.Builder
@@ -116,8 +118,8 @@ func difference(want, got string) string {
 	return lines.String()
 }
 
-// Mux records the routes that a program registers. It takes the patterns of an [http.ServeMux], and serves as one does, so a
-// program that registers through an interface with the methods it needs can be given one in a test:
+// Mux records the routes that a program registers. It accepts the patterns of an [http.ServeMux] and serves as one does. So a
+// test can pass a Mux to a program that registers its routes through an interface with the methods that it needs:
 //
 //	type router interface {
 //		Handle(pattern string, handler http.Handler)
@@ -127,10 +129,10 @@ func difference(want, got string) string {
 //		mux.Handle("GET /orders", guard.Protect(oauthz.Require("orders:read"))(http.HandlerFunc(list)))
 //	}
 //
-// A Guard is seen where it is the outermost handler of the route, or stands directly behind another one. The zero value is
-// ready. Like a ServeMux it is safe for concurrent use once all is registered.
+// A Mux finds a Guard if it is the outermost handler of the route, or stands directly behind another Guard. The zero value is
+// ready to use. Like a ServeMux it is safe for concurrent use after all routes are registered.
 type Mux struct {
-	mux    http.ServeMux // not embedded: what is registered with it would be served, and not listed
+	mux    http.ServeMux // not embedded: a route registered directly with it would be served, and not listed
 	routes []muxRoute
 }
 
@@ -154,9 +156,9 @@ func (m *Mux) HandleFunc(pattern string, handler func(http.ResponseWriter, *http
 // ServeHTTP serves as [http.ServeMux.ServeHTTP] does.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.mux.ServeHTTP(w, r) }
 
-// Routes returns the routes that have been registered. In place of a route whose handler is another Mux, protected or not,
-// stand the routes of that one, with the requirements of this one first. If this one answers all their requests with
-// another route, their Err reports it.
+// Routes returns the registered routes. A route whose handler is another Mux, protected or not, is replaced by the routes of
+// that inner Mux, with the requirements of the outer one first. If the outer Mux answers all requests for a route of the
+// inner one with another route, the Err of that route reports it.
 func (m *Mux) Routes() []oauthz.Route { return m.below(nil, nil) }
 
 // group is a route that leads to another Mux.
@@ -176,15 +178,15 @@ func (m *Mux) below(required []oauthz.Requirement, outer []group) []oauthz.Route
 		}
 		method, pattern := split(r.pattern)
 		route := oauthz.Route{Method: method, Pattern: pattern, Requirements: requirements}
-		if slices.ContainsFunc(outer, func(g group) bool { return g.strays(method, pattern) }) {
-			route.Err = errStray
+		if slices.ContainsFunc(outer, func(g group) bool { return g.shadows(method, pattern) }) {
+			route.Err = errShadowed
 		}
 		routes = append(routes, route)
 	}
 	return routes
 }
 
-var errStray = errors.New("oauthztest: Mux: another route, of an outer Mux, answers in its place")
+var errShadowed = errors.New("oauthztest: Mux: another route, of an outer Mux, answers its requests")
 
 // split returns the two parts of the pattern of an [http.ServeMux].
 func split(pattern string) (method, rest string) {
@@ -195,8 +197,8 @@ func split(pattern string) (method, rest string) {
 	return cmp.Or(pattern[:space], oauthz.AnyMethod), strings.TrimLeft(pattern[space:], " \t")
 }
 
-// strays reports whether the Mux answers each request for a route below this group with another route.
-func (g group) strays(method, pattern string) bool {
+// shadows reports whether the Mux of this group answers every request for a route below the group with another route.
+func (g group) shadows(method, pattern string) bool {
 	outerMethod, outerPattern := split(g.pattern)
 	if method == oauthz.AnyMethod {
 		method = outerMethod
@@ -215,7 +217,7 @@ func (g group) strays(method, pattern string) bool {
 	return true
 }
 
-// samples are paths that pattern matches. A more specific pattern may match one of them, but hardly all.
+// samples returns paths that pattern matches. A more specific pattern may match one of them, but is unlikely to match all.
 func samples(pattern string) []string {
 	pattern = strings.TrimSuffix(pattern, "{$}")
 	var paths []string

@@ -20,7 +20,7 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// note is a test that notes how it failed.
+// note is a test that records its failures.
 type note struct {
 	testing.TB
 	errors []string
@@ -45,7 +45,7 @@ func newGuard(t *testing.T) *oauthz.Guard {
 // harmful is a handler that must not run.
 var harmful = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a handler ran") })
 
-// registrar is what a program needs of a mux.
+// registrar has the methods of a mux that a program needs.
 type registrar interface {
 	Handle(pattern string, handler http.Handler)
 	HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request))
@@ -74,8 +74,8 @@ func TestRouteTable(t *testing.T) {
 	assert.Equal(t, ordersTable, oauthztest.RouteTable(t, mux.Routes()))
 }
 
-// A route that nobody protected fails the test, by its name, whatever stands beside it.
-func TestRouteTableNamesWhatIsNotProtected(t *testing.T) {
+// A route without a Guard fails the test, which names the route, even if other routes with the same pattern are protected.
+func TestRouteTableNamesUnprotectedRoutes(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t)
 	for _, tt := range []struct {
@@ -83,18 +83,18 @@ func TestRouteTableNamesWhatIsNotProtected(t *testing.T) {
 		register func(*oauthztest.Mux)
 		want     string
 	}{
-		{name: "a handler", register: func(m *oauthztest.Mux) { m.Handle("PUT /orders/{id}", harmful) }, want: "PUT /orders/{id}: nobody protects this route"},
-		{name: "a function", register: func(m *oauthztest.Mux) { m.HandleFunc("PUT /orders/{id}", harmful) }, want: "PUT /orders/{id}: nobody protects this route"},
-		{name: "any method", register: func(m *oauthztest.Mux) { m.Handle("/new", harmful) }, want: "* /new: nobody protects this route"},
-		{name: "any method, behind a space", register: func(m *oauthztest.Mux) { m.Handle(" /new", harmful) }, want: "* /new: nobody protects this route"},
+		{name: "a handler", register: func(m *oauthztest.Mux) { m.Handle("PUT /orders/{id}", harmful) }, want: "PUT /orders/{id}: no Guard protects this route"},
+		{name: "a function", register: func(m *oauthztest.Mux) { m.HandleFunc("PUT /orders/{id}", harmful) }, want: "PUT /orders/{id}: no Guard protects this route"},
+		{name: "any method", register: func(m *oauthztest.Mux) { m.Handle("/new", harmful) }, want: "* /new: no Guard protects this route"},
+		{name: "any method, behind a space", register: func(m *oauthztest.Mux) { m.Handle(" /new", harmful) }, want: "* /new: no Guard protects this route"},
 		{name: "a Guard that is not the outermost", register: func(m *oauthztest.Mux) {
 			m.Handle("/new", http.StripPrefix("/new", guard.Protect(oauthz.Require())(harmful)))
-		}, want: "* /new: nobody"},
+		}, want: "* /new: no Guard protects this route"},
 		{name: "a route of a mux below", register: func(m *oauthztest.Mux) {
 			below := &oauthztest.Mux{}
 			below.Handle("GET /new/{id}", harmful)
 			m.Handle("/new/", below)
-		}, want: "GET /new/{id}: nobody"},
+		}, want: "GET /new/{id}: no Guard protects this route"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -123,7 +123,7 @@ func TestRouteTableOfAGroup(t *testing.T) {
 		"GET     /admin/users                    all(acr gold, scope users:read)\n", oauthztest.RouteTable(t, mux.Routes()))
 }
 
-// A more specific route of an outer mux answers in the place of one of a mux below: the row of that one is in doubt.
+// A more specific route of an outer mux answers the requests for a route of an inner mux. The row of the inner route has an Err.
 func TestRouteTableOfAGroupThatAnotherRouteHides(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t)
@@ -158,7 +158,7 @@ func TestRouteTableOfAGroupThatAnotherRouteHides(t *testing.T) {
 		"*       /admin/{$}                      scope users:read\n"+
 		"GET     /admin/{x}                      public\n", table)
 	require.Len(t, failed.errors, 3)
-	assert.Contains(t, failed.errors, "GET /admin/users: what it requires is not known: oauthztest: Mux: another route, of an outer Mux, answers in its place")
+	assert.Contains(t, failed.errors, "GET /admin/users: the requirements are not known: oauthztest: Mux: another route, of an outer Mux, answers its requests")
 	for path, want := range map[string]int{"/admin/users": 204, "/admin/any/7": 204, "/admin/deep/7": 204, "/admin/files/a/b": 401, "/admin/users/7": 204, "/admin/users/7/8": 401} {
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
@@ -166,7 +166,7 @@ func TestRouteTableOfAGroupThatAnotherRouteHides(t *testing.T) {
 	}
 }
 
-// The order is by pattern and method, and that of the caller is left alone.
+// The table is sorted by pattern and method, and the slice of the caller does not change.
 func TestRouteTableOrder(t *testing.T) {
 	t.Parallel()
 	route := func(method, pattern string) oauthz.Route {
@@ -187,14 +187,14 @@ func TestRouteTableSaysWhatIsNotKnown(t *testing.T) {
 	failed := &note{TB: t}
 	table := oauthztest.RouteTable(failed, []oauthz.Route{{Method: "GET", Pattern: "/x", Requirements: []oauthz.Requirement{oauthz.Public()}, Err: errors.New("hidden")}})
 	assert.Equal(t, "GET     /x                              unknown\n", table)
-	assert.Equal(t, []string{"GET /x: what it requires is not known: hidden"}, failed.errors)
+	assert.Equal(t, []string{"GET /x: the requirements are not known: hidden"}, failed.errors)
 	failed = &note{TB: t}
 	assert.Empty(t, oauthztest.RouteTable(failed, nil))
 	require.Len(t, failed.errors, 1)
 	assert.Contains(t, failed.errors[0], "no routes")
 }
 
-// A line is a route: one that is there twice is listed once, if it requires the same, and no pattern can forge another line.
+// A route that is there twice with the same requirements has one line, and no pattern can forge a second line.
 func TestRouteTableLines(t *testing.T) {
 	t.Parallel()
 	route := func(pattern string, req oauthz.Requirement) oauthz.Route {
@@ -208,10 +208,10 @@ func TestRouteTableLines(t *testing.T) {
 		oauthztest.RouteTable(t, []oauthz.Route{route("/z", a), route("/x  public\nGET /y", a), route("/z", a), route("", a)}))
 	failed := &note{TB: t}
 	oauthztest.RouteTable(failed, []oauthz.Route{route("/z", a), route("/y", b), route("/z", b)})
-	assert.Equal(t, []string{"GET /z: is there twice, with other requirements: which of them serves is not known"}, failed.errors)
+	assert.Equal(t, []string{"GET /z: the route is listed twice, with different requirements: it is not known which of them serves"}, failed.errors)
 }
 
-// A Mux serves as a ServeMux does, and refuses what that refuses.
+// A Mux serves as a ServeMux does, and panics for the same patterns.
 func TestMuxServes(t *testing.T) {
 	t.Parallel()
 	mux := &oauthztest.Mux{}

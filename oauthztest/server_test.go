@@ -17,10 +17,10 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// patience bounds every wait: it only passes when something is broken.
+// patience bounds every wait. Only a broken server takes that long.
 const patience = 20 * time.Second
 
-// start is a server with quick keys that ends with the test.
+// start returns a server with keys that are quick to make. The server ends with the test.
 func start(t *testing.T, cfg oauthztest.Config) *oauthztest.Server {
 	t.Helper()
 	if cfg.Algorithm == "" {
@@ -31,7 +31,7 @@ func start(t *testing.T, cfg oauthztest.Config) *oauthztest.Server {
 	return s
 }
 
-// do sends a request with the server's client and returns the answer with its body read.
+// do sends a request with the server's client and returns the response and its body.
 func do(t *testing.T, s *oauthztest.Server, r *http.Request) (*http.Response, string) {
 	t.Helper()
 	resp, err := s.Client().Do(r)
@@ -101,7 +101,7 @@ func TestServerLeavesNothingBehind(t *testing.T) {
 	s.Close()
 }
 
-// awaitCount returns when e has got n requests.
+// awaitCount blocks until e has received n requests.
 func awaitCount(t *testing.T, s *oauthztest.Server, e oauthztest.Endpoint, n int) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); s.Count(e) < n; runtime.Gosched() {
@@ -175,7 +175,7 @@ func TestServerWaitsForHijackers(t *testing.T) {
 	}
 }
 
-// TestServerAddr does not run in parallel: another test might be given the port that it lets go of.
+// TestServerAddr does not run in parallel: another test might get the port that it releases.
 func TestServerAddr(t *testing.T) {
 	s := start(t, oauthztest.Config{})
 	s.Close()

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// A session is one stretch of listening: from NewServer or Start to Stop or Close.
+// A session is the time during which a server listens: from NewServer or Start to Stop or Close.
 type session struct {
 	server *http.Server
 	cancel context.CancelFunc // ends the context of every request
-	served chan struct{}      // closed when no connection will be accepted any more
-	alive  sync.WaitGroup     // connections, and handlers (which outlive a connection that they hijack)
+	served chan struct{}      // closed after the last connection was accepted
+	alive  sync.WaitGroup     // connections, and handlers (a handler can outlive a connection that it hijacks)
 }
 
-// serve answers what arrives at l with s until the session ends.
+// serve serves the requests that arrive at l with s until the session ends.
 func serve(l net.Listener, s *Server) *session {
 	ctx, cancel := context.WithCancel(context.Background())
 	live := &session{cancel: cancel, served: make(chan struct{})}
@@ -30,12 +30,12 @@ func serve(l net.Listener, s *Server) *session {
 	}
 	go func() {
 		defer close(live.served)
-		_ = live.server.Serve(l) // always an error: that it was closed
+		_ = live.server.Serve(l) // always returns an error: the server was closed
 	}()
 	return live
 }
 
-// track counts connections as net/http reports them: each is new once, and closed or hijacked once.
+// track counts connections by the states that net/http reports: each connection is new once, and closed or hijacked once.
 func (l *session) track(_ net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
@@ -45,7 +45,8 @@ func (l *session) track(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// counted counts handlers too. While one starts, its connection is still counted, so Add never meets a Wait at zero.
+// counted counts handlers too. While a handler starts, its connection is still counted, so Add is never called while the
+// counter is zero and Wait runs.
 func (l *session) counted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		l.alive.Add(1)
@@ -54,7 +55,7 @@ func (l *session) counted(next http.Handler) http.Handler {
 	})
 }
 
-// end cuts every connection and waits for every handler.
+// end closes every connection and waits for every handler.
 func (l *session) end() {
 	l.cancel()
 	_ = l.server.Close()
@@ -63,7 +64,7 @@ func (l *session) end() {
 	l.alive.Wait()
 }
 
-// listen listens on addr, or where net/http/httptest would if it is empty.
+// listen listens on addr, or, if addr is empty, on the same address as net/http/httptest does.
 func listen(addr string) (net.Listener, error) {
 	if addr != "" {
 		return net.Listen("tcp", addr)
@@ -75,8 +76,8 @@ func listen(addr string) (net.Listener, error) {
 	return l, nil
 }
 
-// listenAgain listens on an address that was given up. Someone else's outgoing connection may have borrowed the port,
-// since it looked free: that passes, so try for a while.
+// listenAgain listens on an address that an earlier session has used. An outgoing connection of another program may use the
+// port for a short time, since it was free, so listenAgain tries several times.
 func listenAgain(addr string) (net.Listener, error) {
 	retry := time.NewTicker(10 * time.Millisecond)
 	defer retry.Stop()
@@ -90,7 +91,7 @@ func listenAgain(addr string) (net.Listener, error) {
 	}
 }
 
-// loopback reports whether addr, if given, is a loopback host and a port: nobody else can reach a server that mints.
+// loopback reports whether addr is empty or a loopback host and a port: no other machine may reach a server that mints.
 func loopback(addr string) bool {
 	if addr == "" {
 		return true

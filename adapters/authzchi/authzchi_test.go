@@ -14,7 +14,6 @@ import (
 	"github.com/oauthz/oauthz/adapters/authzchi"
 )
 
-// CX-12
 func TestProtectWantsAGuard(t *testing.T) {
 	t.Parallel()
 	assert.PanicsWithValue(t, "oauthz: Protect: nil Guard", func() { authzchi.Protect(nil, read) })
@@ -45,7 +44,7 @@ func patterned(protect func(http.Handler) http.Handler, handler http.Handler) *c
 	return router
 }
 
-// The pattern in the Decision is chi's, as far as chi knows it where the Guard stands; it is never the path.
+// The pattern in the Decision is the part of chi's pattern that chi knows where the Guard stands. It is never the path.
 func TestPattern(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{
@@ -55,7 +54,7 @@ func TestPattern(t *testing.T) {
 		"/route/deep/7/rest": "/route/deep/{id}/*",
 		"/mount/7":           "/mount/{id:[0-9]+}",
 		"/outer/nested/7":    "/outer/nested/{id:[0-9]+}",
-		"/used/7":            "/used/*", // the Guard stands before the mounted router's own choice
+		"/used/7":            "/used/*", // the Guard stands before the mounted router looks for a route
 	} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
@@ -72,7 +71,7 @@ func TestPattern(t *testing.T) {
 	}
 }
 
-// CX-10: nothing behind a refusal runs, in any place.
+// Behind a refusal no handler runs, wherever the Guard stands.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	handler := &spy{}
@@ -85,7 +84,7 @@ func TestRefusals(t *testing.T) {
 	assert.Zero(t, handler.ran.Load(), "the handler ran")
 }
 
-// CX-10: a hook that panics is answered once, and nothing behind it runs.
+// A hook that panics causes one answer, and the handler does not run.
 func TestErrorHandlerPanics(t *testing.T) {
 	t.Parallel()
 	handler := &spy{}
@@ -95,7 +94,7 @@ func TestErrorHandlerPanics(t *testing.T) {
 	assert.Zero(t, handler.ran.Load(), "the handler ran")
 }
 
-// CX-14: a Guard before all routes answers for those that are not there as well.
+// A Guard before all routes also protects paths without a route.
 func TestMissingRoutes(t *testing.T) {
 	t.Parallel()
 	router, handler := chi.NewRouter(), &spy{}
@@ -122,7 +121,7 @@ func TestMissingRoutes(t *testing.T) {
 	assert.Zero(t, handler.ran.Load(), "the handler ran")
 }
 
-// CX-07: a Guard before the router, in a group, at the route and in a mounted router asks once.
+// A Guard before the router, in a group, at the route and in a mounted router introspects a token once.
 func TestMountedTwice(t *testing.T) {
 	t.Parallel()
 	introspector, handler := &issuer{}, &spy{}
@@ -140,7 +139,7 @@ func TestMountedTwice(t *testing.T) {
 	assert.EqualValues(t, 2, handler.ran.Load())
 }
 
-// CX-05, CX-07: the token of a request outlives it, whatever becomes of the routing context that chi uses again.
+// The token of a request stays valid after it, although chi reuses the routing context.
 func TestTokenOutlivesTheRequest(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{})
@@ -163,7 +162,7 @@ func TestTokenOutlivesTheRequest(t *testing.T) {
 	wait.Wait()
 }
 
-// CX-02, CX-09: nothing but the credentials of the request counts, and what else it says is left alone.
+// Only the credentials of the request count. Its other header fields are not changed.
 func TestForgedIdentity(t *testing.T) {
 	t.Parallel()
 	mallory := &oauthz.Token{Subject: "mallory", Scopes: oauthz.Scopes{"orders:read"}}
@@ -196,7 +195,7 @@ func TestForgedIdentity(t *testing.T) {
 	assert.Equal(t, with("good").Header, seen)
 }
 
-// CX-15: the writer is the server's own, with all that it can do.
+// The handler gets the writer of the server itself, with all its methods.
 func TestWriterIsKept(t *testing.T) {
 	t.Parallel()
 	var behind http.ResponseWriter

@@ -8,18 +8,18 @@
 //		r.With(authzchi.Protect(guard, oauthz.Require("orders:write"))).Post("/", addOrder)
 //	})
 //
-// A handler finds the token with oauthz.TokenFrom(r.Context()). A request meets the Guards from the outside in, and is
-// asked for all that they require; under the same Guard its token is judged once.
+// A handler gets the token from oauthz.TokenFrom(r.Context()). A request meets the Guards from the outside in, and must
+// meet the requirements of all of them. If several of them are the same Guard, it validates the token once.
 //
-// Use on the router that the server calls protects what is not there as well: a request for a missing route is answered
-// 401, not 404. Put it there to tell strangers nothing about the routes; then none can be Public, for what an outer Guard
-// requires, no inner one takes back.
+// Use on the router that the server calls also protects paths without a route: a request for a missing route is answered
+// 401, not 404. Put a Guard there if clients without a token must not find out which routes exist. Then no route can be
+// Public, because an inner Guard cannot lift the requirement of an outer one.
 //
-// The Pattern of an [oauthz.Decision] is as much as chi knows where the Guard stands: all of it for With, Group, and the
-// handlers of a route; of a router that is mounted, where it is mounted (/orders/*), for its Use; nothing for the Use of the
-// outermost router, which runs before chi looks for a route.
+// The Pattern of an [oauthz.Decision] is the part that chi knows where the Guard stands. For With, Group and the handlers of
+// a route it is the whole pattern. For the Use of a mounted router it is the pattern of the mount (/orders/*). For the Use of
+// the outermost router it is empty, because that runs before chi looks for a route.
 //
-// [Routes] lists what all routes require, for a test that no route was forgotten:
+// [Routes] lists the requirements of all routes, for a test that no route was forgotten:
 //
 //	oauthztest.Golden(t, "testdata/routes.txt", oauthztest.RouteTable(t, authzchi.Routes(router)))
 package authzchi

@@ -14,9 +14,9 @@ import (
 	"github.com/oauthz/oauthz/adapters/authzchi"
 )
 
-// A router protects its routes, each with what it requires.
+// A router protects its routes, each with its own requirements.
 func Example() {
-	// First a Guard: here it knows two tokens, in a real program it has an introspector of localjwt or remote.
+	// First a Guard: here its introspector knows two tokens. A real program uses one of localjwt or remote.
 	issued := map[string]string{
 		"reader": `{"sub":"alice","scope":"orders:read"}`,
 		"writer": `{"sub":"bob","scope":"orders:read orders:write"}`,
@@ -31,7 +31,7 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	// Next the routes: what the group requires, and what one of its routes requires besides.
+	// Next the routes: the requirement of the group, and an additional one of one route.
 	order := func(w http.ResponseWriter, r *http.Request) {
 		token, _ := oauthz.TokenFrom(r.Context())
 		fmt.Fprint(w, "order ", chi.URLParam(r, "id"), " for ", token.Subject)
@@ -43,7 +43,7 @@ func Example() {
 		r.With(authzchi.Protect(guard, oauthz.Require("orders:write"))).Put("/{id}", order)
 	})
 
-	// Finally call it.
+	// Finally send requests.
 	for _, call := range []string{"GET reader", "PUT reader", "PUT writer", "GET forged"} {
 		method, token, _ := strings.Cut(call, " ")
 		w, request := httptest.NewRecorder(), httptest.NewRequest(method, "/orders/7", nil)
@@ -51,7 +51,7 @@ func Example() {
 		r.ServeHTTP(w, request)
 		fmt.Println(call+":", w.Code, w.Body)
 	}
-	// And see what is required, as a test would.
+	// And list the requirements, as a test would.
 	for _, route := range authzchi.Routes(r) {
 		required, _ := route.Requirement()
 		fmt.Println(route.Method, route.Pattern, "requires", required)

@@ -18,7 +18,7 @@ import (
 
 type valueKey struct{}
 
-// meddling is middleware of somebody else, which does with a request what a Guard would not expect.
+// meddling are middlewares of other authors that handle a request in unusual ways.
 var meddling = map[string]func(next http.Handler) http.Handler{
 	"nothing":              func(next http.Handler) http.Handler { return next },
 	"basic authentication": middleware.BasicAuth("realm", map[string]string{"user": "password"}),
@@ -70,7 +70,7 @@ var meddling = map[string]func(next http.Handler) http.Handler{
 	},
 }
 
-// Whatever the middleware of others does, what the Guards around it require is seen, and no handler runs.
+// Other middlewares do not hide the requirements of the Guards around them, and no handler runs.
 func TestMiddlewareHidesNoGuard(t *testing.T) {
 	t.Parallel()
 	for name, meddle := range meddling {
@@ -93,7 +93,7 @@ func TestMiddlewareHidesNoGuard(t *testing.T) {
 	}
 }
 
-// Guards are seen inside other middleware too, which finds in the context what middleware before it put there.
+// Guards inside another middleware are found too. It gets the context values that an earlier middleware has set.
 func TestGuardInOtherMiddleware(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -122,7 +122,7 @@ func TestGuardInOtherMiddleware(t *testing.T) {
 	}, authzchi.Routes(router))
 }
 
-// A Guard that only some methods meet is seen in those.
+// A Guard for some methods is listed for these methods.
 func TestGuardForSomeMethods(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -147,12 +147,12 @@ func TestGuardForSomeMethods(t *testing.T) {
 	}, routes)
 }
 
-// A Guard to which a middleware does not listen protects nothing.
-func TestMiddlewareThatIsDeaf(t *testing.T) {
+// A Guard whose refusals a middleware ignores protects nothing.
+func TestMiddlewareThatIgnoresRefusals(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
 	protect := authzchi.Protect(guard, read)
-	for name, deaf := range map[string]func(next http.Handler) http.Handler{
+	for name, ignoring := range map[string]func(next http.Handler) http.Handler{
 		"the error is ignored": func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if authorized, err := guard.Authorize(r, read); err == nil {
@@ -172,23 +172,23 @@ func TestMiddlewareThatIsDeaf(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			handler, router := &spy{}, chi.NewRouter()
-			router.With(protect, deaf).Method("GET", "/both", handler)
-			router.With(deaf).Handle("/deaf", handler)
+			router.With(protect, ignoring).Method("GET", "/both", handler)
+			router.With(ignoring).Handle("/ignoring", handler)
 			router.With(protect).Method("GET", "/protected", handler)
 			routes := authzchi.Routes(router)
 			require.Len(t, routes, 3)
 			for _, route := range routes[:2] {
-				assert.ErrorContains(t, route.Err, "authzchi: route: a middleware asks a Guard, and goes on when that refuses", route.Pattern)
+				assert.ErrorContains(t, route.Err, "authzchi: route: a middleware calls a Guard and continues although the Guard refuses", route.Pattern)
 			}
 			require.NoError(t, routes[2].Err)
 			assert.Zero(t, handler.ran.Load(), "the handler ran")
-			assert.Equal(t, orders, serve(router, request("GET", "/deaf", "")), "as it is for everybody")
+			assert.Equal(t, orders, serve(router, request("GET", "/ignoring", "")), "a request without a token is served")
 		})
 	}
 }
 
-// One that is deaf for some methods is told for those.
-func TestMiddlewareThatIsDeafForSomeMethods(t *testing.T) {
+// A middleware that ignores refusals for some methods is reported for these methods.
+func TestMiddlewareThatIgnoresRefusalsForSomeMethods(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
 	router := chi.NewRouter()

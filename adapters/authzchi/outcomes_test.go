@@ -7,11 +7,11 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/adapters/adaptertest"
 	"github.com/oauthz/oauthz/adapters/authzchi"
-	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// CX-18: the ways in which chi puts middleware before routes, and With for the last.
+// The ways in which chi puts middleware before routes, and With for the last.
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	for name, group := range map[string]func(r chi.Router, guard *oauthz.Guard, req oauthz.Requirement, below func(chi.Router)){
@@ -35,7 +35,7 @@ func TestOutcomes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			oauthztest.RunOutcomes(t, func(guard *oauthz.Guard, handler http.HandlerFunc, requirements ...oauthz.Requirement) http.Handler {
+			adaptertest.RunOutcomes(t, func(guard *oauthz.Guard, handler http.HandlerFunc, requirements ...oauthz.Requirement) http.Handler {
 				router := chi.NewRouter()
 				last := len(requirements) - 1
 				below := func(r chi.Router) { r.With(authzchi.Protect(guard, requirements[last])).HandleFunc("/*", handler) }

@@ -11,12 +11,13 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/internal/probe"
 )
 
-// probeKey is in the context of the requests that ask.
+// probeKey is a key in the context of the requests of a probe.
 type probeKey struct{}
 
-// request is one for a route, as far as there is one: its middleware may look at what chi says of it.
+// request returns a request for a route. It has a routing context of chi, because middleware may read that.
 func (w *walker) request(method, pattern string) *http.Request {
 	if method == oauthz.AnyMethod {
 		method = http.MethodGet
@@ -32,35 +33,37 @@ func (w *walker) request(method, pattern string) *http.Request {
 	return r.WithContext(ctx)
 }
 
-// through sends r through outer, the outermost first, to an end that does nothing. One that answers by itself, or panics,
-// hides nothing: the next one then gets the request as it was so far. It notes in doubts one that does not heed its Guards.
-func through(outer chi.Middlewares, w http.ResponseWriter, r *http.Request, doubts *doubts) {
+// through sends r through outer, the outermost first, to an end that does nothing. If a middleware answers the request
+// itself or panics, the next one gets the request that this one got, so no Guard is hidden. A middleware that does not
+// enforce its Guards is recorded in doubt.
+func through(outer chi.Middlewares, w http.ResponseWriter, r *http.Request, doubt *doubt) {
 	if len(outer) == 0 {
 		return
 	}
-	doubts.add(heeded(outer[0], r))
-	var passed atomic.Bool // a middleware may go on in another goroutine
+	doubt.add(enforced(outer[0], r))
+	var passed atomic.Bool // a middleware may continue in another goroutine
 	next := func(w http.ResponseWriter, inner *http.Request) {
 		if passed.Swap(true) {
-			return // it was here before: a middleware that tries again
+			return // a middleware that calls next a second time
 		}
 		if inner.Context().Value(probeKey{}) == nil {
-			inner = r // whose context is not lost: a Guard would not know what it is asked
+			inner = r // the middleware has replaced the context: a Guard would not recognize the probe
 		}
-		through(outer[1:], w, inner, doubts)
+		through(outer[1:], w, inner, doubt)
 	}
 	call(outer[0], http.HandlerFunc(next), w, r)
 	if !passed.Load() {
-		through(outer[1:], w, r, doubts)
+		through(outer[1:], w, r, doubt)
 	}
 }
 
-// heeded returns why it is not certain that middleware lets a request through only if the Guards in it do, or nil.
-func heeded(middleware func(http.Handler) http.Handler, r *http.Request) error {
+// enforced returns nil if middleware lets a request through only if the Guards in it do, and otherwise the reason for the
+// doubt.
+func enforced(middleware func(http.Handler) http.Handler, r *http.Request) error {
 	if isProtect(middleware) {
 		return nil
 	}
-	return oauthz.ProbeHeeded(r, func(r *http.Request) bool {
+	return probe.Enforced[oauthz.Requirement](r, func(r *http.Request) bool {
 		var reached atomic.Bool
 		next := func(http.ResponseWriter, *http.Request) { reached.Store(true) }
 		call(middleware, http.HandlerFunc(next), discard{http.Header{}}, r)
@@ -68,26 +71,26 @@ func heeded(middleware func(http.Handler) http.Handler, r *http.Request) error {
 	})
 }
 
-// isProtect reports whether middleware is one of Protect, alone: most are, and they need no runs.
+// isProtect reports whether middleware is one of Protect and nothing else. Most are, and they need no probe.
 func isProtect(middleware func(http.Handler) http.Handler) bool {
-	defer func() { _ = recover() }() // it misses something that only a real request has
+	defer func() { _ = recover() }() // the middleware may need something that only a real request has
 	end := &discarded{}
 	_, inner := oauthz.Protected(middleware(end))
-	return inner == http.Handler(end) // or it does nothing
+	return inner == http.Handler(end) // also if middleware does nothing
 }
 
 // discarded is a handler that no request reaches.
-type discarded struct{ _ byte } // a size, so that each has an address of its own
+type discarded struct{ _ byte } // not of size zero, so that each value has its own address
 
 func (*discarded) ServeHTTP(http.ResponseWriter, *http.Request) {}
 
-// doubts is the first reason not to trust the requirements that were found.
-type doubts struct {
+// doubt holds the first reason not to trust the requirements that were found.
+type doubt struct {
 	mu  sync.Mutex
 	err error
 }
 
-func (d *doubts) add(err error) {
+func (d *doubt) add(err error) {
 	if err == nil {
 		return
 	}
@@ -98,18 +101,18 @@ func (d *doubts) add(err error) {
 	}
 }
 
-func (d *doubts) first() error {
+func (d *doubt) first() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.err
 }
 
 func call(middleware func(http.Handler) http.Handler, next http.Handler, w http.ResponseWriter, r *http.Request) {
-	defer func() { _ = recover() }() // it misses something that only a real request has
+	defer func() { _ = recover() }() // the middleware may need something that only a real request has
 	middleware(next).ServeHTTP(w, r)
 }
 
-// discard is a ResponseWriter for nobody.
+// discard is a ResponseWriter that discards the response.
 type discard struct{ header http.Header }
 
 func (d discard) Header() http.Header         { return d.header }

@@ -50,7 +50,7 @@ func shop(guard *oauthz.Guard, handler http.Handler) chi.Router {
 	return router
 }
 
-// admin is a router that is mounted.
+// admin returns a router to be mounted.
 func admin(guard *oauthz.Guard, handler http.Handler) http.Handler {
 	users := chi.NewRouter()
 	users.Method("GET", "/", handler)
@@ -86,14 +86,14 @@ func TestRouteTable(t *testing.T) {
 	routes := authzchi.Routes(router)
 	assert.Equal(t, shopTable, oauthztest.RouteTable(t, routes))
 	for range 20 {
-		assert.Equal(t, routes, authzchi.Routes(router), "in another order")
+		assert.Equal(t, routes, authzchi.Routes(router), "the order must not change")
 	}
 	assert.Zero(t, asked.asked.Load(), "the introspector was asked")
 	assert.False(t, observed, "a decision was observed")
 }
 
-// Each way to register that hides something from chi.Walk, and what is true of it.
-func TestTreesThatMislead(t *testing.T) {
+// Routers for which chi.Walk reports wrong or incomplete routes, and their real routes.
+func TestRoutersThatMisleadChiWalk(t *testing.T) {
 	t.Parallel()
 	guard, handler := newGuard(t, oauthz.Config{}), forbidden(t)
 	protect, write := authzchi.Protect(guard, read), oauthz.Require("orders:write")
@@ -170,7 +170,7 @@ func TestTreesThatMislead(t *testing.T) {
 	}
 }
 
-// A router that is asked before it has routes can still be given middleware.
+// A router whose routes were listed before it has any still accepts Use.
 func TestEmptyRouter(t *testing.T) {
 	t.Parallel()
 	router := chi.NewRouter()
@@ -180,10 +180,10 @@ func TestEmptyRouter(t *testing.T) {
 	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/a", Requirements: []oauthz.Requirement{read}}}, authzchi.Routes(router))
 }
 
-// What is served to callers without a token is what the table says.
+// Requests without a token are served or refused as the table states.
 func TestTableIsTrue(t *testing.T) {
 	t.Parallel()
-	const taken = "authzchi: route: another handler, at the pattern of the mounted router, answers in its place"
+	const taken = "authzchi: route: another handler with the pattern of the mounted router answers its requests"
 	for name, register := range map[string]func(r chi.Router, protect func(http.Handler) http.Handler, handler http.Handler){
 		"an inline router": func(r chi.Router, protect func(http.Handler) http.Handler, handler http.Handler) {
 			sub := chi.NewRouter()
@@ -233,7 +233,7 @@ func TestTableIsTrue(t *testing.T) {
 	}
 }
 
-// A route that nobody protects fails the test of a program.
+// A route without a Guard fails the test of a program.
 func TestRoutesThatFail(t *testing.T) {
 	t.Parallel()
 	router := chi.NewRouter()
@@ -242,7 +242,7 @@ func TestRoutesThatFail(t *testing.T) {
 	router.Mount("/files", forbidden(t))
 	fake := &fails{TB: t}
 	table := oauthztest.RouteTable(fake, authzchi.Routes(router))
-	const unprotected = ": nobody protects this route. Put a Guard before its handler; one that is open on purpose requires oauthz.Public()"
+	const unprotected = ": no Guard protects this route: put one before its handler, with oauthz.Public() if the route is open on purpose"
 	assert.Equal(t, []string{"* /files/*" + unprotected, "GET /orders/{id}" + unprotected}, fake.messages)
 	assert.Equal(t, `*       /files/*                        NOT PROTECTED
 GET     /orders/{id}                    NOT PROTECTED

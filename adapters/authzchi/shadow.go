@@ -10,20 +10,20 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-var errShadowed = errors.New("authzchi: route: the router answers with another one, whose pattern matches the same paths")
+var errShadowed = errors.New("authzchi: route: another route, whose pattern matches the same paths, answers its requests")
 
-// shadow puts an Err into the routes that the router does not find, since another one has taken their place: the row would
-// not be that of the handler that serves.
-func (w *walker) shadow() {
+// markShadowed sets the Err of the routes that the router does not find because another route replaces them: otherwise the
+// table would have requirements that the handler of the requests does not have.
+func (w *walker) markShadowed() {
 	for i := range w.routes {
-		if r := &w.routes[i]; r.Err == nil && (w.isTaken(i) || w.isStray(r.Method, r.Pattern)) {
+		if r := &w.routes[i]; r.Err == nil && (w.isReplaced(i) || w.isShadowed(r.Method, r.Pattern)) {
 			r.Err = errShadowed
 		}
 	}
 }
 
-// isTaken reports whether a router that is mounted less deep has the same pattern: it is asked first.
-func (w *walker) isTaken(i int) bool {
+// isReplaced reports whether a router that is mounted less deep has the same pattern: chi looks there first.
+func (w *walker) isReplaced(i int) bool {
 	r := w.routes[i]
 	for j, other := range w.routes {
 		if w.depths[j] < w.depths[i] && other.Pattern == r.Pattern && (other.Method == r.Method || other.Method == oauthz.AnyMethod) {
@@ -33,9 +33,9 @@ func (w *walker) isTaken(i int) bool {
 	return false
 }
 
-// isStray reports whether the router finds another pattern for paths that this one is for: one with other names of
-// parameters, or one of an outer router that is more general.
-func (w *walker) isStray(method, pattern string) bool {
+// isShadowed reports whether the router finds another pattern for paths that this pattern matches: one with other names of
+// parameters, or a more general one of an outer router.
+func (w *walker) isShadowed(method, pattern string) bool {
 	methods := []string{method}
 	if method == oauthz.AnyMethod {
 		methods = []string{
@@ -45,21 +45,21 @@ func (w *walker) isStray(method, pattern string) bool {
 	}
 	paths := samples(pattern)
 	for _, method := range methods {
-		strays := 0
+		others := 0
 		for _, path := range paths {
 			if found := w.root.Find(chi.NewRouteContext(), method, path); found != "" && found != pattern {
-				strays++
+				others++
 			}
 		}
-		if strays > 0 && strays == len(paths) {
+		if others > 0 && others == len(paths) {
 			return true
 		}
 	}
 	return false
 }
 
-// samples are paths that pattern matches. A more specific pattern may match one of them, but hardly all. A
-// pattern with a regular expression has no samples: its row is believed.
+// samples returns paths that pattern matches. A more specific pattern may match one of them, but is unlikely to match all. A
+// pattern with a regular expression has no samples, so such a route is never reported as shadowed.
 func samples(pattern string) []string {
 	var paths []string
 	for _, values := range [][2]string{{"7", "7"}, {"oauthz~probe", "oauthz~probe"}, {"~", ""}, {"7~", "7/~"}, {"~7", "~/7/~/oauthz/~/probe"}} {

@@ -11,7 +11,7 @@ import (
 	"github.com/oauthz/oauthz/adapters/authzchi"
 )
 
-// sub is a router of one route, which is mounted.
+// sub returns a router of one route, to be mounted.
 func sub(method, pattern string, handler http.Handler, middlewares ...func(http.Handler) http.Handler) chi.Router {
 	router := chi.NewRouter()
 	if method == oauthz.AnyMethod {
@@ -22,9 +22,10 @@ func sub(method, pattern string, handler http.Handler, middlewares ...func(http.
 	return router
 }
 
-const shadowed = "authzchi: route: the router answers with another one, whose pattern matches the same paths"
+const shadowed = "authzchi: route: another route, whose pattern matches the same paths, answers its requests"
 
-// shadowTests are routers in which two routes match the same paths, and one in which none do. protect requires read, and open nothing.
+// shadowTests are routers in which two routes match the same paths, and one in which no two do. protect requires read, open
+// nothing.
 var shadowTests = []struct {
 	name     string
 	register func(r chi.Router, protect, open func(http.Handler) http.Handler, handler http.Handler)
@@ -74,7 +75,7 @@ var shadowTests = []struct {
 	}},
 }
 
-// Where two routes match the same paths, one of them serves. The row of the other has an Err, and that of the one is true.
+// If two routes match the same paths, one of them serves. Its row is true, and the row of the other has an Err.
 func TestRowIsThatOfTheRouteThatServes(t *testing.T) {
 	t.Parallel()
 	guard, handler := newGuard(t, oauthz.Config{}), &spy{}
@@ -91,7 +92,7 @@ func TestRowIsThatOfTheRouteThatServes(t *testing.T) {
 				if route.Err != nil {
 					row = route.Err.Error()
 					if rows[route.Method+" "+route.Pattern] != "" {
-						continue // the row of the one that serves is there
+						continue // keep the row of the route that serves
 					}
 				}
 				rows[route.Method+" "+route.Pattern] = row

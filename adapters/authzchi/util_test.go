@@ -16,7 +16,8 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// read is what most routes of the tests require. The token "good" meets it, "bad" is not valid, and the others have no scopes.
+// read is the requirement of most routes of the tests. The token "good" meets it, "bad" is not valid, and all other tokens have
+// no scopes.
 var read = oauthz.Require("orders:read")
 
 // issuer is an introspector whose tokens have their name as subject.
@@ -44,7 +45,7 @@ func newGuard(t testing.TB, cfg oauthz.Config) *oauthz.Guard {
 	return guard
 }
 
-// answer is what a client sees.
+// answer is the part of a response that the tests compare.
 type answer struct {
 	status          int
 	challenge, body string
@@ -63,7 +64,7 @@ var (
 	orders = answer{200, "", "orders"}
 )
 
-// request is one for /orders/7, unless path says otherwise.
+// request returns a request with a bearer token, or without one if token is empty.
 func request(method, path, token string) *http.Request {
 	r := httptest.NewRequest(method, path, nil)
 	if token != "" {
@@ -94,7 +95,7 @@ func forbidden(t testing.TB) http.HandlerFunc {
 	}
 }
 
-// fails is a test that notes its failures instead of failing.
+// fails is a test that records its failures instead of failing.
 type fails struct {
 	testing.TB
 	messages []string

@@ -6,18 +6,19 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// Protect returns a middleware that lets a request through only if it meets req:
-// for [echo.Echo.Pre] and [echo.Echo.Use], for groups and for routes. Under
-// another Protect of the same guard only req is checked again, not the token.
-// It panics if guard is nil.
+// Protect returns a middleware that lets a request through only if it meets req.
+// It is for [echo.Echo.Pre] and [echo.Echo.Use], for groups and for routes. Behind
+// another Protect of the same guard it does not validate the token again, and
+// checks req. It panics if guard is nil.
 //
-// A refusal is written by [oauthz.Guard.WriteError], and then told to the
-// middlewares outside and to the error handler, as an [echo.HTTPError] with its
-// status. [errors.As] finds the *[oauthz.Error] in it. The response is finished
-// by then: [echo.Response.Committed] is true, and what anybody writes to it is
-// dropped (but for an error handler that does not look at Committed, where a
-// middleware has put in its place a writer that cannot be unwrapped). To answer in
-// another way, set [oauthz.Config.ErrorHandler].
+// [oauthz.Guard.WriteError] writes a refusal. The middleware then returns an
+// [echo.HTTPError] with the status of the refusal, for the outer middlewares and
+// the error handler. [errors.As] finds the *[oauthz.Error] in it. At that time the
+// response is complete: [echo.Response.Committed] is true, and later writes are
+// discarded. There is one exception: an error handler that ignores Committed can
+// append to the response if a middleware has replaced the writer of the response
+// by one without Unwrap. To write another response, set
+// [oauthz.Config.ErrorHandler].
 //
 // The middleware is safe for concurrent use.
 func Protect(guard *oauthz.Guard, req oauthz.Requirement) echo.MiddlewareFunc {
@@ -27,8 +28,8 @@ func Protect(guard *oauthz.Guard, req oauthz.Requirement) echo.MiddlewareFunc {
 	return (&protection{guard, req}).before
 }
 
-// protection is a Guard before handlers. It has a method and is not a closure so
-// that a [Recorder] can tell that a middleware is one.
+// protection is a Guard before handlers. Its middleware is a method, not a
+// closure, so that a [Recorder] recognizes it.
 type protection struct {
 	guard *oauthz.Guard
 	req   oauthz.Requirement
@@ -45,8 +46,8 @@ func (p *protection) before(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// TokenFrom returns the token that the request was allowed with, as
-// [oauthz.TokenFrom] does. It stays valid after the request; c does not.
+// TokenFrom returns the token of the allowed request, as [oauthz.TokenFrom] does.
+// The token stays valid after the request; c does not.
 func TokenFrom(c *echo.Context) (*oauthz.Token, bool) {
 	if c == nil || c.Request() == nil {
 		return nil, false

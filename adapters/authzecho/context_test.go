@@ -15,7 +15,7 @@ import (
 	"github.com/oauthz/oauthz/adapters/authzecho"
 )
 
-// CX-01, CX-02, CX-03: what is no token is not taken for one.
+// Other values in a context are not used as the token.
 func TestTokenFrom(t *testing.T) {
 	t.Parallel()
 	mine := &oauthz.Token{Subject: "s"}
@@ -49,14 +49,14 @@ func TestTokenFrom(t *testing.T) {
 	}
 }
 
-// CX-12: a Guard that was forgotten is seen when the program starts.
+// A missing Guard causes a panic when the program starts.
 func TestNilGuard(t *testing.T) {
 	t.Parallel()
 	assert.PanicsWithValue(t, "authzecho: Protect: nil Guard", func() { authzecho.Protect(nil, read) })
 }
 
-// CX-09: headers that name a user are neither believed nor touched.
-func TestInboundIdentityIsNotBelieved(t *testing.T) {
+// Header fields that name a user are neither trusted nor changed.
+func TestInboundIdentityIsNotTrusted(t *testing.T) {
 	t.Parallel()
 	header := http.Header{"X-User": {"mallory"}, "X_user": {"mallory"}, "X-Auth-Subject": {"mallory"}, "X-Forwarded-User": {"mallory"}}
 	e := echo.New()
@@ -74,7 +74,7 @@ func TestInboundIdentityIsNotBelieved(t *testing.T) {
 	assert.Equal(t, 401, call(t, start(t, e), http.MethodGet, "/orders", "", header).status)
 }
 
-// serve has h answer one request, without a server.
+// serve returns the response of h to one request, without a server.
 func serve(h http.Handler, method, path, bearer string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, nil)
 	if bearer != "" {
@@ -85,7 +85,7 @@ func serve(h http.Handler, method, path, bearer string) *httptest.ResponseRecord
 	return w
 }
 
-// CX-05: a goroutine may keep the token. Echo uses the context for others meanwhile.
+// A goroutine may keep the token, although echo reuses the context for other requests.
 func TestTokenOutlivesTheContext(t *testing.T) {
 	t.Parallel()
 	e := echo.New()
@@ -108,8 +108,8 @@ func TestTokenOutlivesTheContext(t *testing.T) {
 	assert.Equal(t, "alice", <-subject)
 }
 
-// CX-04, CX-06: users that alternate, each with a token to do with as they like. A context that comes from a refusal carries
-// nothing into the next request.
+// Requests of several users in turn get their own tokens, which the handlers may change. The reused context of a refused
+// request holds nothing for the next request.
 func TestUsersAreKeptApart(t *testing.T) {
 	t.Parallel()
 	e := echo.NewWithConfig(echo.Config{Logger: quiet()})
@@ -137,8 +137,8 @@ func TestUsersAreKeptApart(t *testing.T) {
 	all.Wait()
 }
 
-// CX-07: however many Guards are on the way, the introspector is asked once.
-func TestNestedGuardsAskOnce(t *testing.T) {
+// The introspector is called once, however many Guards stand before the handler.
+func TestNestedGuardsIntrospectOnce(t *testing.T) {
 	t.Parallel()
 	in := &issuer{}
 	guard := newGuard(t, oauthz.Config{Introspector: in})
@@ -162,14 +162,14 @@ var patternTests = []struct{ place, method, path, want string }{
 	{place: "Use", method: "OPTIONS", path: "/orders/7", want: "/orders/:id"},
 	{place: "group", method: "GET", path: "/orders/7", want: "/orders/:id"},
 	{place: "group", method: "GET", path: "/orders", want: "/orders"},
-	{place: "group", method: "GET", path: "/orders/7/lines", want: "/orders/:id"}, // as echo has it
+	{place: "group", method: "GET", path: "/orders/7/lines", want: "/orders/:id"}, // the pattern that echo has there
 	{place: "group", method: "DELETE", path: "/orders/7", want: "/orders/*"},
 	{place: "group", method: "OPTIONS", path: "/orders/7", want: "/orders/*"},
 	{place: "route", method: "GET", path: "/orders/7", want: "/orders/:id"},
 }
 
-// CX-14: where a Guard stands, what has no route, or not for the method, is refused like everything else. The Decision
-// has the pattern of the route, and never the path.
+// A Guard before the router also refuses requests without a route, or without one for the method. The Decision has the
+// pattern of the route, and never the path.
 func TestPattern(t *testing.T) {
 	t.Parallel()
 	for _, tt := range patternTests {
@@ -186,7 +186,7 @@ func TestPattern(t *testing.T) {
 	}
 }
 
-// place builds a server that has the middleware at one place.
+// place registers routes with the middleware at one place.
 func place(t *testing.T, e *echo.Echo, at string, m echo.MiddlewareFunc) {
 	t.Helper()
 	group := e.Group("/orders")
@@ -206,7 +206,7 @@ func place(t *testing.T, e *echo.Echo, at string, m echo.MiddlewareFunc) {
 	group.GET("/:id", mustNotRun(t), route...)
 }
 
-// CX-10: nothing behind a refusal runs, not the other middlewares either.
+// Behind a refusal neither the handler nor other middlewares run.
 func TestNothingBehindARefusalRuns(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})

@@ -7,20 +7,20 @@ import (
 	"github.com/labstack/echo/v5"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/adapters/adaptertest"
 	"github.com/oauthz/oauthz/adapters/authzecho"
-	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// group is what both an Echo and a Group have.
+// group has methods that both an Echo and a Group have.
 type group interface {
 	Group(prefix string, middlewares ...echo.MiddlewareFunc) *echo.Group
 	Any(path string, handler echo.HandlerFunc, middlewares ...echo.MiddlewareFunc) echo.RouteInfo
 }
 
-// CX-18: the outcome table of the project.
+// The adapter passes the suite of the project.
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
-	oauthztest.RunOutcomes(t, func(guard *oauthz.Guard, handler http.HandlerFunc, requirements ...oauthz.Requirement) http.Handler {
+	adaptertest.RunOutcomes(t, func(guard *oauthz.Guard, handler http.HandlerFunc, requirements ...oauthz.Requirement) http.Handler {
 		e := echo.New()
 		var within group = e
 		last := len(requirements) - 1

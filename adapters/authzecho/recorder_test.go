@@ -14,7 +14,7 @@ import (
 	"github.com/oauthz/oauthz/adapters/authzecho"
 )
 
-// lines are what Routes says, in its order.
+// lines returns a line for each route, in the order of routes.
 func lines(routes []oauthz.Route) []string {
 	var out []string
 	for _, r := range routes {
@@ -30,7 +30,7 @@ func lines(routes []oauthz.Route) []string {
 	return out
 }
 
-// remembers puts something where later middlewares find it.
+// remembers is a middleware that sets a value for later middlewares.
 func remembers(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		c.Set("tenant", "t")
@@ -40,12 +40,12 @@ func remembers(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// tries is a middleware that tries again.
+// tries is a middleware that calls next twice.
 func tries(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error { return errors.Join(next(c), next(c)) }
 }
 
-// loses is a middleware that has the rest of the way take place elsewhere.
+// loses is a middleware that calls next with another request.
 func loses(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		c.SetRequest(c.Request().WithContext(context.Background()))
@@ -53,12 +53,12 @@ func loses(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// only is m for requests of which is says so.
-func only(is func(*echo.Context) bool, m echo.MiddlewareFunc) echo.MiddlewareFunc {
+// only applies m to the requests for which match returns true.
+func only(match func(*echo.Context) bool, m echo.MiddlewareFunc) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		protected := m(next)
 		return func(c *echo.Context) error {
-			if is(c) {
+			if match(c) {
 				return protected(c)
 			}
 			return next(c)
@@ -66,7 +66,7 @@ func only(is func(*echo.Context) bool, m echo.MiddlewareFunc) echo.MiddlewareFun
 	}
 }
 
-// recorderTests register routes with a Guard that makes a middleware of a requirement.
+// recorderTests register routes. with returns a middleware for a requirement.
 var recorderTests = []struct {
 	name     string
 	register func(e *echo.Echo, with func(oauthz.Requirement) echo.MiddlewareFunc)
@@ -82,7 +82,7 @@ var recorderTests = []struct {
 		want: []string{`GET /a/b/c: [scope 1] [scope 2] [scope 3] [scope 4] [scope 5]`},
 	},
 	{
-		name: "what an earlier middleware found out reaches a later one",
+		name: "a value of an earlier middleware reaches a later one",
 		register: func(e *echo.Echo, with func(oauthz.Requirement) echo.MiddlewareFunc) {
 			e.Use(remembers)
 			e.GET("/a", boom, answers, only(func(c *echo.Context) bool { return c.Get("tenant") == "t" }, with(read)))
@@ -132,11 +132,11 @@ var recorderTests = []struct {
 	{
 		name: "paths without a route",
 		register: func(e *echo.Echo, with func(oauthz.Requirement) echo.MiddlewareFunc) {
-			e.Group("/a", with(read)) // makes routes of its own, so that the Guard is run
+			e.Group("/a", with(read)) // the group adds routes of its own, so that the Guard runs
 			e.Group("/b").RouteNotFound("/*", boom, with(write))
 			again := e.Group("/c")
 			again.RouteNotFound("/*", boom)
-			again.Use(with(read)) // takes its place
+			again.Use(with(read)) // replaces it
 		},
 		want: []string{`404 /b/*: [scope orders:write]`},
 	},
@@ -155,8 +155,8 @@ var recorderTests = []struct {
 			e.RouteNotFound("/b", boom)
 		},
 		want: []string{
-			`* /a: [scope orders:read] authzecho: what it requires depends on the method: register it for each`,
-			`404 /b: [scope orders:read] authzecho: what it requires depends on the method: register it for each`,
+			`* /a: [scope orders:read] authzecho: route: its requirements depend on the method: register it for each method`,
+			`404 /b: [scope orders:read] authzecho: route: its requirements depend on the method: register it for each method`,
 		},
 	},
 }
@@ -175,7 +175,7 @@ func TestRecorder(t *testing.T) {
 	}
 }
 
-// Middlewares that answer hide nothing, wherever they stand.
+// Middlewares that answer do not hide the Guards behind them, wherever they stand.
 func TestAnswersHideNothing(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -189,8 +189,8 @@ func TestAnswersHideNothing(t *testing.T) {
 	}
 }
 
-// The router has taken the middlewares of a route when it is registered. What becomes of the slice later is nothing to it, nor
-// to the table.
+// The router reads the middlewares of a route when it is registered. Later changes of the slice affect neither the router nor
+// the table.
 func TestMiddlewaresOfTheProgram(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -203,7 +203,7 @@ func TestMiddlewaresOfTheProgram(t *testing.T) {
 	assert.Equal(t, []string{`GET /a: [scope orders:read]`}, lines(recorder.Routes()))
 }
 
-// A Recorder changes nothing about the server, and sees what is registered between two questions.
+// A Recorder does not change the server, and finds routes that are registered between two calls of Routes.
 func TestRecorderIsInert(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -220,7 +220,7 @@ func TestRecorderIsInert(t *testing.T) {
 	assert.Equal(t, "hello alice", serve(e, http.MethodGet, "/b", "alice").Body.String())
 }
 
-// Routes that the router has lost, and those that it was given behind the back of the Recorder.
+// Routes that were removed from the router are not listed. Routes that were added to it directly have an Err.
 func TestRecorderAndRouter(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -234,11 +234,11 @@ func TestRecorderAndRouter(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{
 		`GET /b: [scope orders:read]`,
-		`GET /c: [scope orders:read] authzecho: the route was added to the router directly, not through Echo or a Group`,
+		`GET /c: [scope orders:read] authzecho: route: it was added to the router directly, not through Echo or a Group`,
 	}, lines(recorder.Routes()))
 }
 
-// A hook that is there already is kept, and may refuse a route.
+// An earlier hook is still called, and may refuse a route.
 func TestRecordKeepsTheHook(t *testing.T) {
 	t.Parallel()
 	var seen []string

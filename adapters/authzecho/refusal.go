@@ -8,27 +8,27 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// refuse answers, and returns what the middlewares outside and the error handler
-// are told.
+// refuse writes the refusal, and returns the error for the outer middlewares and
+// the error handler.
 func refuse(c *echo.Context, guard *oauthz.Guard, err error) error {
-	// A Response of our own, around those of others, knows what was written even
-	// where a middleware such as Gzip holds it back.
+	// A Response of our own, around those of others, counts the written bytes even
+	// if a middleware such as Gzip holds them back.
 	response := echo.NewResponse(c.Response(), c.Logger())
 	guard.WriteError(final{response}, c.Request(), err)
 	seal(c, response)
 	return echo.NewHTTPError(response.Status, http.StatusText(response.Status)).Wrap(refused{err})
 }
 
-// seal makes response the last word. An error handler need not look whether the
-// response is committed, and one that does not would append a second body.
+// seal discards everything that is written after the refusal. An error handler
+// that does not check whether the response is committed would append a second body.
 func seal(c *echo.Context, response *echo.Response) {
 	size, below := response.Size, response.ResponseWriter
 	response.ResponseWriter = sealed{response.Header().Clone()}
 	c.SetResponse(response)
 
-	// A middleware outside may put back the writer that it found. Gzip does, if
-	// the body is shorter than its MinLength. So the Responses of others are
-	// sealed too.
+	// An outer middleware may restore the writer that it replaced. Gzip does, if
+	// the body is shorter than its MinLength. So the outer Responses are sealed
+	// too.
 	for {
 		outer, err := echo.UnwrapResponse(below)
 		if err != nil {
@@ -39,11 +39,11 @@ func seal(c *echo.Context, response *echo.Response) {
 	}
 }
 
-// sealOuter seals a Response around that of a refusal, whose body is of size, but
-// not before all has passed through it, and not if it passes in another coding,
-// whose end cannot be seen from here.
+// sealOuter seals a Response around that of a refusal with a body of size bytes,
+// after the whole body has passed through it. A body with a Content-Encoding is not
+// sealed, because its encoded length is not known here.
 func sealOuter(outer *echo.Response, size int64) {
-	if size == 0 { // there will be no Write to be after
+	if size == 0 { // there will be no Write, so After would not be called
 		status := &bodiless{below: outer.ResponseWriter}
 		if outer.Committed {
 			status.header = outer.Header().Clone()
@@ -60,8 +60,8 @@ func sealOuter(outer *echo.Response, size int64) {
 	outer.After(sealAtEnd)
 }
 
-// final keeps informational responses (1xx) from a Response, which would take the
-// first one for the last word, and have net/http send 200.
+// final does not pass informational responses (1xx) on to a Response. Echo would
+// commit the Response at the first of them, and net/http would send 200.
 type final struct{ *echo.Response }
 
 func (w final) WriteHeader(status int) {
@@ -70,8 +70,8 @@ func (w final) WriteHeader(status int) {
 	}
 }
 
-// FlushError is for [http.ResponseController]. A Response of echo panics where the
-// writer below it cannot flush, which would look like a panic of the ErrorHandler.
+// FlushError is for [http.ResponseController]. A Response of echo panics if the
+// writer below it cannot flush. That would look like a panic of the ErrorHandler.
 func (w final) FlushError() (err error) {
 	defer func() {
 		if recover() != nil {
@@ -82,11 +82,11 @@ func (w final) FlushError() (err error) {
 	return nil
 }
 
-// bodiless is a writer that lets the status through, with the header that there is
-// by then, and no body.
+// bodiless is a writer that passes on the status and the header of that moment, and
+// discards the body.
 type bodiless struct {
 	below  http.ResponseWriter
-	header http.Header // once the status is through
+	header http.Header // a copy, after the status was passed on
 }
 
 func (w *bodiless) Header() http.Header {
@@ -104,8 +104,8 @@ func (w *bodiless) WriteHeader(status int) {
 func (w *bodiless) Write(p []byte) (int, error) { return len(p), nil }
 func (w *bodiless) Flush()                      {}
 
-// sealed is a writer that drops everything. It does not unwrap to one that
-// does not, and lets nobody hijack the connection.
+// sealed is a writer that discards everything. It has no Unwrap, which would give
+// access to a writer that sends, and no Hijack.
 type sealed struct{ header http.Header }
 
 func (s sealed) Header() http.Header         { return s.header }
@@ -113,8 +113,9 @@ func (s sealed) WriteHeader(int)             {}
 func (s sealed) Write(p []byte) (int, error) { return len(p), nil }
 func (s sealed) Flush()                      {}
 
-// refused stands for the cause of a refusal in an [echo.HTTPError], whose text
-// is made of that of its cause, and may be sent to the client.
+// refused is the cause of a refusal in an [echo.HTTPError]. It hides the text of
+// err: the text of an HTTPError includes that of its cause, and may be sent to the
+// client.
 type refused struct{ err error }
 
 func (refused) Error() string   { return "oauthz: refused" }

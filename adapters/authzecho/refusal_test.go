@@ -19,7 +19,7 @@ import (
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// careless is an error handler that looks at nothing.
+// careless is an error handler that ignores whether the response is committed.
 func careless(c *echo.Context, err error) {
 	c.Response().Header().Set("WWW-Authenticate", "Careless")
 	if f, ok := c.Response().(http.Flusher); ok {
@@ -37,7 +37,7 @@ var errorHandlers = map[string]echo.HTTPErrorHandler{
 
 func dump(*echo.Context, []byte, []byte, error) {}
 
-// tellsTheErrorHandler is a middleware that leaves nothing to be told.
+// tellsTheErrorHandler is a middleware that calls the error handler itself and returns no error.
 func tellsTheErrorHandler(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		if err := next(c); err != nil {
@@ -47,7 +47,7 @@ func tellsTheErrorHandler(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// putsBack is a middleware that had another writer for a while.
+// putsBack is a middleware that replaces the writer and restores it afterwards.
 func putsBack(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		w := c.Response()
@@ -56,7 +56,7 @@ func putsBack(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// hasAnother is one that had another Response.
+// hasAnother is a middleware that replaces the Response.
 func hasAnother(next echo.HandlerFunc) echo.HandlerFunc {
 	return putsBack(func(c *echo.Context) error {
 		c.SetResponse(echo.NewResponse(c.Response(), c.Logger()))
@@ -70,9 +70,9 @@ func netHTTP(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r) })
 }
 
-// outer are middlewares that other people put outside of a Guard. Gzip within BodyDump is not among them: it puts back the
-// writer of BodyDump, whose buffer is another request's by the time that a careless error handler writes to it. That is a
-// race of echo v5 with any error.
+// outer are middlewares that programs put outside of a Guard. Gzip within BodyDump is not among them: it restores the writer
+// of BodyDump, whose buffer may belong to another request when a careless error handler writes to it. That is a data race of
+// echo v5 for every error.
 var outer = map[string][]echo.MiddlewareFunc{
 	"nothing":                 nil,
 	"tells the error handler": {tellsTheErrorHandler},
@@ -80,7 +80,7 @@ var outer = map[string][]echo.MiddlewareFunc{
 	"Gzip of long bodies":     {middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000})},
 	"BodyDump":                {middleware.BodyDump(dump)},
 	"BodyDump in Gzip":        {middleware.Gzip(), middleware.BodyDump(dump)},
-	"told within Gzip":        {middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000}), tellsTheErrorHandler},
+	"error handler within Gzip":        {middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000}), tellsTheErrorHandler},
 	"puts the writer back":    {putsBack},
 	"net/http":                {echo.WrapMiddleware(netHTTP)},
 	"net/http in Gzip":        {middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000}), echo.WrapMiddleware(netHTTP)},
@@ -119,7 +119,7 @@ var hooks = map[string]func(http.ResponseWriter, *http.Request, *oauthz.Error){
 	},
 }
 
-// CX-10: whatever is around a Guard, the client sees what it would see of net/http: one status, one body.
+// The client gets the same response as with net/http, one status and one body, whichever middlewares are around the Guard.
 func TestRefusalIsOneAnswer(t *testing.T) {
 	t.Parallel()
 	for hookName, hook := range hooks {
@@ -139,7 +139,7 @@ func TestRefusalIsOneAnswer(t *testing.T) {
 	}
 }
 
-// sameAnswers asks for refusals of all kinds.
+// sameAnswers compares the answers of two handlers for refusals of all kinds.
 func sameAnswers(t *testing.T, want, got http.Handler) {
 	t.Helper()
 	wantURL, gotURL, header := start(t, want), start(t, got), http.Header{"Accept-Encoding": {"gzip"}}
@@ -150,7 +150,7 @@ func sameAnswers(t *testing.T, want, got http.Handler) {
 	}
 }
 
-// The router can answer HEAD with the handler for GET, and a writer of its own.
+// The router can answer HEAD with the handler for GET, for which it replaces the writer.
 func TestRefusalOfAutomaticHEAD(t *testing.T) {
 	t.Parallel()
 	for name, hook := range hooks {
@@ -179,22 +179,22 @@ func TestRefusalInTimeoutHandler(t *testing.T) {
 	}
 }
 
-// told is what an error handler or a middleware outside is told.
-type told struct {
+// received is the error that an error handler or an outer middleware receives.
+type received struct {
 	errs      []error
 	committed bool
 	status    int
 }
 
-func (o *told) note(c *echo.Context, err error) {
+func (o *received) note(c *echo.Context, err error) {
 	response, status := echo.ResolveResponseStatus(c.Response(), err)
 	o.errs, o.committed, o.status = append(o.errs, err), response != nil && response.Committed, status
 }
 
-var toldTests = []struct {
+var refusalTests = []struct {
 	name, bearer string
 	hook         func(http.ResponseWriter, *http.Request, *oauthz.Error)
-	status       int // that was answered
+	status       int // of the response
 	cause        error
 	causeStatus  int
 }{
@@ -206,14 +206,14 @@ var toldTests = []struct {
 	{name: "hook that panics", bearer: "alice", hook: hooks["panics"], status: 500, causeStatus: 403, cause: oauthz.ErrInsufficientScope},
 }
 
-// The error handler is told once, and so are the middlewares outside, and both can tell what was answered and why.
-func TestErrorHandlerIsTold(t *testing.T) {
+// The error handler and the outer middlewares receive the refusal once, with the status of the response and its cause.
+func TestErrorHandlerReceivesTheRefusal(t *testing.T) {
 	t.Parallel()
-	for _, tt := range toldTests {
+	for _, tt := range refusalTests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			guard := newGuard(t, oauthz.Config{ErrorHandler: tt.hook})
-			var handler, outside told
+			var handler, outside received
 			e := echo.NewWithConfig(echo.Config{Logger: quiet(), HTTPErrorHandler: handler.note})
 			before := 0
 			e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
@@ -253,7 +253,7 @@ func assertError(t *testing.T, err error, status, causeStatus int, cause error) 
 	assert.ErrorIs(t, err, cause)
 }
 
-// A middleware that throws away what was written leaves the answer to the error handler, and to all of it.
+// If a middleware discards the refusal, the error handler writes the whole response.
 func TestAnswerThrownAway(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -276,7 +276,7 @@ func TestAnswerThrownAway(t *testing.T) {
 	assert.Equal(t, answer{503, "", "application/json", "", `{"message":"Service Unavailable"}` + "\n"}, got)
 }
 
-// What is left of a response that was answered lets nobody at the connection, and does not panic.
+// A sealed response gives no access to the connection, and does not panic.
 func TestSealedResponse(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -290,7 +290,7 @@ func TestSealedResponse(t *testing.T) {
 	assert.Empty(t, problems)
 }
 
-// tryAll does with w what it can, and says what it should not have been able to.
+// tryAll calls the methods of w, and returns those that should have failed.
 func tryAll(w http.ResponseWriter) (problems []string) {
 	for w != nil {
 		w.Header().Set("Content-Type", "text/careless")
@@ -315,7 +315,7 @@ func tryAll(w http.ResponseWriter) (problems []string) {
 	return problems
 }
 
-// Logs and metrics outside see what was answered.
+// Logs and metrics outside of the Guard see the status of the refusal.
 func TestLoggerSeesTheRefusal(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})

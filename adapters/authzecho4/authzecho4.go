@@ -6,20 +6,21 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// Protect returns a middleware that lets a request through only if it meets req:
-// for [echo.Echo.Pre] and [echo.Echo.Use], for groups and for routes. Under
-// another Protect of the same guard only req is checked again, not the token.
-// It panics if guard is nil.
+// Protect returns a middleware that lets a request through only if it meets req.
+// It is for [echo.Echo.Pre] and [echo.Echo.Use], for groups and for routes. Behind
+// another Protect of the same guard it does not validate the token again, and
+// checks req. It panics if guard is nil.
 //
-// A refusal is written by [oauthz.Guard.WriteError], and then told to the
-// middlewares outside and to the error handler, as an [echo.HTTPError] with its
-// status. [errors.As] finds the *[oauthz.Error] in it. The response is finished
-// by then: what anybody writes to it is dropped, so that an error handler need
-// not know of it. It does not find the response committed, and can log and count
-// as it does for other errors. To answer in another way, set
-// [oauthz.Config.ErrorHandler]. Where the writer cannot be flushed, as inside of an
-// http.TimeoutHandler (the deprecated Timeout middleware of echo is one), the
-// error handler is told, but the middlewares outside are not.
+// [oauthz.Guard.WriteError] writes a refusal. The middleware then returns an
+// [echo.HTTPError] with the status of the refusal, for the outer middlewares and
+// the error handler. [errors.As] finds the *[oauthz.Error] in it. At that time the
+// response is complete, and later writes are discarded, so that an error handler
+// needs no code for refusals. The error handler does not find the response
+// committed, and can log and count as it does for other errors. To write another
+// response, set [oauthz.Config.ErrorHandler]. Inside a writer that cannot be
+// flushed, such as that of an http.TimeoutHandler (the deprecated Timeout middleware
+// of echo uses one), the error handler gets the error, but the outer middlewares do
+// not.
 //
 // The middleware is safe for concurrent use.
 func Protect(guard *oauthz.Guard, req oauthz.Requirement) echo.MiddlewareFunc {
@@ -29,8 +30,8 @@ func Protect(guard *oauthz.Guard, req oauthz.Requirement) echo.MiddlewareFunc {
 	return (&protection{guard, req}).before
 }
 
-// protection is a Guard before handlers. It has a method and is not a closure so
-// that a [Recorder] can tell that a middleware is one.
+// protection is a Guard before handlers. Its middleware is a method, not a
+// closure, so that a [Recorder] recognizes it.
 type protection struct {
 	guard *oauthz.Guard
 	req   oauthz.Requirement
@@ -47,8 +48,8 @@ func (p *protection) before(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// TokenFrom returns the token that the request was allowed with, as
-// [oauthz.TokenFrom] does. It stays valid after the request; c does not.
+// TokenFrom returns the token of the allowed request, as [oauthz.TokenFrom] does.
+// The token stays valid after the request; c does not.
 func TokenFrom(c echo.Context) (*oauthz.Token, bool) {
 	if c == nil || c.Request() == nil {
 		return nil, false

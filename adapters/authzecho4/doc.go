@@ -14,24 +14,25 @@
 //
 // # Rules of use
 //
-// Protect a group before its routes are added to it: echo gives a route the
+// Protect a group before you add routes to it: echo gives a route the
 // middlewares that its group has at that time.
 //
-// A Guard in [echo.Echo.Use] or [echo.Echo.Pre] answers for every path, those
-// that have no route too. One in a group answers for every path below the prefix
-// of the group. One of a route answers for that route: OPTIONS, 404 and 405 are
-// left to echo.
+// A Guard in [echo.Echo.Use] or [echo.Echo.Pre] protects every path, also paths
+// without a route. A Guard of a group protects every path below the prefix
+// of the group. A Guard of a route protects that route only: echo itself answers
+// OPTIONS, 404 and 405.
 //
 // Put middlewares that write to every response (logger, CORS, Gzip, Recover)
-// before Protect, and those that act for a caller (rate limits by user, tenants)
-// after it.
+// before Protect. Put those that depend on the caller (rate limits by user,
+// tenants) after it.
 //
-// [oauthz.Decision] has the pattern of the route as echo writes it, /orders/:id.
-// In Pre, and where nothing matches, it is empty.
+// The Pattern of an [oauthz.Decision] is the pattern of the route as echo writes
+// it, /orders/:id. It is empty in Pre, and if no route matches.
 //
-// A handler may keep the token, but neither [echo.Context] nor what it returns,
-// for echo uses it for another request.
+// A handler may keep the token after the request. It must not keep the
+// [echo.Context] or the values that its methods return, because echo reuses it for
+// another request.
 //
-// [Record] lists what every route requires, so that a test sees the one that was
+// [Record] lists the requirements of every route, for a test that no route was
 // forgotten.
 package authzecho4

@@ -16,7 +16,7 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// routes says what each route requires, where it is registered.
+// routes registers each route with its requirements.
 func routes(e *echo.Echo, guard *oauthz.Guard) {
 	show := func(c echo.Context) error {
 		token, _ := authzecho4.TokenFrom(c)
@@ -31,9 +31,9 @@ func routes(e *echo.Echo, guard *oauthz.Guard) {
 	e.GET("/health", health, authzecho4.Protect(guard, oauthz.Public()))
 }
 
-// A server protects its routes, each with what it requires.
+// A server protects its routes, each with its own requirements.
 func Example() {
-	// First say who knows what a token says: here a table, in a real program localjwt or remote.
+	// First an introspector: here a table of tokens, in a real program localjwt or remote.
 	issued := map[string]string{
 		"reader": `{"sub":"alice","scope":"orders:read"}`,
 		"writer": `{"sub":"bob","scope":"orders:read orders:write"}`,
@@ -52,7 +52,7 @@ func Example() {
 	e := echo.New()
 	routes(e, guard)
 
-	// Finally call it.
+	// Finally send requests.
 	for _, call := range []string{"GET /health", "GET /orders/7", "GET /orders/7 reader", "DELETE /orders/7 reader", "DELETE /orders/7 writer", "GET /orders/7 forged"} {
 		method, rest, _ := strings.Cut(call, " ")
 		path, token, _ := strings.Cut(rest, " ")
@@ -72,7 +72,7 @@ func Example() {
 	// GET /orders/7 forged: 401 {"error":"invalid_token","error_description":"The access token is not valid"}
 }
 
-// A test accounts for every route: one that nobody protects fails it.
+// A test lists every route, and fails if a route has no Guard.
 func ExampleRecord() {
 	guard, err := oauthz.New(oauthz.Config{Introspector: oauthz.IntrospectorFunc(
 		func(context.Context, string) (*oauthz.Token, error) { return nil, oauthz.ErrInvalidToken },
@@ -84,7 +84,7 @@ func ExampleRecord() {
 	recorder := authzecho4.Record(e)
 	routes(e, guard)
 
-	t := &testing.T{} // that of the test
+	t := &testing.T{} // the t of the test
 	fmt.Print(oauthztest.RouteTable(t, recorder.Routes()))
 	// Output:
 	// GET     /health                         public

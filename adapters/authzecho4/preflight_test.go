@@ -33,8 +33,8 @@ OPTIONS /options                        scope orders:read or preflight
 *       /twice                          all(scope orders:read or preflight, scope orders:read or preflight)
 `
 
-// A preflight reaches a handler exactly where the table shows it: at routes for all methods and for OPTIONS, if each Guard on the
-// way lets preflights through.
+// A preflight reaches a handler exactly where the table shows it: at routes for all methods and for OPTIONS, if every Guard
+// before the handler lets preflights through.
 func TestTableShowsPreflights(t *testing.T) {
 	t.Parallel()
 	allows, refuses := newGuard(t, oauthz.Config{AllowPreflight: true}), newGuard(t, oauthz.Config{})

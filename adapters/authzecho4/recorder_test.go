@@ -17,7 +17,7 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// lines are what Routes says, in its order.
+// lines returns a line for each route, in the order of routes.
 func lines(routes []oauthz.Route) []string {
 	var out []string
 	for _, r := range routes {
@@ -33,7 +33,7 @@ func lines(routes []oauthz.Route) []string {
 	return out
 }
 
-// remembers puts something where later middlewares find it.
+// remembers is a middleware that sets a value for later middlewares.
 func remembers(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		c.Set("tenant", "t")
@@ -43,12 +43,12 @@ func remembers(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// tries is a middleware that tries again.
+// tries is a middleware that calls next twice.
 func tries(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error { return errors.Join(next(c), next(c)) }
 }
 
-// loses is a middleware that has the rest of the way take place elsewhere.
+// loses is a middleware that calls next with another request.
 func loses(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		c.SetRequest(c.Request().WithContext(context.Background()))
@@ -56,12 +56,12 @@ func loses(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// only is m for requests of which is says so.
-func only(is func(echo.Context) bool, m echo.MiddlewareFunc) echo.MiddlewareFunc {
+// only applies m to the requests for which match returns true.
+func only(match func(echo.Context) bool, m echo.MiddlewareFunc) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		protected := m(next)
 		return func(c echo.Context) error {
-			if is(c) {
+			if match(c) {
 				return protected(c)
 			}
 			return next(c)
@@ -69,7 +69,7 @@ func only(is func(echo.Context) bool, m echo.MiddlewareFunc) echo.MiddlewareFunc
 	}
 }
 
-// recorderTests register routes with a Guard that makes a middleware of a requirement.
+// recorderTests register routes. with returns a middleware for a requirement.
 var recorderTests = []struct {
 	name     string
 	register func(e *echo.Echo, with func(oauthz.Requirement) echo.MiddlewareFunc)
@@ -85,7 +85,7 @@ var recorderTests = []struct {
 		want: []string{`GET /a/b/c: [scope 1] [scope 2] [scope 3] [scope 4] [scope 5]`},
 	},
 	{
-		name: "what an earlier middleware found out reaches a later one",
+		name: "a value of an earlier middleware reaches a later one",
 		register: func(e *echo.Echo, with func(oauthz.Requirement) echo.MiddlewareFunc) {
 			e.Use(remembers)
 			e.GET("/a", boom, answers, only(func(c echo.Context) bool { return c.Get("tenant") == "t" }, with(read)))
@@ -135,11 +135,11 @@ var recorderTests = []struct {
 	{
 		name: "paths without a route",
 		register: func(e *echo.Echo, with func(oauthz.Requirement) echo.MiddlewareFunc) {
-			e.Group("/a", with(read)) // makes routes of its own, so that the Guard is run
+			e.Group("/a", with(read)) // the group adds routes of its own, so that the Guard runs
 			e.Group("/b").RouteNotFound("/*", boom, with(write))
 			again := e.Group("/c")
 			again.RouteNotFound("/*", boom)
-			again.Use(with(read)) // takes its place
+			again.Use(with(read)) // replaces it
 		},
 		want: []string{`404 /b/*: [scope orders:write]`},
 	},
@@ -168,7 +168,7 @@ var recorderTests = []struct {
 			e.Use(only(func(c echo.Context) bool { return c.Request().Method != http.MethodPost }, with(read)))
 			e.RouteNotFound("/a", boom)
 		},
-		want: []string{`404 /a: [scope orders:read] authzecho4: what it requires depends on the method`},
+		want: []string{`404 /a: [scope orders:read] authzecho4: route: its requirements depend on the method`},
 	},
 }
 
@@ -186,7 +186,7 @@ func TestRecorder(t *testing.T) {
 	}
 }
 
-// Middlewares of groups and routes that answer hide nothing.
+// Middlewares of groups and routes that answer do not hide the Guards behind them.
 func TestAnswersHideNothing(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -200,10 +200,10 @@ func TestAnswersHideNothing(t *testing.T) {
 	}
 }
 
-// hidden is what the Err of a route says.
-const hidden = " authzecho4: a middleware of Pre or Use answered by itself, and hides those behind it: let it skip requests to probe.invalid"
+// hidden is the Err of a route behind a middleware that answers.
+const hidden = " authzecho4: route: a middleware of Pre or Use answered the request, so the middlewares after it are not known: let it skip requests to probe.invalid"
 
-// Those of Pre and Use do, for nobody can get behind them. The table says so, and fails.
+// Middlewares of Pre and Use that answer do, because the code behind them cannot be reached. The table reports it, and fails.
 func TestAnswersBeforeTheRouter(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -221,7 +221,7 @@ func TestAnswersBeforeTheRouter(t *testing.T) {
 			assert.Equal(t, []string{`GET /a: [scope 1]` + hidden}, lines(after.Routes()), name+at)
 			var fake failures
 			oauthztest.RouteTable(&fake, recorder.Routes())
-			assert.Equal(t, []string{"GET /a: what it requires is not known:" + hidden}, fake.texts)
+			assert.Equal(t, []string{"GET /a: the requirements are not known:" + hidden}, fake.texts)
 		}
 	}
 }
@@ -236,7 +236,7 @@ func TestRedirectsBeforeTheRouter(t *testing.T) {
 	assert.Equal(t, []string{`GET /a: [scope orders:read]`}, lines(recorder.Routes()))
 }
 
-// Echo reads the slice of the program at each request, unless a group has copied it. The table says what holds now.
+// Echo reads the slice of the program at each request, unless a group has copied it. The table shows the current middlewares.
 func TestMiddlewaresOfTheProgram(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -251,7 +251,7 @@ func TestMiddlewaresOfTheProgram(t *testing.T) {
 	assert.Equal(t, []string{`GET /a: [public]`, `GET /b: [scope orders:read]`}, lines(recorder.Routes()))
 }
 
-// A Recorder changes nothing about the server, and sees what is registered between two questions.
+// A Recorder does not change the server, and finds routes that are registered between two calls of Routes.
 func TestRecorderIsInert(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -274,7 +274,7 @@ func TestRecorderIsInert(t *testing.T) {
 	assert.Equal(t, "hello alice", serve(e, http.MethodGet, "/b", "alice").Body.String())
 }
 
-// The routes of a host have it in their pattern. What is before the router sees requests to it.
+// The routes of a host have the host in their pattern. The middlewares before the router get requests to that host.
 func TestRoutesOfHosts(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -291,7 +291,7 @@ func TestRoutesOfHosts(t *testing.T) {
 	}, lines(recorder.Routes()))
 }
 
-// A route for all methods is one, if it is the same for all.
+// The routes for all methods are one route, if their requirements are the same.
 func TestRoutesForAllMethods(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -310,7 +310,7 @@ func TestRoutesForAllMethods(t *testing.T) {
 	assert.Equal(t, []string{"GET /c:", "PUT /c:"}, got[13:])
 }
 
-// A hook that is there already is kept.
+// An earlier hook is still called.
 func TestRecordKeepsTheHook(t *testing.T) {
 	t.Parallel()
 	var seen []string

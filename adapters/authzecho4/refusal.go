@@ -8,35 +8,36 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// refuse answers, and returns what the middlewares outside and the error handler
-// are told.
+// refuse writes the refusal, and returns the error for the outer middlewares and
+// the error handler.
 func refuse(c echo.Context, guard *oauthz.Guard, err error) error {
-	// A Response of our own, around that of echo, becomes the one that is sealed.
-	outside := c.Response()
-	response := echo.NewResponse(outside, c.Echo())
+	// A Response of our own, around that of echo, is the one that is sealed.
+	outer := c.Response()
+	response := echo.NewResponse(outer, c.Echo())
 	guard.WriteError(final{response}, c.Request(), err)
 	seal(c, response)
-	told := echo.NewHTTPError(response.Status).SetInternal(refused{err})
-	if !heldBack(outside) {
-		return told
+	refusal := echo.NewHTTPError(response.Status).SetInternal(refused{err})
+	if !buffered(outer) {
+		return refusal
 	}
-	// The Timeout middleware of echo drops what was written by whoever returns an
-	// error, and the client would get a 200.
-	c.Error(told)
+	// The Timeout middleware of echo discards the response of a handler that returns
+	// an error, and the client would get a 200.
+	c.Error(refusal)
 	return nil
 }
 
-// seal makes response the last word. An error handler need not look whether the
-// response is committed, and one that does not would append a second body.
+// seal discards everything that is written after the refusal. An error handler
+// that does not check whether the response is committed would append a second body.
 func seal(c echo.Context, response *echo.Response) {
 	status, size := response.Status, response.Size
-	// Not the Writer of the Response that was there: Gzip puts the one back that it
-	// found, if the body is shorter than its MinLength.
+	// Not the Writer of the outer Response: Gzip restores the writer that it
+	// replaced, if the body is shorter than its MinLength.
 	response.Writer = sealed{response.Header().Clone()}
 	c.SetResponse(response)
 
-	// Nor is it enough to replace the Writer of ours, for a middleware outside may
-	// put one back here. A Response that is not committed asks before it writes.
+	// It is not enough to replace the Writer of our own Response, because an outer
+	// middleware may restore one here too. A Response that is not committed calls
+	// its Before functions before it writes.
 	response.Committed = false
 	response.Before(func() {
 		response.Writer, response.Status = sealed{response.Header().Clone()}, status
@@ -44,22 +45,22 @@ func seal(c echo.Context, response *echo.Response) {
 	response.After(func() { response.Size = size })
 }
 
-// heldBack says whether it is up to somebody else to send what is written to w:
-// it cannot be flushed. The writer of an [http.TimeoutHandler] is one of those,
-// and the Timeout middleware of echo uses that.
-func heldBack(w http.ResponseWriter) bool {
+// buffered reports whether w holds the response back until an outer handler sends
+// it: then w cannot be flushed. The writer of an [http.TimeoutHandler] is such a
+// writer, and the Timeout middleware of echo uses that.
+func buffered(w http.ResponseWriter) bool {
 	for {
-		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
 		if !ok {
 			_, flushes := w.(http.Flusher)
 			return !flushes
 		}
-		w = outer.Unwrap()
+		w = wrapper.Unwrap()
 	}
 }
 
-// final keeps informational responses (1xx) from a Response, which would take the
-// first one for the last word, and have net/http send 200.
+// final does not pass informational responses (1xx) on to a Response. Echo would
+// commit the Response at the first of them, and net/http would send 200.
 type final struct{ *echo.Response }
 
 func (w final) WriteHeader(status int) {
@@ -68,8 +69,8 @@ func (w final) WriteHeader(status int) {
 	}
 }
 
-// FlushError is for [http.ResponseController]. A Response of echo panics where the
-// writer below it cannot flush, which would look like a panic of the ErrorHandler.
+// FlushError is for [http.ResponseController]. A Response of echo panics if the
+// writer below it cannot flush. That would look like a panic of the ErrorHandler.
 func (w final) FlushError() (err error) {
 	defer func() {
 		if recover() != nil {
@@ -80,8 +81,8 @@ func (w final) FlushError() (err error) {
 	return nil
 }
 
-// sealed is a writer that drops everything. It does not unwrap to one that
-// does not, and lets nobody hijack the connection.
+// sealed is a writer that discards everything. It has no Unwrap, which would give
+// access to a writer that sends, and no Hijack.
 type sealed struct{ header http.Header }
 
 func (s sealed) Header() http.Header         { return s.header }
@@ -89,8 +90,9 @@ func (s sealed) WriteHeader(int)             {}
 func (s sealed) Write(p []byte) (int, error) { return len(p), nil }
 func (s sealed) Flush()                      {}
 
-// refused stands for the cause of a refusal in an [echo.HTTPError], whose text
-// is made of that of its cause, and may be sent to the client.
+// refused is the cause of a refusal in an [echo.HTTPError]. It hides the text of
+// err: the text of an HTTPError includes that of its cause, and may be sent to the
+// client.
 type refused struct{ err error }
 
 func (refused) Error() string   { return "oauthz: refused" }

@@ -14,7 +14,7 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// careless is an error handler that looks at nothing.
+// careless is an error handler that ignores whether the response is committed.
 func careless(err error, c echo.Context) {
 	c.Response().Header().Set("WWW-Authenticate", "Careless")
 	c.Response().Flush()
@@ -22,7 +22,7 @@ func careless(err error, c echo.Context) {
 	_, _ = c.Response().Write([]byte("careless"))
 }
 
-// errorHandlers are set up by name.
+// errorHandlers holds error handlers by name.
 var errorHandlers = map[string]func(*echo.Echo){
 	"default":         func(*echo.Echo) {},
 	"exposing errors": func(e *echo.Echo) { e.Debug = true },
@@ -31,7 +31,7 @@ var errorHandlers = map[string]func(*echo.Echo){
 
 func dump(echo.Context, []byte, []byte) {}
 
-// tellsTheErrorHandler is a middleware that leaves nothing to be told.
+// tellsTheErrorHandler is a middleware that calls the error handler itself and returns no error.
 func tellsTheErrorHandler(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if err := next(c); err != nil {
@@ -41,7 +41,7 @@ func tellsTheErrorHandler(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// putsBack is a middleware that had another writer for a while.
+// putsBack is a middleware that replaces the writer and restores it afterwards.
 func putsBack(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		w := c.Response().Writer
@@ -55,7 +55,7 @@ type wrapper struct{ http.ResponseWriter }
 
 func (w wrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// putsBackOpaque is one whose writer does not say what is inside.
+// putsBackOpaque is such a middleware whose writer has no Unwrap.
 func putsBackOpaque(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		w := c.Response().Writer
@@ -71,7 +71,7 @@ func netHTTP(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r) })
 }
 
-// outer are middlewares that other people put outside of a Guard.
+// outer are middlewares that programs put outside of a Guard.
 var outer = map[string][]echo.MiddlewareFunc{
 	"nothing":                 nil,
 	"tells the error handler": {tellsTheErrorHandler},
@@ -80,7 +80,7 @@ var outer = map[string][]echo.MiddlewareFunc{
 	"BodyDump":                {middleware.BodyDump(dump)},
 	"BodyDump in Gzip":        {middleware.Gzip(), middleware.BodyDump(dump)},
 	"Gzip in BodyDump":        {middleware.BodyDump(dump), middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 10})},
-	"told within Gzip":        {middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000}), tellsTheErrorHandler},
+	"error handler within Gzip":        {middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000}), tellsTheErrorHandler},
 	"puts the writer back":    {putsBack},
 	"puts back what it hid":   {putsBackOpaque},
 	"net/http":                {echo.WrapMiddleware(netHTTP)},
@@ -119,7 +119,7 @@ var hooks = map[string]func(http.ResponseWriter, *http.Request, *oauthz.Error){
 	},
 }
 
-// CX-10: whatever is around a Guard, the client sees what it would see of net/http: one status, one body.
+// The client gets the same response as with net/http, one status and one body, whichever middlewares are around the Guard.
 func TestRefusalIsOneAnswer(t *testing.T) {
 	t.Parallel()
 	for hookName, hook := range hooks {
@@ -140,7 +140,7 @@ func TestRefusalIsOneAnswer(t *testing.T) {
 	}
 }
 
-// sameAnswers asks for refusals of all kinds.
+// sameAnswers compares the answers of two handlers for refusals of all kinds.
 func sameAnswers(t *testing.T, want, got http.Handler) {
 	t.Helper()
 	wantURL, gotURL, header := start(t, want), start(t, got), http.Header{"Accept-Encoding": {"gzip"}}
@@ -163,8 +163,8 @@ func TestRefusalInTimeoutHandler(t *testing.T) {
 	}
 }
 
-// The Timeout middleware drops what was written by whoever returns an error: the client would get a 200. Others have the error
-// handler told first.
+// The Timeout middleware discards the response of a handler that returns an error: the client would get a 200. In this case
+// the error handler receives the error first.
 func TestRefusalInTimeout(t *testing.T) {
 	t.Parallel()
 	//lint:ignore SA1019 people use it
@@ -186,7 +186,7 @@ func TestRefusalInTimeout(t *testing.T) {
 	}
 }
 
-// A middleware that throws away what was written leaves the answer to the error handler, and to all of it.
+// If a middleware discards the refusal, the error handler writes the whole response.
 func TestAnswerThrownAway(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -209,7 +209,7 @@ func TestAnswerThrownAway(t *testing.T) {
 	assert.Equal(t, answer{503, "", "application/json", "", `{"message":"Service Unavailable"}` + "\n"}, got)
 }
 
-// What the error handler would have liked to send is not what was sent, and those outside are not told that it was.
+// Outer middlewares see the response that was sent, not the one that the error handler tried to send.
 func TestResponseSaysWhatWasSent(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -226,7 +226,7 @@ func TestResponseSaysWhatWasSent(t *testing.T) {
 	assert.Equal(t, "{}", serve(e, http.MethodGet, "/orders", "").Body.String())
 }
 
-// What is left of a response that was answered lets nobody at the connection, and does not panic.
+// A sealed response gives no access to the connection, and does not panic.
 func TestSealedResponse(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -238,7 +238,7 @@ func TestSealedResponse(t *testing.T) {
 	assert.Empty(t, problems)
 }
 
-// tryAll does with w what it can, and says what it should not have been able to.
+// tryAll calls the methods of w, and returns those that should have failed.
 func tryAll(w http.ResponseWriter) (problems []string) {
 	for w != nil {
 		w.Header().Set("Content-Type", "text/careless")

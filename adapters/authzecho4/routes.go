@@ -11,48 +11,50 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/internal/probe"
 )
 
-// errAnswered is the Err of a route that the probe did not get to.
-var errAnswered = errors.New("authzecho4: a middleware of Pre or Use answered by itself, and hides those behind it: let it skip requests to probe.invalid")
+// errAnswered is the Err of a route that the probe did not reach.
+var errAnswered = errors.New("authzecho4: route: a middleware of Pre or Use answered the request, so the middlewares after it are not known: let it skip requests to probe.invalid")
 
-// errMethods is the Err of a handler for paths that have no route, if not all
-// methods are treated alike.
-var errMethods = errors.New("authzecho4: what it requires depends on the method")
+// errMethods is the Err of a handler for paths that have no route, if its
+// requirements are not the same for each method.
+var errMethods = errors.New("authzecho4: route: its requirements depend on the method")
 
-// errReplaced is the Err of a route whose handler the router has no more.
-var errReplaced = errors.New("authzecho4: the router was given another handler directly, not through Echo or a Group")
+// errReplaced is the Err of a route whose handler was replaced in the router.
+var errReplaced = errors.New("authzecho4: route: another handler was added to the router directly, not through Echo or a Group")
 
-// errTaken is the Err of a route that the router does not find any more.
-var errTaken = errors.New("authzecho4: another route, with other names of parameters, answers in its place")
+// errShadowed is the Err of a route that the router does not find any more.
+var errShadowed = errors.New("authzecho4: route: another route, with other names of parameters, answers its requests")
 
-// Recorder knows the routes of an Echo. It is for tests, and not safe for
-// concurrent use.
+// Recorder finds out the requirements of the routes of an Echo. It is for tests,
+// and not safe for concurrent use.
 type Recorder struct {
 	echo   *echo.Echo
 	keys   []routeKey // in the order of registration
 	routes map[routeKey]route
-	serves map[routeKey]routeKey // of a host, a method and the paths that a pattern matches: the route that came last
-	probed *routeKey             // while it is probed
+	latest map[routeKey]routeKey // by host, method and shape: the route that was registered last
+	probed *routeKey             // the route of the current probe, or nil
 
-	ofEcho   echo.HandlerFunc // a handler as Echo gives it to its router
-	replaced bool             // the router has another handler for the route that was probed
+	echoHandler echo.HandlerFunc // a handler as Echo passes it to its router
+	replaced    bool             // the router has another handler for the probed route
 }
 
 type routeKey struct{ host, method, path string }
 
-// pattern has the host in front, as those of an [http.ServeMux] do.
+// pattern returns the path with the host in front, as in a pattern of an
+// [http.ServeMux].
 func (k routeKey) pattern() string { return k.host + k.path }
 
 type route struct {
 	middlewares []echo.MiddlewareFunc
-	automatic   bool // made by a group with middlewares, so that they are run where there is no route
+	automatic   bool // added by a group with middlewares, so that they run for paths without a route
 }
 
-// Record notes the routes that are registered with e from now on. It panics if
-// there are some already. A hook in [echo.Echo.OnAddRouteHandler] is kept; one
-// that is set later must call the one that it finds. It adds to e a middleware
-// that does something only while Routes runs.
+// Record returns a Recorder of the routes that are registered with e from now on.
+// It panics if e has routes already. A hook in [echo.Echo.OnAddRouteHandler] is
+// still called. A hook that is set later must call the one that it replaces. Record
+// adds to e a middleware that does something only while Routes runs.
 func Record(e *echo.Echo) *Recorder {
 	if e == nil {
 		panic("authzecho4: Record: nil Echo")
@@ -60,7 +62,7 @@ func Record(e *echo.Echo) *Recorder {
 	if len(e.Routes()) > 0 || len(e.Routers()) > 0 {
 		panic("authzecho4: Record: there are routes already: call it right after echo.New")
 	}
-	r := &Recorder{echo: e, routes: map[routeKey]route{}, serves: map[routeKey]routeKey{}}
+	r := &Recorder{echo: e, routes: map[routeKey]route{}, latest: map[routeKey]routeKey{}}
 	earlier := e.OnAddRouteHandler
 	e.OnAddRouteHandler = func(host string, added echo.Route, handler echo.HandlerFunc, middlewares []echo.MiddlewareFunc) {
 		if earlier != nil {
@@ -70,17 +72,17 @@ func Record(e *echo.Echo) *Recorder {
 		if _, ok := r.routes[key]; !ok {
 			r.keys = append(r.keys, key)
 		}
-		// Not a copy: for each request echo reads the slice anew, which may be the program's.
-		r.routes[key] = route{middlewares, added.Method == echo.RouteNotFound && same(handler, echo.NotFoundHandler)}
-		r.serves[routeKey{host, added.Method, shape(added.Path)}] = key
+		// Not a copy: echo reads the slice for each request, and the program may change it.
+		r.routes[key] = route{middlewares, added.Method == echo.RouteNotFound && sameFunc(handler, echo.NotFoundHandler)}
+		r.latest[routeKey{host, added.Method, shape(added.Path)}] = key
 	}
-	r.ofEcho = registered()
-	e.Use(r.routed)
+	r.echoHandler = registeredHandler()
+	e.Use(r.setRoute)
 	return r
 }
 
-// registered returns a handler that Echo gave to its router.
-func registered() echo.HandlerFunc {
+// registeredHandler returns a handler that Echo has passed to its router.
+func registeredHandler() echo.HandlerFunc {
 	e := echo.New()
 	e.GET("/", echo.NotFoundHandler)
 	c := e.NewContext(nil, nil)
@@ -88,28 +90,28 @@ func registered() echo.HandlerFunc {
 	return c.Handler()
 }
 
-// routed is the outermost middleware of Use. In a probe the router may have found
-// another route, to which the pattern of this one, taken for a path, leads. If it
-// has found this one, the handler must be one that Echo made of a registration.
-func (r *Recorder) routed(next echo.HandlerFunc) echo.HandlerFunc {
+// setRoute is the outermost middleware of Use. The path of a probe is the pattern
+// of the probed route, for which the router may have found another route. If it has
+// found the probed one, its handler must be one that Echo has registered.
+func (r *Recorder) setRoute(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if r.probed != nil {
-			r.replaced = r.replaced || c.Path() == r.probed.path && !same(c.Handler(), r.ofEcho)
+			r.replaced = r.replaced || c.Path() == r.probed.path && !sameFunc(c.Handler(), r.echoHandler)
 			c.SetPath(r.probed.path)
 		}
 		return next(c)
 	}
 }
 
-// shape is a pattern without the names of its parameters: patterns with the same
-// shape match the same paths. Its colons are escaped where they are literal.
+// shape returns a pattern without the names of its parameters. Patterns with the
+// same shape match the same paths. Literal colons in the result are escaped.
 func shape(pattern string) string {
 	var out strings.Builder
 	for i := 0; i < len(pattern); i++ {
 		out.WriteByte(pattern[i])
 		switch {
 		case pattern[i] == '*':
-			return out.String() // nothing behind it is matched
+			return out.String() // the router ignores the rest
 		case pattern[i] == ':' && (i == 0 || pattern[i-1] != '\\'):
 			for i+1 < len(pattern) && pattern[i+1] != '/' {
 				i++
@@ -119,44 +121,45 @@ func shape(pattern string) string {
 	return out.String()
 }
 
-func same(a, b echo.HandlerFunc) bool {
+func sameFunc(a, b echo.HandlerFunc) bool {
 	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
 }
 
-// Routes returns every route, in the order of registration, with what the Guards
-// before its handler require: those of Pre, of Use, of groups and of the route.
-// The pattern of one for a host ([echo.Echo.Host]) begins with it. No handler is
-// run. The middlewares are, with a request to probe.invalid, or to that host, that
-// has no credentials. One of a group or a route that answers it does not hide those
-// behind it. One of Pre or Use does, and the Err of the routes says so.
+// Routes returns every route, in the order of registration, with the requirements
+// of the Guards before its handler: those of Pre, of Use, of groups and of the
+// route. The pattern of a route for a host ([echo.Echo.Host]) begins with the host.
+// No handler runs. The middlewares run, with a request that has no credentials, to
+// probe.invalid or to the host of the route. A middleware of a group or a route that
+// answers the request does not hide those behind it. A middleware of Pre or Use
+// does, and the Err of the routes reports that.
 //
-// A middleware that asks a Guard itself runs some dozens of times: with each
+// A middleware that calls a Guard itself runs some dozens of times: with each
 // combination of refusals, and with requests that carry other credentials, a
-// preflight, an upgrade, or the address of a proxy. If it goes on when a Guard
-// refuses, if other Guards are then asked, or if it answers by itself, the Err of
-// the route reports it. No run can show a condition on anything else: a header
-// field of the program's own, the value of a path parameter, the claims of the
-// token, the time. Such a middleware is listed with the Guards that it asks about
-// the request above. Protect itself has no conditions. For alternatives, see
-// [oauthz.RequireAny] and [oauthz.Any].
+// preflight, an upgrade, or the address of a proxy. The Err of the route reports it
+// if the middleware continues although a Guard refuses, calls other Guards for such
+// a request, or answers the request itself. No run can find a condition on anything
+// else: a header field of the program's own, the value of a path parameter, the
+// claims of the token, the time. Such a middleware is listed with the Guards that
+// it calls for the request without credentials. Protect itself has no conditions.
+// For alternatives, see [oauthz.RequireAny] and [oauthz.Any].
 //
-// Where a later route has taken the place of one, since their patterns differ only
-// in the names of parameters, the Err of the earlier one reports it.
+// A later route replaces an earlier one if their patterns differ only in the names
+// of parameters. The Err of the earlier route reports it.
 //
-// A Guard inside a handler, which [echo.WrapHandler] makes of an [http.Handler],
-// is not seen. A route for all methods ([echo.Echo.Any]) is one, if what it
-// requires is the same for each. A handler for paths that have no route
-// ([echo.Echo.RouteNotFound]) has the method "404", and an Err if what it requires
-// depends on the method. The answers of echo itself, 404 and 405, are not routes.
-// A route that a [echo.Router] is given directly is not seen. In the place of a
-// route that is, it is in the Err of that.
+// A Guard inside an [http.Handler] that was passed to [echo.WrapHandler] is not
+// found. The routes of [echo.Echo.Any] are one route, if their requirements are the
+// same. A handler for paths without a route ([echo.Echo.RouteNotFound]) has the
+// method "404", and an Err if its requirements depend on the method. The answers of
+// echo itself, 404 and 405, are not routes. A route that is added to an
+// [echo.Router] directly is not listed. If it replaces a listed route, the Err of
+// that route reports it.
 //
-// It adds to e a middleware that does nothing afterwards.
+// Routes adds to e a middleware that does nothing afterwards.
 func (r *Recorder) Routes() []oauthz.Route {
-	// The middlewares of Pre and Use can be reached only through ServeHTTP, at
-	// whose end is the handler. So there is one more, the innermost, that in a
-	// probe goes on with those of the route, and to no handler. It does not look
-	// for marks on the request, since a middleware may have made another.
+	// The middlewares of Pre and Use can be reached only through ServeHTTP, which
+	// ends at the handler. So one more middleware, the innermost, continues a probe
+	// with the middlewares of the route, and does not call the handler. It does not
+	// recognize a probe by the request, because a middleware may have replaced that.
 	var behind func(echo.Context)
 	r.echo.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -168,37 +171,37 @@ func (r *Recorder) Routes() []oauthz.Route {
 		}
 	})
 	var routes []oauthz.Route
-	held := r.held()
+	present := r.present()
 	for _, key := range r.keys {
-		if r.routes[key].automatic || !held[key] {
+		if r.routes[key].automatic || !present[key] {
 			continue
 		}
 		route := r.route(key, &behind)
-		if r.serves[routeKey{key.host, key.method, shape(key.path)}] != key {
-			route.Err = errTaken
+		if r.latest[routeKey{key.host, key.method, shape(key.path)}] != key {
+			route.Err = errShadowed
 		}
 		routes = append(routes, route)
 	}
-	return collapse(routes)
+	return foldAny(routes)
 }
 
-// held has the routes that the routers have. Echo.Host, called again for the same
-// host, gives that a new router without the routes of the old one.
-func (r *Recorder) held() map[routeKey]bool {
-	held := map[routeKey]bool{}
+// present returns the routes that the routers have now. A second call of Echo.Host
+// for the same host makes a new router without the routes of the old one.
+func (r *Recorder) present() map[routeKey]bool {
+	present := map[routeKey]bool{}
 	add := func(host string, routes []*echo.Route) {
 		for _, route := range routes {
-			held[routeKey{host, route.Method, route.Path}] = true
+			present[routeKey{host, route.Method, route.Path}] = true
 		}
 	}
 	add("", r.echo.Routes())
 	for host, router := range r.echo.Routers() {
 		add(host, router.Routes())
 	}
-	return held
+	return present
 }
 
-// route finds out what the Guards on the way to a handler require.
+// route finds out the requirements of the Guards before a handler.
 func (r *Recorder) route(key routeKey, behind *func(echo.Context)) oauthz.Route {
 	if key.method != echo.RouteNotFound {
 		return r.probe(key, key.method, behind)
@@ -213,17 +216,17 @@ func (r *Recorder) route(key routeKey, behind *func(echo.Context)) oauthz.Route 
 	return found
 }
 
-// probe asks with one request. It sets behind to what is behind the middlewares of
-// Pre and Use.
+// probe finds out the requirements with one request. It sets behind to a function
+// that runs the middlewares behind those of Pre and Use.
 func (r *Recorder) probe(key routeKey, method string, behind *func(echo.Context)) oauthz.Route {
 	found := oauthz.Route{Method: method, Pattern: key.pattern()}
 	middlewares := r.routes[key].middlewares
 	r.probed, r.replaced = &key, false
 	defer func() { r.probed = nil }()
-	found.Requirements = oauthz.Probe(probeRequest(key, method), 0, func(request *http.Request) {
+	found.Requirements = probe.Requirements[oauthz.Requirement](probeRequest(key, method), 0, func(request *http.Request) {
 		reached := false
 		*behind = func(c echo.Context) {
-			if !reached { // somebody may try again
+			if !reached { // a middleware may call the rest twice
 				reached = true
 				walk(c, middlewares, &found.Err)
 			}
@@ -237,7 +240,7 @@ func (r *Recorder) probe(key routeKey, method string, behind *func(echo.Context)
 			walk(c, middlewares, &found.Err)
 		}
 	})
-	if err := r.heeded(probeRequest(key, method), behind); err != nil && found.Err != errAnswered {
+	if err := r.enforced(probeRequest(key, method), behind); err != nil && found.Err != errAnswered {
 		found.Err = err
 	}
 	if r.replaced {
@@ -246,7 +249,7 @@ func (r *Recorder) probe(key routeKey, method string, behind *func(echo.Context)
 	return found
 }
 
-// methods are those that [echo.Echo.Any] registers.
+// methods returns the methods that [echo.Echo.Any] registers.
 func methods() []string {
 	var all []string
 	for _, any := range echo.New().Any("/", echo.NotFoundHandler) {
@@ -255,19 +258,19 @@ func methods() []string {
 	return all
 }
 
-// collapse makes one route of those that [echo.Echo.Any] registers, where they
-// require the same.
-func collapse(routes []oauthz.Route) []oauthz.Route {
+// foldAny replaces the routes that [echo.Echo.Any] registers by one of
+// oauthz.AnyMethod, if they have the same requirements.
+func foldAny(routes []oauthz.Route) []oauthz.Route {
 	methods := methods()
-	alike := map[string][]oauthz.Route{} // by pattern: those that are like the first
+	groups := map[string][]oauthz.Route{} // by pattern: the routes with the requirements of the first
 	for _, r := range routes {
-		if group := alike[r.Pattern]; slices.Contains(methods, r.Method) && (len(group) == 0 || equal(group[0], r)) {
-			alike[r.Pattern] = append(group, r)
+		if group := groups[r.Pattern]; slices.Contains(methods, r.Method) && (len(group) == 0 || equal(group[0], r)) {
+			groups[r.Pattern] = append(group, r)
 		}
 	}
 	var out []oauthz.Route
 	for _, r := range routes {
-		group := alike[r.Pattern]
+		group := groups[r.Pattern]
 		switch {
 		case len(group) < len(methods) || !slices.Contains(methods, r.Method):
 			out = append(out, r)

@@ -17,10 +17,10 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// boom is every handler that a table is made of.
+// boom is the handler of every route in a table: it must not run.
 func boom(echo.Context) error { panic("a handler ran") }
 
-// answers is a middleware that lets nothing through.
+// answers is a middleware that answers every request.
 func answers(echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error { return c.NoContent(http.StatusForbidden) }
 }
@@ -35,7 +35,7 @@ func panics(echo.HandlerFunc) echo.HandlerFunc {
 	return func(echo.Context) error { panic("middleware") }
 }
 
-// register is what a program does with its routes.
+// register registers routes as a program would.
 func register(e *echo.Echo, guard *oauthz.Guard) {
 	public := protect(guard, oauthz.Public())
 	e.Pre(middleware.RemoveTrailingSlash())
@@ -70,7 +70,7 @@ GET     /v1/search                      any valid token
 POST    /v1/search                      any valid token
 `
 
-// The table of a program: no handler runs, nobody is asked, and nothing is observed.
+// For the table of a program no handler and no introspector runs, and no decision is observed.
 func TestRouteTable(t *testing.T) {
 	t.Parallel()
 	in := &issuer{}
@@ -84,7 +84,7 @@ func TestRouteTable(t *testing.T) {
 	assert.Empty(t, in.asked)
 }
 
-// failures is a test that only notes its failures.
+// failures is a test that only records its failures.
 type failures struct {
 	testing.TB
 	texts []string
@@ -103,10 +103,10 @@ func TestUnprotectedRouteFailsTheTable(t *testing.T) {
 	recorder := authzecho4.Record(e)
 	register(e, guard)
 	e.PUT("/forgotten/:id", boom)
-	e.GET("/opaque", echo.WrapHandler(guard.Protect(read)(http.NotFoundHandler()))) // documented: a Guard inside a handler is not seen
+	e.GET("/opaque", echo.WrapHandler(guard.Protect(read)(http.NotFoundHandler()))) // documented: a Guard inside a handler is not found
 	var fake failures
 	oauthztest.RouteTable(&fake, recorder.Routes())
 	require.Len(t, fake.texts, 2)
-	assert.Contains(t, fake.texts[0], "PUT /forgotten/:id: nobody protects this route")
-	assert.Contains(t, fake.texts[1], "GET /opaque: nobody protects this route")
+	assert.Contains(t, fake.texts[0], "PUT /forgotten/:id: no Guard protects this route")
+	assert.Contains(t, fake.texts[1], "GET /opaque: no Guard protects this route")
 }

@@ -22,10 +22,10 @@ import (
 var (
 	read   = oauthz.Require("orders:read")
 	write  = oauthz.Require("orders:write")
-	secret = "secret-host" // in causes, and never in an answer
+	secret = "secret-host" // is in causes, and must never be in an answer
 )
 
-// issuer is an introspector that knows two users, and notes what it is asked.
+// issuer is an introspector that knows two users, and records its calls.
 type issuer struct {
 	mu    sync.Mutex
 	asked []string
@@ -61,7 +61,7 @@ func protect(guard *oauthz.Guard, req oauthz.Requirement) echo.MiddlewareFunc {
 	return authzecho4.Protect(guard, req)
 }
 
-// answer is what a client sees.
+// answer is the part of a response that the tests compare.
 type answer struct {
 	status                            int
 	challenge, contentType, retryWhen string
@@ -72,13 +72,13 @@ type answer struct {
 func start(t *testing.T, h http.Handler) (url string) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(h)
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of hooks that panic
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // some hooks panic
 	server.Start()
 	t.Cleanup(server.Close)
 	return server.URL
 }
 
-// call asks a server for what a client without compression of its own gets.
+// call sends a request and returns the response as a client without automatic decompression gets it.
 func call(t *testing.T, url, method, path, bearer string, header http.Header) answer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url+path, nil)
@@ -103,7 +103,7 @@ func call(t *testing.T, url, method, path, bearer string, header http.Header) an
 	return answer{got.StatusCode, got.Header.Get("WWW-Authenticate"), got.Header.Get("Content-Type"), got.Header.Get("Retry-After"), string(content)}
 }
 
-// quiet is an Echo that keeps what it has to say to itself.
+// quiet returns an Echo that logs nothing.
 func quiet(errorHandler echo.HTTPErrorHandler) *echo.Echo {
 	e := echo.New()
 	e.Logger.SetOutput(io.Discard)
@@ -122,7 +122,7 @@ func mustNotRun(t *testing.T) echo.HandlerFunc {
 	}
 }
 
-// hello answers with whose token it finds.
+// hello answers with the subject of the token.
 func hello(c echo.Context) error {
 	token, ok := authzecho4.TokenFrom(c)
 	if !ok {

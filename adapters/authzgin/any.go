@@ -8,7 +8,7 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// anyMethods are those that gin's Any registers.
+// anyMethods returns the methods that gin's Any registers.
 func anyMethods() []string {
 	return []string{
 		http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodHead,
@@ -16,10 +16,10 @@ func anyMethods() []string {
 	}
 }
 
-// foldAny makes one route of the nine that Any registers, where they require the same.
+// foldAny replaces the nine routes that Any registers by one of oauthz.AnyMethod, if they have the same requirements.
 func foldAny(routes []oauthz.Route) []oauthz.Route {
-	like := func(a, b oauthz.Route) bool {
-		return a.Pattern == b.Pattern && fmt.Sprint(a.Err) == fmt.Sprint(b.Err) && slices.EqualFunc(a.Requirements, b.Requirements, alike)
+	equal := func(a, b oauthz.Route) bool {
+		return a.Pattern == b.Pattern && fmt.Sprint(a.Err) == fmt.Sprint(b.Err) && slices.EqualFunc(a.Requirements, b.Requirements, sameRequirement)
 	}
 	methods := anyMethods()
 	var folded []oauthz.Route
@@ -30,7 +30,7 @@ func foldAny(routes []oauthz.Route) []oauthz.Route {
 		}
 		n := 0
 		for _, other := range routes {
-			if like(r, other) && slices.Contains(methods, other.Method) {
+			if equal(r, other) && slices.Contains(methods, other.Method) {
 				n++
 			}
 		}
@@ -45,4 +45,4 @@ func foldAny(routes []oauthz.Route) []oauthz.Route {
 	return folded
 }
 
-func alike(a, b oauthz.Requirement) bool { return a.String() == b.String() }
+func sameRequirement(a, b oauthz.Requirement) bool { return a.String() == b.String() }

@@ -16,13 +16,12 @@ import (
 	"github.com/oauthz/oauthz/adapters/authzgin"
 )
 
-// CX-12
 func TestProtectWantsAGuard(t *testing.T) {
 	t.Parallel()
 	assertPanics(t, "authzgin: Protect: nil Guard", func() { authzgin.Protect(nil, read) })
 }
 
-// CX-10: nothing behind a refusal runs, and nobody before it writes a second answer.
+// Behind a refusal no handler runs, and no middleware before it writes a second answer.
 func TestRefusalEndsTheChain(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -67,7 +66,7 @@ func TestRefusalEndsTheChain(t *testing.T) {
 	}
 }
 
-// CX-10: the chain is aborted before the answer is written, whatever goes wrong there.
+// The chain is aborted before the answer is written, also if writing panics.
 func TestChainIsAbortedBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
 	engine, handler := gin.New(), &spy{}
@@ -85,7 +84,7 @@ type broken struct{ gin.ResponseWriter }
 func (*broken) WriteHeader(int)           { panic("broken") }
 func (*broken) Write([]byte) (int, error) { panic("broken") }
 
-// CX-14: a Guard before all routes answers for those that are not there as well.
+// A Guard before all routes also protects paths without a route.
 func TestMissingRoutes(t *testing.T) {
 	t.Parallel()
 	for _, handleMethod := range []bool{true, false} {
@@ -117,7 +116,7 @@ func TestMissingRoutes(t *testing.T) {
 	}
 }
 
-// The pattern in the Decision is gin's, and empty where no route answers.
+// The pattern in the Decision is gin's, and empty if no route matches.
 func TestPattern(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{
@@ -142,7 +141,7 @@ func TestPattern(t *testing.T) {
 	}
 }
 
-// CX-01, CX-02, CX-03: what is no token in a gin context is not taken for one.
+// Other values in a gin context are not used as the token.
 func TestTokenFrom(t *testing.T) {
 	t.Parallel()
 	mine := &oauthz.Token{Subject: "mine"}
@@ -175,7 +174,7 @@ func TestTokenFrom(t *testing.T) {
 	}
 }
 
-// CX-02, CX-09: nothing but the credentials of the request counts, and what else it says is left alone.
+// Only the credentials of the request count. Its other header fields are not changed.
 func TestForgedIdentity(t *testing.T) {
 	t.Parallel()
 	forged := []string{"X-User", "X_User", "x-user", "X-Auth-Subject", "X-Forwarded-User", "Cookie"}
@@ -208,7 +207,7 @@ func TestForgedIdentity(t *testing.T) {
 	assert.Equal(t, with("good").Header, seen)
 }
 
-// CX-05, CX-07: the token of a copy outlives its request, whatever becomes of the pooled context.
+// The token of a copy stays valid after the request, although gin reuses the context.
 func TestTokenOfACopy(t *testing.T) {
 	t.Parallel()
 	const goroutines = 50
@@ -231,7 +230,7 @@ func TestTokenOfACopy(t *testing.T) {
 	wait.Wait()
 }
 
-// CX-07: a Guard at the engine, in a group and at the route asks once.
+// A Guard at the engine, in a group and at the route introspects a token once.
 func TestMountedTwice(t *testing.T) {
 	t.Parallel()
 	introspector, handler := &issuer{}, &spy{}
@@ -244,7 +243,7 @@ func TestMountedTwice(t *testing.T) {
 	assert.EqualValues(t, 1, handler.ran.Load())
 }
 
-// CX-15: the writer is gin's own, with all that it can do.
+// The handler gets the writer of gin itself, with all its methods.
 func TestWriterIsKept(t *testing.T) {
 	t.Parallel()
 	engine := gin.New()
@@ -255,7 +254,7 @@ func TestWriterIsKept(t *testing.T) {
 	assert.Same(t, before, behind)
 }
 
-// An adapter costs nothing beside the Guard: one with net/http allocates as much.
+// The adapter allocates no more than the same Guard with net/http.
 func TestAllocations(t *testing.T) {
 	token := &oauthz.Token{Subject: "s", Scopes: oauthz.Scopes{"orders:read"}}
 	guard := newGuard(t, oauthz.Config{Introspector: oauthz.IntrospectorFunc(func(context.Context, string) (*oauthz.Token, error) { return token, nil })})

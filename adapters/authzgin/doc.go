@@ -6,25 +6,25 @@
 //	orders.GET("/:id", getOrder)
 //	orders.POST("", authzgin.Protect(guard, oauthz.Require("orders:write")), addOrder)
 //
-// A handler finds the token with [TokenFrom]. A request meets the Guards in the order of the chain, and is asked for all
-// that they require; under the same Guard its token is judged once.
+// A handler gets the token from [TokenFrom]. A request meets the Guards in the order of the chain, and must meet the
+// requirements of all of them. If several of them are the same Guard, it validates the token once.
 //
-// The token is in the context of c.Request: pass c.Request.Context() on to what needs it. Neither c.Get nor
-// ContextWithFallback is needed, and middleware that gives c.Request a context of its own making loses the token, so that
-// an inner Guard judges it again. A goroutine that outlives its handler takes c.Copy(), as ever in gin, and asks
-// TokenFrom(copy).
+// The token is in the context of c.Request: pass c.Request.Context() to functions that need the token. Neither c.Get nor
+// ContextWithFallback is needed. Middleware that gives c.Request a new context, not derived from the old one, loses the
+// token, so that an inner Guard validates it again. A goroutine that outlives its handler uses c.Copy(), as always in gin,
+// and calls TokenFrom(copy).
 //
-// Use on the engine protects what is not there as well: a request for a missing route is answered 401, not 404. Put it
-// there to tell strangers nothing about the routes; then none can be Public, for what an outer Guard requires, no inner one
-// takes back.
+// Use on the engine also protects paths without a route: a request for a missing route is answered 401, not 404. Put a Guard
+// there if clients without a token must not find out which routes exist. Then no route can be Public, because an inner Guard
+// cannot lift the requirement of an outer one.
 //
-// The Pattern of an [oauthz.Decision] is c.FullPath(), such as /orders/:id, also before groups; it is empty where no route
-// answers.
+// The Pattern of an [oauthz.Decision] is c.FullPath(), such as /orders/:id, also for a Guard of the engine or a group. It is
+// empty if no route matches.
 //
-// [Record] lists what all routes require, for a test that no route was forgotten:
+// [Record] lists the requirements of all routes, for a test that no route was forgotten:
 //
 //	engine := gin.New()
-//	recorder := authzgin.Record(engine) // while it is empty
-//	routes(engine, guard)               // what the program does with its own
+//	recorder := authzgin.Record(engine) // while the engine has no routes
+//	routes(engine, guard)               // as the program registers them
 //	oauthztest.Golden(t, "testdata/routes.txt", oauthztest.RouteTable(t, recorder.Routes()))
 package authzgin

@@ -14,9 +14,9 @@ import (
 	"github.com/oauthz/oauthz/adapters/authzgin"
 )
 
-// An engine protects its routes, each with what it requires.
+// An engine protects its routes, each with its own requirements.
 func Example() {
-	// First a Guard: here it knows two tokens, in a real program it has an introspector of localjwt or remote.
+	// First a Guard: here its introspector knows two tokens. A real program uses one of localjwt or remote.
 	issued := map[string]string{
 		"reader": `{"sub":"alice","scope":"orders:read"}`,
 		"writer": `{"sub":"bob","scope":"orders:read orders:write"}`,
@@ -31,18 +31,18 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	// Next the routes: what the group requires, and what one of its routes requires besides.
+	// Next the routes: the requirement of the group, and an additional one of one route.
 	order := func(c *gin.Context) {
 		token, _ := authzgin.TokenFrom(c)
 		c.String(http.StatusOK, "order %s for %s", c.Param("id"), token.Subject)
 	}
 	engine := gin.New()
-	recorder := authzgin.Record(engine) // for the end of this example: a program does without
+	recorder := authzgin.Record(engine) // for the end of this example: a program does not need it
 	orders := engine.Group("/orders", authzgin.Protect(guard, oauthz.Require("orders:read")))
 	orders.GET("/:id", order)
 	orders.PUT("/:id", authzgin.Protect(guard, oauthz.Require("orders:write")), order)
 
-	// Finally call it.
+	// Finally send requests.
 	for _, call := range []string{"GET reader", "PUT reader", "PUT writer", "GET forged"} {
 		method, token, _ := strings.Cut(call, " ")
 		w, request := httptest.NewRecorder(), httptest.NewRequest(method, "/orders/7", nil)
@@ -50,7 +50,7 @@ func Example() {
 		engine.ServeHTTP(w, request)
 		fmt.Println(call+":", w.Code, w.Body)
 	}
-	// And see what is required, as a test would.
+	// And list the requirements, as a test would.
 	for _, route := range recorder.Routes() {
 		required, _ := route.Requirement()
 		fmt.Println(route.Method, route.Pattern, "requires", required)

@@ -7,14 +7,14 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/adapters/adaptertest"
 	"github.com/oauthz/oauthz/adapters/authzgin"
-	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// CX-18: through groups and Use.
+// Through groups and Use.
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
-	oauthztest.RunOutcomes(t, func(guard *oauthz.Guard, handler http.HandlerFunc, requirements ...oauthz.Requirement) http.Handler {
+	adaptertest.RunOutcomes(t, func(guard *oauthz.Guard, handler http.HandlerFunc, requirements ...oauthz.Requirement) http.Handler {
 		engine := gin.New()
 		group, last := &engine.RouterGroup, len(requirements)-1
 		for i, req := range requirements[:last] {

@@ -34,7 +34,7 @@ type ones struct{}
 
 func (*ones) Read(p []byte) (int, error) { p[0] = '1'; return 1, nil }
 
-// copying is a writer as programs put it in the place of that of gin.
+// copying is a writer with which a program replaces that of gin.
 type copying struct {
 	gin.ResponseWriter
 	copied bytes.Buffer

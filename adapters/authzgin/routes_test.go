@@ -15,7 +15,7 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// next is a middleware that goes on, in gin's two ways.
+// next and pass are middlewares that continue, in gin's two ways.
 func next(c *gin.Context) { c.Next() }
 func pass(*gin.Context)   {}
 
@@ -83,7 +83,7 @@ func TestRouteTable(t *testing.T) {
 	assert.False(t, observed, "a decision was observed")
 }
 
-// The options of an engine change how it finds routes, but not what they require.
+// The options of an engine change how it finds routes, but not their requirements.
 func TestEngineOptions(t *testing.T) {
 	t.Parallel()
 	for name, option := range map[string]gin.OptionFunc{
@@ -106,7 +106,7 @@ func TestEngineOptions(t *testing.T) {
 	}
 }
 
-// routesOf registers through a recorded engine.
+// routesOf returns the routes of a recorded engine.
 func routesOf(register func(*gin.Engine)) []oauthz.Route {
 	engine := gin.New()
 	recorder := authzgin.Record(engine)
@@ -114,19 +114,19 @@ func routesOf(register func(*gin.Engine)) []oauthz.Route {
 	return recorder.Routes()
 }
 
-// What is not protected, or cannot be told, fails the test of a program, and its handler does not run for that.
+// A route that is not protected or whose requirements are not known fails the test of a program. Its handler does not run.
 func TestRoutesThatFail(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
 	protect, handler := authzgin.Protect(guard, read), forbidden(t)
-	const unprotected = ": nobody protects this route. Put a Guard before its handler; one that is open on purpose requires oauthz.Public()"
-	const unknown = ": what it requires is not known: authzgin: route: "
+	const unprotected = ": no Guard protects this route: put one before its handler, with oauthz.Public() if the route is open on purpose"
+	const unknown = ": the requirements are not known: authzgin: route: "
 	for _, tt := range []struct {
 		name     string
 		register func(*gin.Engine)
 		want     []string
 	}{
-		{"no routes", func(*gin.Engine) {}, []string{"oauthztest: RouteTable: no routes: were they registered before they were asked for?"}},
+		{"no routes", func(*gin.Engine) {}, []string{"oauthztest: RouteTable: no routes: register them before you list them"}},
 		{"protected", func(e *gin.Engine) { e.GET("/a", protect, handler) }, nil},
 		{"unprotected", func(e *gin.Engine) { e.GET("/orders/:id", next, handler) }, []string{"GET /orders/:id" + unprotected}},
 		{"beside a protected one", func(e *gin.Engine) {
@@ -140,21 +140,21 @@ func TestRoutesThatFail(t *testing.T) {
 			e.GET("/b", handler)
 		}, []string{"GET /a" + unprotected}},
 		{"handler before the Guard", func(e *gin.Engine) { e.GET("/a", handler, protect) },
-			[]string{"GET /a" + unknown + "Protect is the last of its chain: the handler belongs behind it"}},
+			[]string{"GET /a" + unknown + "Protect is the last of its chain: put the handler after it"}},
 		{"handler between Guards", func(e *gin.Engine) { e.Group("/a", protect).GET("/b", handler, protect) },
-			[]string{"GET /a/b" + unknown + "Protect is the last of its chain: the handler belongs behind it"}},
+			[]string{"GET /a/b" + unknown + "Protect is the last of its chain: put the handler after it"}},
 		{"Guard alone, any method", func(e *gin.Engine) { e.Any("/a", protect) },
-			[]string{"* /a" + unknown + "Protect is the last of its chain: the handler belongs behind it"}},
+			[]string{"* /a" + unknown + "Protect is the last of its chain: put the handler after it"}},
 		{"Guard alone", func(e *gin.Engine) { e.GET("/a", protect) },
-			[]string{"GET /a" + unknown + "Protect is the last of its chain: the handler belongs behind it"}},
+			[]string{"GET /a" + unknown + "Protect is the last of its chain: put the handler after it"}},
 		{"basic authentication", func(e *gin.Engine) { e.GET("/a", protect, gin.BasicAuth(gin.Accounts{"u": "p"}), protect, handler) },
-			[]string{"GET /a" + unknown + "a middleware answered, and hid the Guards behind it"}},
+			[]string{"GET /a" + unknown + "a middleware answered the request, so the Guards after it are not known"}},
 		{"basic authentication behind the Guards", func(e *gin.Engine) { e.GET("/a", protect, gin.BasicAuth(gin.Accounts{"u": "p"}), handler) }, nil},
 		{"a middleware that panics", func(e *gin.Engine) { e.GET("/a", func(c *gin.Context) { c.MustGet("db") }, protect, handler) },
 			[]string{"GET /a" + unknown + "a middleware before the last Guard panicked: key db does not exist"}},
 		{"a Guard in a function", func(e *gin.Engine) {
 			e.GET("/a", func(c *gin.Context) { protect(c) }, protect, handler)
-		}, []string{"GET /a" + unknown + "what Protect returned is called by another function: it belongs into the chain itself"}},
+		}, []string{"GET /a" + unknown + "another function calls the handler that Protect returned: put it into the chain itself"}},
 		{"a middleware that goes to another route", func(e *gin.Engine) {
 			e.GET("/a", func(c *gin.Context) {
 				c.Request.URL.Path = "/b"
@@ -174,8 +174,8 @@ func TestRoutesThatFail(t *testing.T) {
 			e.GET(`/a/\:id`, protect, handler)
 			e.GET("/a/:id", handler)
 		}, []string{
-			"GET /a/:id" + unknown + "another one has the same method and pattern, but for a backslash: which of them answers is not known",
-			"GET /a/:id" + unknown + "another one has the same method and pattern, but for a backslash: which of them answers is not known",
+			"GET /a/:id" + unknown + "another route has the same method, and the same pattern except for a backslash: it is not known which of them gin uses",
+			"GET /a/:id" + unknown + "another route has the same method, and the same pattern except for a backslash: it is not known which of them gin uses",
 		}},
 		{"a pattern that no request can have", func(e *gin.Engine) {
 			e.UseEscapedPath = true
@@ -233,7 +233,7 @@ func TestAnyMethod(t *testing.T) {
 	}
 }
 
-// What Use puts into an engine before it is recorded is seen as well.
+// Middleware that was added by Use before Record is found too.
 func TestUseBeforeRecord(t *testing.T) {
 	t.Parallel()
 	guard, engine := newGuard(t, oauthz.Config{}), gin.New()
@@ -243,7 +243,7 @@ func TestUseBeforeRecord(t *testing.T) {
 	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/a", Requirements: []oauthz.Requirement{oauthz.Require(), read}}}, recorder.Routes())
 }
 
-// Whatever middleware does with its context, no handler runs, and what the Guards require is known.
+// If middleware changes its context in unusual ways, no handler runs, and the requirements of the Guards are still found.
 func TestMiddlewareThatMeddles(t *testing.T) {
 	t.Parallel()
 	fresh := func(c *gin.Context) { c.Request = c.Request.WithContext(context.Background()) }
@@ -285,7 +285,7 @@ func TestMiddlewareThatMeddles(t *testing.T) {
 	}
 }
 
-// Middleware that throws away what is in c.Keys hides Guards, but lets nothing run.
+// Middleware that deletes c.Keys hides Guards, but no handler runs.
 func TestMiddlewareThatWipesTheKeys(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -293,10 +293,10 @@ func TestMiddlewareThatWipesTheKeys(t *testing.T) {
 		engine.GET("/a", func(c *gin.Context) { c.Keys = nil }, authzgin.Protect(guard, oauthz.Public()), forbidden(t))
 	})
 	require.Len(t, routes, 1)
-	assert.EqualError(t, routes[0].Err, "authzgin: route: a middleware answered, and hid the Guards behind it")
+	assert.EqualError(t, routes[0].Err, "authzgin: route: a middleware answered the request, so the Guards after it are not known")
 }
 
-// A group that is older than the Recorder is seen to be so, and its Guards refuse.
+// The routes of a group that was made before Record have an Err, and its Guards refuse.
 func TestGroupBeforeRecord(t *testing.T) {
 	t.Parallel()
 	guard, engine := newGuard(t, oauthz.Config{}), gin.New()
@@ -305,10 +305,10 @@ func TestGroupBeforeRecord(t *testing.T) {
 	group.GET("/a", forbidden(t))
 	routes := recorder.Routes()
 	require.Len(t, routes, 1)
-	assert.EqualError(t, routes[0].Err, "authzgin: route: not seen by the Recorder: its group is older, or gin redirects a request whose path is this pattern")
+	assert.EqualError(t, routes[0].Err, "authzgin: route: the Recorder did not see the request: the group was made before Record, or gin redirects a request whose path is this pattern")
 }
 
-// What answers for missing routes is no route, and does not run either, if it is older than the Recorder.
+// A handler for missing routes that was registered before Record is not a route, and does not run.
 func TestNoRouteBeforeRecord(t *testing.T) {
 	t.Parallel()
 	engine := gin.New()
@@ -325,10 +325,10 @@ func TestRecordPanics(t *testing.T) {
 	assertPanics(t, "authzgin: Record: nil Engine", func() { authzgin.Record(nil) })
 	engine := gin.New()
 	engine.GET("/a", next)
-	assertPanics(t, "authzgin: Record: the engine has routes already, which the Recorder cannot see into: record it while it is empty", func() { authzgin.Record(engine) })
+	assertPanics(t, "authzgin: Record: the engine has routes already, whose Guards the Recorder cannot find: call Record right after gin.New", func() { authzgin.Record(engine) })
 }
 
-// A recorded engine serves as ever, also while it is asked, and two Recorders of it do not get into each other's way.
+// A recorded engine serves as before, also while Routes runs, and two Recorders of it do not disturb each other.
 func TestRecordedEngineServes(t *testing.T) {
 	t.Parallel()
 	engine, handler := gin.Default(), &spy{}

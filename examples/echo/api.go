@@ -16,7 +16,7 @@ func newAPI(guard *oauthz.Guard) http.Handler {
 	return e
 }
 
-// register makes the API. Each route says what it requires of a token.
+// register registers the routes of the API. Each route states its requirements.
 func register(e *echo.Echo, guard *oauthz.Guard) {
 	e.GET("/health", health, authzecho.Protect(guard, oauthz.Public()))
 	e.GET("/catalog", catalog, authzecho.Protect(guard, oauthz.Require().OrAnonymous()))
@@ -24,14 +24,14 @@ func register(e *echo.Echo, guard *oauthz.Guard) {
 	e.GET("/orders", listOrders, authzecho.Protect(guard, oauthz.Require("orders:read")))
 	e.POST("/orders", addOrder, authzecho.Protect(guard, oauthz.Require("orders:write")))
 
-	// A group: what all its routes require stands before what each requires.
+	// A group: its requirement applies to all its routes, in addition to their own.
 	admin := e.Group("/admin", authzecho.Protect(guard, oauthz.RequireClaim("roles", "admin")))
 	admin.GET("/orders", listOrders, authzecho.Protect(guard, oauthz.Require("orders:read")))
-	recent := oauthz.All(oauthz.Require("orders:write"), oauthz.RequireMaxAge(time.Hour)) // logged in within the hour
+	recent := oauthz.All(oauthz.Require("orders:write"), oauthz.RequireMaxAge(time.Hour)) // the user logged in within the last hour
 	admin.DELETE("/orders/:id", removeOrder, authzecho.Protect(guard, recent))
 }
 
-// claims are what this API wants to know of a token, beside what oauthz.Token has.
+// claims are the claims that this API reads from a token, in addition to the fields of oauthz.Token.
 type claims struct {
 	Subject string   `json:"sub"`
 	Tenant  string   `json:"tenant"`
@@ -40,19 +40,19 @@ type claims struct {
 
 func health(c *echo.Context) error { return c.String(http.StatusOK, "well\n") }
 
-// catalog has prices for those who are logged in.
+// catalog shows prices to users who are logged in.
 func catalog(c *echo.Context) error {
 	offer := map[string]any{"item": "lamp"}
-	if _, ok := authzecho.TokenFrom(c); ok { // an anonymous request has none
+	if _, ok := authzecho.TokenFrom(c); ok { // an anonymous request has no token
 		offer["price"] = 30
 	}
 	return c.JSON(http.StatusOK, offer)
 }
 
 func listOrders(c *echo.Context) error {
-	token, _ := authzecho.TokenFrom(c) // behind Require there is one
+	token, _ := authzecho.TokenFrom(c) // behind Require there is always a token
 	of, err := oauthz.ClaimsAs[claims](token)
-	if err != nil { // a claim is not of the type that this API understands
+	if err != nil { // a claim has another type than this API expects
 		return echo.NewHTTPError(http.StatusForbidden, "cannot read the claims")
 	}
 	return c.JSON(http.StatusOK, map[string]any{"tenant": of.Tenant, "orders": []string{"lamp", "kettle"}})

@@ -13,8 +13,8 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// TestRoutes keeps a table of what every route requires. A route that nobody
-// protects fails it. To write the table anew: OAUTHZTEST_UPDATE=1 go test
+// TestRoutes compares the requirements of all routes with the table in testdata. It
+// fails for a route without a Guard. OAUTHZTEST_UPDATE=1 go test writes the table.
 func TestRoutes(t *testing.T) {
 	guard, err := oauthz.New(oauthz.Config{Introspector: oauthz.IntrospectorFunc(
 		func(context.Context, string) (*oauthz.Token, error) { return nil, oauthz.ErrInvalidToken },

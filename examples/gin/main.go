@@ -1,11 +1,11 @@
 // Gin is a small orders API on gin: groups, a route for which a token
-// is optional, a claim that a route requires, and claims with a type. What to
+// is optional, a claim that a route requires, and claims with a type. The code to
 // copy is in api.go; api_test.go keeps the table of its routes. From the root of
-// the repository:
+// the repository,
 //
 //	go run ./examples/gin
 //
-// prints tokens to paste into another terminal, and what these are answered:
+// prints tokens to paste into another terminal, and the answers to these commands:
 //
 //	curl -i http://127.0.0.1:8080/health                                                       # 200
 //	curl -i http://127.0.0.1:8080/catalog                                                      # 200
@@ -21,8 +21,8 @@
 //
 // It then serves until it is interrupted. Flags:
 //
-//	-addr address   where the API listens; default 127.0.0.1:8080
-//	-once           exit after the curl lines, with status 1 if an answer is not the promised one
+//	-addr address   the address on which the API listens; default 127.0.0.1:8080
+//	-once           exit after the curl lines, with status 1 if an answer has another status
 package main
 
 import (

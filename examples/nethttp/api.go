@@ -9,15 +9,15 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// newAPI is the API. Each route says what it requires of a token.
+// newAPI returns the API. Each route states its requirements.
 func newAPI(guard *oauthz.Guard) http.Handler {
 	mux := http.NewServeMux()
 	register(mux, guard)
 	return mux
 }
 
-// A router is what the API needs of a mux. It is an interface so that the test
-// can register the routes with one that accounts for them.
+// A router has the method of a mux that the API needs. It is an interface so that
+// the test can register the routes with a mux that lists them.
 type router interface {
 	Handle(pattern string, handler http.Handler)
 }
@@ -29,14 +29,14 @@ func register(mux router, guard *oauthz.Guard) {
 	mux.Handle("GET /orders", guard.Protect(oauthz.Require("orders:read"))(http.HandlerFunc(listOrders)))
 	mux.Handle("POST /orders", guard.Protect(oauthz.Require("orders:write"))(http.HandlerFunc(addOrder)))
 
-	// A group: what all its routes require stands before what each requires.
+	// A group: its requirement applies to all its routes, in addition to their own.
 	admin := guard.Protect(oauthz.RequireClaim("roles", "admin"))
 	mux.Handle("GET /admin/orders", admin(guard.Protect(oauthz.Require("orders:read"))(http.HandlerFunc(listOrders))))
-	recent := oauthz.All(oauthz.Require("orders:write"), oauthz.RequireMaxAge(time.Hour)) // logged in within the hour
+	recent := oauthz.All(oauthz.Require("orders:write"), oauthz.RequireMaxAge(time.Hour)) // the user logged in within the last hour
 	mux.Handle("DELETE /admin/orders/{id}", admin(guard.Protect(recent)(http.HandlerFunc(removeOrder))))
 }
 
-// claims are what this API wants to know of a token, beside what oauthz.Token has.
+// claims are the claims that this API reads from a token, in addition to the fields of oauthz.Token.
 type claims struct {
 	Subject string   `json:"sub"`
 	Tenant  string   `json:"tenant"`
@@ -45,19 +45,19 @@ type claims struct {
 
 func health(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "well\n") }
 
-// catalog has prices for those who are logged in.
+// catalog shows prices to users who are logged in.
 func catalog(w http.ResponseWriter, r *http.Request) {
 	offer := map[string]any{"item": "lamp"}
-	if _, ok := oauthz.TokenFrom(r.Context()); ok { // an anonymous request has none
+	if _, ok := oauthz.TokenFrom(r.Context()); ok { // an anonymous request has no token
 		offer["price"] = 30
 	}
 	writeJSON(w, offer)
 }
 
 func listOrders(w http.ResponseWriter, r *http.Request) {
-	token, _ := oauthz.TokenFrom(r.Context()) // behind Require there is one
+	token, _ := oauthz.TokenFrom(r.Context()) // behind Require there is always a token
 	c, err := oauthz.ClaimsAs[claims](token)
-	if err != nil { // a claim is not of the type that this API understands
+	if err != nil { // a claim has another type than this API expects
 		http.Error(w, "cannot read the claims", http.StatusForbidden)
 		return
 	}
@@ -70,5 +70,5 @@ func removeOrder(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.St
 
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // fails only if the client is gone
+	_ = json.NewEncoder(w).Encode(v) // fails only if the client has disconnected
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// document is what this test reads of openapi.json.
+// document has the parts of openapi.json that this test reads.
 type document struct {
 	Components struct {
 		SecuritySchemes map[string]oauthz.SecurityScheme `json:"securitySchemes"`
@@ -20,8 +20,8 @@ type document struct {
 	} `json:"paths"`
 }
 
-// TestOpenAPI: the document says of every route what the Guard enforces, and
-// describes no other.
+// TestOpenAPI compares the security of every operation in the document with the
+// requirements of its route. The document must describe all routes and no others.
 func TestOpenAPI(t *testing.T) {
 	content, err := os.ReadFile("openapi.json")
 	if err != nil {

@@ -16,29 +16,30 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// audience is what this API is called in what the server says of a token.
+// audience is the name of this API in the aud of an introspection response.
 const audience = "https://notes.example"
 
-// config is what differs between one place where the API runs and another.
+// config has the settings that differ between deployments of the API.
 type config struct {
-	Issuer        string            // the authorization server; it says itself where it introspects
+	Issuer        string            // the authorization server; its metadata name the introspection endpoint
 	RevocationURL string            // of the authorization server, for /logout
-	Auth          remote.ClientAuth // who the API is to the authorization server
+	Auth          remote.ClientAuth // the credentials of the API at the authorization server
 	Observe       func(context.Context, oauthz.Decision)
 	Now           func() time.Time // nil: the clock of the machine
 }
 
 // An api is the API. Its tokens are opaque: only the authorization server knows
-// what they say, so it is asked, once for as long as the cache remembers.
+// their claims, so the API introspects a token, once for as long as the cache keeps
+// the result.
 type api struct {
 	http.Handler
 	cfg   config
 	cache *cache.Cache
 }
 
-// newAPI does not wait for the authorization server, so the API starts even
-// while that is down. ctx ends the search for its introspection endpoint; close
-// the API's cache at the end.
+// newAPI does not wait for the authorization server, so the API starts even while
+// the server is down. The end of ctx ends the discovery of the introspection
+// endpoint. The caller must close the API's cache.
 func newAPI(ctx context.Context, cfg config) (*api, error) {
 	introspector, err := remote.New(ctx, remote.Config{
 		Issuer:   cfg.Issuer,
@@ -50,8 +51,8 @@ func newAPI(ctx context.Context, cfg config) (*api, error) {
 		return nil, err
 	}
 	remembering, err := cache.New(introspector, cache.Config{
-		TTL:          time.Minute,      // a token revoked behind our back is accepted for so long, at most
-		StaleIfError: 10 * time.Minute, // and so much longer while the server is down, and cannot be asked
+		TTL:          time.Minute,      // the longest time for which a token that was revoked at the server is still accepted
+		StaleIfError: 10 * time.Minute, // the additional time while the server cannot be reached
 		Now:          cfg.Now,
 	})
 	if err != nil {
@@ -65,29 +66,29 @@ func newAPI(ctx context.Context, cfg config) (*api, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /notes", guard.Protect(oauthz.Require("notes:read"))(http.HandlerFunc(listNotes)))
 	mux.Handle("DELETE /notes/{id}", guard.Protect(oauthz.Require("notes:write"))(http.HandlerFunc(removeNote)))
-	mux.Handle("POST /logout", guard.Protect(oauthz.Require())(http.HandlerFunc(a.logout))) // any token that is good
+	mux.Handle("POST /logout", guard.Protect(oauthz.Require())(http.HandlerFunc(a.logout))) // any valid token
 	a.Handler = mux
 	return a, nil
 }
 
 func listNotes(w http.ResponseWriter, r *http.Request) {
-	token, _ := oauthz.TokenFrom(r.Context()) // behind Protect there is one
+	token, _ := oauthz.TokenFrom(r.Context()) // behind Protect there is always a token
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{ // fails only if the client is gone
+	_ = json.NewEncoder(w).Encode(map[string]any{ // fails only if the client has disconnected
 		"owner": token.Subject,
 		"notes": []string{"buy a lamp", "call the plumber"},
 	})
 }
 
 func removeNote(w http.ResponseWriter, _ *http.Request) {
-	// Your own code here: whoever gets this far may write notes.
+	// Your own code here: a request that reaches this line may write notes.
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// logout ends the token that it is called with: first at the server, then in
-// memory. The other way round, a request in between would be remembered again.
+// logout revokes the token of its request: first at the server, then in the cache.
+// In the other order, a request in between would put the token into the cache again.
 func (a *api) logout(w http.ResponseWriter, r *http.Request) {
-	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ") // behind Protect it is "Bearer" and a token
+	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ") // behind Protect the header is "Bearer" and a token
 	token = strings.TrimLeft(token, " ")
 	if err := a.revoke(r.Context(), token); err != nil {
 		w.Header().Set("Retry-After", "5")
@@ -98,14 +99,14 @@ func (a *api) logout(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// revocation is the client for the revocation endpoint. It follows no redirect:
-// that could take the token, and our secret, anywhere.
+// revocation is the client for the revocation endpoint. It does not follow redirects,
+// which could send the token and our secret to any server.
 var revocation = &http.Client{
 	Timeout:       5 * time.Second,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// revoke is a request of RFC 7009 §2.1.
+// revoke sends the request of RFC 7009 §2.1.
 func (a *api) revoke(ctx context.Context, token string) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, a.cfg.RevocationURL, nil)
 	if err != nil {

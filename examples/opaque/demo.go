@@ -13,28 +13,28 @@ import (
 	"time"
 )
 
-// A row of the table is an outcome: a request, and what the API promises to
-// answer. The rows are a story: each begins where the one before ended.
+// A row of the table is an outcome: a request, and the expected answer of the API.
+// The order matters: each row continues from the state after the one before.
 type row struct {
 	outcome string
 	because string
 	scene   func(*play) // what happens before the request; nil: nothing
 	method  string
 	path    string
-	bearer  string // the shell's variable that holds the token
+	bearer  string // the variable of the shell that holds the token
 	want    promise
 }
 
-// A promise is the part of an answer that a client acts on, and what the API's
-// owner sees of it.
+// A promise is the expected answer, as far as a client acts on it, and the values
+// that the API's owner observes.
 type promise struct {
 	status     int
-	challenged bool   // there is a WWW-Authenticate header,
-	code       string // and this is its error
-	retryAfter bool   // there is a Retry-After header, in seconds
+	challenged bool   // the answer has a WWW-Authenticate header
+	code       string // the error in that header
+	retryAfter bool   // the answer has a Retry-After header, in seconds
 
-	source string // who answered for the token, as Observe is told; "" if nobody knows it
-	calls  int    // how often the authorization server was asked so far
+	source string // the Source that Observe receives; "" if there is no token
+	calls  int    // number of introspection requests so far
 }
 
 func outcomes() []row {
@@ -81,13 +81,13 @@ func outcomes() []row {
 	}
 }
 
-// demonstrate prints the tokens, then for every row what the API answers. Its
-// error names the rows whose promise was broken.
+// demonstrate prints the tokens, and for every row the answer of the API. Its error
+// names the rows with another answer than expected.
 func (s *play) demonstrate(ctx context.Context, out io.Writer, rows []row) error {
 	if err := s.introduce(out); err != nil {
 		return err
 	}
-	// A transport of its own: the requests go to this machine, whatever the environment says of proxies.
+	// A transport of its own, without the proxies of the environment: the requests go to this machine.
 	client := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
 	var broken []error
@@ -122,8 +122,8 @@ func (s *play) introduce(out io.Writer) error {
 	return err
 }
 
-// curl is the command that sends the row's request. The quotes around the URL
-// are for the brackets of an IPv6 address, which some shells would expand.
+// curl returns the command that sends the row's request. The URL is quoted because
+// some shells would expand the brackets of an IPv6 address.
 func (r row) curl(base string) string {
 	line := "curl -i"
 	if r.method != http.MethodGet {
@@ -132,13 +132,13 @@ func (r row) curl(base string) string {
 	return line + ` -H "Authorization: Bearer $` + r.bearer + `" "` + base + r.path + `"`
 }
 
-// An answer is what the API gave: as it is shown, and as it is judged.
+// An answer is the response of the API: the text to print, and the parts to compare.
 type answer struct {
 	lines   []string
 	promise promise
 }
 
-// ask sends the row's request, and listens to what Observe is told of it.
+// ask sends the row's request, and records the decision that Observe receives.
 func (s *play) ask(ctx context.Context, client *http.Client, r row) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, r.method, s.base+r.path, nil)
 	if err != nil {
@@ -165,7 +165,7 @@ func (s *play) ask(ctx context.Context, client *http.Client, r row) (answer, err
 	return got, nil
 }
 
-// challengeError finds the error of a challenge (RFC 6750 §3).
+// challengeError returns the error of a challenge (RFC 6750 §3).
 var challengeError = regexp.MustCompile(`\berror="([^"]*)"`)
 
 func read(resp *http.Response, body []byte) answer {

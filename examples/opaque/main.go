@@ -1,22 +1,22 @@
-// Opaque shows an API whose tokens only the authorization server understands.
-// It starts a fake authorization server and an API on loopback; the API asks
-// the server what a token says (package remote), remembers the answer (package
-// cache), and checks on each request what the route requires. For every outcome
-// (allowed, allowed again from memory, insufficient scope, unknown token, logged
-// out, server down, revoked) it sends the request and prints what came back, who
-// answered for the token, how often the server was asked so far, and the curl
+// Opaque shows an API with opaque tokens, whose claims only the authorization server
+// knows. It starts a fake authorization server and an API on loopback. The API
+// introspects a token at the server (package remote), caches the result (package
+// cache), and checks the requirements of the route on each request. For every
+// outcome (allowed, allowed again from the cache, insufficient scope, unknown token,
+// logged out, server down, revoked) it sends a request and prints the response, the
+// source of the result, the number of introspection requests so far, and the curl
 // line that does the same. From the root of the repository:
 //
 //	go run ./examples/opaque
 //
-// It then serves until it is interrupted, so that you can go on in another
+// It then serves until it is interrupted, so that you can continue in another
 // terminal. Flags:
 //
-//	-addr address   where the API listens; default 127.0.0.1:0, a free port
-//	-once           exit after the table, with status 1 if an answer is not the promised one
+//	-addr address   the address on which the API listens; default 127.0.0.1:0, a free port
+//	-once           exit after the table, with status 1 if an answer is not the expected one
 //
-// What to copy is in api.go. This file starts and stops servers, and demo.go
-// plays the client.
+// The code to copy is in api.go. This file starts and stops servers, and demo.go is
+// the client.
 package main
 
 import (
@@ -43,7 +43,8 @@ func main() {
 	}
 }
 
-// run is the program. The rows are what it shows, and promises to be so.
+// run is the program. The rows are the requests that it sends and their expected
+// answers.
 func run(ctx context.Context, args []string, stdout io.Writer, rows []row) error {
 	opts, err := stage.Parse("opaque", "127.0.0.1:0", args, stdout)
 	if errors.Is(err, flag.ErrHelp) {

@@ -24,7 +24,7 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// Not parallel: it counts goroutines.
+// This test is not parallel, because it counts goroutines.
 func TestServesUntilInterrupted(t *testing.T) {
 	before := runtime.NumGoroutine()
 	p := start(t)
@@ -47,7 +47,7 @@ func TestServesUntilInterrupted(t *testing.T) {
 		}
 		_ = conn.Close()
 	}
-	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, // and the one that runs this
+	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, // one more runs this condition
 		10*time.Second, 10*time.Millisecond, "goroutines are left")
 }
 
@@ -125,7 +125,7 @@ func TestBrokenPromises(t *testing.T) {
 	}
 }
 
-// Without -once too: a program whose table is wrong has nothing to serve.
+// The program also ends without -once if an answer is not the expected one.
 func TestBrokenPromiseEndsServing(t *testing.T) {
 	t.Parallel()
 	rows := outcomes()
@@ -133,7 +133,7 @@ func TestBrokenPromiseEndsServing(t *testing.T) {
 	require.ErrorContains(t, run(soon(t), nil, io.Discard, rows), "row 1, allowed: ")
 }
 
-// What the reader is invited to do at the end gives what the text says.
+// The commands that the program prints at the end have the results that it states.
 func TestCurlLines(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
@@ -153,7 +153,7 @@ func TestCurlLines(t *testing.T) {
 		{name: "good", line: curls[9], want: " 200 OK"},
 		{name: "log out", line: strings.ReplaceAll(curls[4], "$BOB", "$CAROL"), want: " 204 No Content"},
 		{name: "logged out", line: curls[9], want: " 401 Unauthorized"},
-		{name: "revoke", line: curls[10], want: " 200 OK"}, // whatever is revoked already
+		{name: "revoke", line: curls[10], want: " 200 OK"}, // also for a revoked token
 		{name: "revoked in the story", line: curls[0], want: " 401 Unauthorized"},
 	} {
 		command := exec.CommandContext(t.Context(), shell, "-c", exports+"\n"+tt.line)
@@ -164,7 +164,7 @@ func TestCurlLines(t *testing.T) {
 	}
 }
 
-// Nobody is told that the token has ended while the server still takes it.
+// A logout does not report success while the server still accepts the token.
 func TestLogoutWhileTheServerIsDown(t *testing.T) {
 	t.Parallel()
 	s := newPlay()
@@ -174,7 +174,7 @@ func TestLogoutWhileTheServerIsDown(t *testing.T) {
 	defer a.cache.Close()
 	send := func(method, path string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(method, path, nil)
-		r.Header.Set("Authorization", "bearer   "+s.token("BOB")) // as RFC 6750 lets a client spell it
+		r.Header.Set("Authorization", "bearer   "+s.token("BOB")) // a spelling that RFC 6750 allows
 		w := httptest.NewRecorder()
 		a.ServeHTTP(w, r)
 		return w
@@ -192,7 +192,7 @@ func TestLogoutWhileTheServerIsDown(t *testing.T) {
 	assert.Equal(t, http.StatusUnauthorized, send("GET", "/notes").Code)
 }
 
-// A thousand requests with a token that nobody has seen are one question.
+// A thousand requests with a new token cause one introspection request.
 func TestAsksOnce(t *testing.T) {
 	t.Parallel()
 	s := newPlay()
@@ -216,7 +216,7 @@ func TestAsksOnce(t *testing.T) {
 
 func TestAddr(t *testing.T) {
 	t.Parallel()
-	for _, addr := range []string{"127.0.0.2:0", "[::1]:0"} { // neither is the default, and not every machine has both
+	for _, addr := range []string{"127.0.0.2:0", "[::1]:0"} { // neither is the default, and some machines have only one of them
 		t.Run(addr, func(t *testing.T) {
 			t.Parallel()
 			probe, err := net.Listen("tcp", addr)
@@ -266,14 +266,14 @@ func TestOutputThatFails(t *testing.T) {
 	require.ErrorIs(t, run(soon(t), nil, w, outcomes()), gone)
 }
 
-// A program is one that serves.
+// A program is an opaque that serves.
 type program struct {
 	output    string
 	interrupt context.CancelFunc
 	result    chan error
 }
 
-// start runs the program without -once, and returns when it has printed all that it prints.
+// start runs the program without -once, and returns after it has printed its whole output.
 func start(t *testing.T, args ...string) *program {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -296,7 +296,8 @@ func start(t *testing.T, args ...string) *program {
 	return nil
 }
 
-// soon is for a run that must end by itself: one that serves instead ends without the error that is wanted.
+// soon returns a context with a time limit, for a run that must end by itself with an error. A program that serves instead
+// ends at the limit, without that error.
 func soon(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -304,7 +305,7 @@ func soon(t *testing.T) context.Context {
 	return ctx
 }
 
-// linesWith returns the lines of text that begin with prefix, but for spaces.
+// linesWith returns the lines of text that begin with prefix, ignoring leading spaces.
 func linesWith(text, prefix string) []string {
 	var found []string
 	for line := range strings.Lines(text) {

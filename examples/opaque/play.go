@@ -13,16 +13,16 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// Who the API is to the authorization server. Yours come from where you keep
-// secrets.
+// The credentials of the API at the authorization server. Your own come from your
+// secret store.
 const (
 	clientID     = "notes-api"
 	clientSecret = "notes-api-secret"
 )
 
-// A play is what the API is shown in: the authorization server, the people
-// with their tokens, a clock that can be put forward, and an ear for what the
-// Guard decided.
+// A play is the environment of the API: the authorization server, the users with
+// their tokens, a clock that can be put forward, and an ear for the decisions of the
+// Guard.
 type play struct {
 	as     *oauthztest.Server
 	base   string // of the API
@@ -38,7 +38,7 @@ func newPlay() *play {
 	as := oauthztest.NewServer(oauthztest.Config{
 		Audience: []string{audience}, ClientID: clientID, ClientSecret: clientSecret,
 	})
-	// The tokens are good for a day, so that the curl lines are.
+	// The tokens are valid for a day, so that the curl lines work that long.
 	mint := func(subject string) string {
 		return as.MintOpaque(oauthztest.Claims{
 			"sub": subject, "scope": "notes:read", "exp": time.Now().Add(24 * time.Hour),
@@ -59,7 +59,7 @@ func (s *play) config() config {
 	}
 }
 
-// token is what the shell puts in place of a variable.
+// token returns the value of a variable of the shell.
 func (s *play) token(name string) string {
 	for _, v := range s.tokens {
 		if v.name == name {
@@ -69,25 +69,25 @@ func (s *play) token(name string) string {
 	return ""
 }
 
-// calls is how often the authorization server was asked what a token says.
+// calls returns the number of introspection requests so far.
 func (s *play) calls() int { return s.as.Count(oauthztest.Introspection) }
 
-// The scenes: what happens between two requests.
+// The scenes are the events between two requests.
 
-// outage stops the authorization server, long enough for all that the API
-// remembers to be older than its TTL.
+// outage stops the authorization server, for so long that all entries of the cache
+// are older than its TTL.
 func (s *play) outage() {
 	s.as.Stop()
 	s.ahead.Add(int64(2 * time.Minute))
 }
 
-// recovery starts it again; somebody has revoked Alice's token.
+// recovery starts the server again, and revokes Alice's token there.
 func (s *play) recovery() {
 	s.as.Revoke(s.token("ALICE"))
 	s.as.Start()
 }
 
-// invite tells a reader in another terminal how to go on.
+// invite prints commands for another terminal.
 func (s *play) invite(out io.Writer) error {
 	_, err := fmt.Fprintf(out, `Serving until interrupted (Ctrl-C). $CAROL is still good. Revoke her token behind the API's back, and see for
 how long it is remembered:
@@ -98,9 +98,9 @@ curl -i -u %s:%s -d "token=$CAROL" "%s"
 	return err
 }
 
-// An ear keeps the last decision. In your API Observe writes a log line, and
-// counts outcomes and sources: a rise of stale ones is the outage you want to
-// hear of.
+// An ear keeps the last decision. In your API Observe writes a log line, and counts
+// outcomes and sources: an increase of stale ones is an outage of the authorization
+// server.
 type ear struct {
 	mu   sync.Mutex
 	last oauthz.Decision
@@ -112,8 +112,8 @@ func (e *ear) observe(_ context.Context, d oauthz.Decision) {
 	e.last = d
 }
 
-// decision is the last one, in words: what was decided, and who answered for
-// the token, if one is known.
+// decision returns the last decision in words: the outcome, and the source of the
+// token if there is one.
 func (e *ear) decision() (outcome oauthz.Outcome, source string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

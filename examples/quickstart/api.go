@@ -11,11 +11,11 @@ import (
 	"github.com/oauthz/oauthz/localjwt"
 )
 
-// audience is what this API is called in the tokens that are meant for it.
+// audience is the name of this API in the aud claim of its tokens.
 const audience = "https://orders.example"
 
-// newAPI is the API. Each route says what it requires of a token, and takes
-// those of one issuer: a partner's users see the partner's orders only.
+// newAPI returns the API. Each route states its requirements, and accepts the tokens
+// of one issuer: the users of a partner see only the orders of the partner.
 func newAPI(ctx context.Context, issuer, partner string, logger *slog.Logger) (http.Handler, error) {
 	guard, err := newGuard(ctx, issuer, logger)
 	if err != nil {
@@ -34,8 +34,9 @@ func newAPI(ctx context.Context, issuer, partner string, logger *slog.Logger) (h
 	return mux, nil
 }
 
-// newGuard accepts the tokens of one issuer. It does not wait for the issuer's
-// keys, so the API starts even while the issuer is down; ctx ends the fetching.
+// newGuard returns a Guard that accepts the tokens of one issuer. It does not wait
+// for the issuer's keys, so the API starts even while the issuer is down. The end of
+// ctx ends the fetching of keys.
 func newGuard(ctx context.Context, issuer string, logger *slog.Logger) (*oauthz.Guard, error) {
 	introspector, err := localjwt.New(ctx, localjwt.Config{
 		Issuer:   issuer,
@@ -49,15 +50,15 @@ func newGuard(ctx context.Context, issuer string, logger *slog.Logger) (*oauthz.
 }
 
 func listOrders(w http.ResponseWriter, r *http.Request) {
-	token, _ := oauthz.TokenFrom(r.Context()) // behind Protect there is one
+	token, _ := oauthz.TokenFrom(r.Context()) // behind Protect there is always a token
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{ // fails only if the client is gone
+	_ = json.NewEncoder(w).Encode(map[string]any{ // fails only if the client has disconnected
 		"customer": token.Subject,
 		"orders":   []string{"lamp", "kettle"},
 	})
 }
 
 func removeOrder(w http.ResponseWriter, _ *http.Request) {
-	// Your own code here: whoever gets this far may write orders.
+	// Your own code here: a request that reaches this line may write orders.
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -16,8 +16,7 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// A row of the table is an outcome: a request, and what the API promises to
-// answer.
+// A row of the table is an outcome: a request, and the expected answer of the API.
 type row struct {
 	outcome string
 	because string
@@ -28,12 +27,12 @@ type row struct {
 	want          promise
 }
 
-// A promise is the part of an answer that a client acts on.
+// A promise is the expected answer, as far as a client acts on it.
 type promise struct {
 	status     int
-	challenged bool   // there is a WWW-Authenticate header,
-	code       string // and this is its error
-	retryAfter bool   // there is a Retry-After header, in seconds
+	challenged bool   // the answer has a WWW-Authenticate header
+	code       string // the error in that header
+	retryAfter bool   // the answer has a Retry-After header, in seconds
 }
 
 func outcomes() []row {
@@ -70,12 +69,12 @@ func outcomes() []row {
 	}
 }
 
-// issuers are the authorization servers: one that works, and one that is down
-// and whose keys nobody has.
+// issuers are the authorization servers: one that works, and one that is down and
+// whose keys the API has never fetched.
 type issuers struct{ own, partner *oauthztest.Server }
 
 func startIssuers() issuers {
-	// ES256 for the short signature: the tokens are going to be looked at.
+	// ES256, because its signature is short: the tokens are printed.
 	cfg := oauthztest.Config{Audience: []string{audience}, Algorithm: "ES256"}
 	s := issuers{own: oauthztest.NewServer(cfg), partner: oauthztest.NewServer(cfg)}
 	s.partner.Stop() // before an API can fetch its keys
@@ -90,7 +89,8 @@ func (s issuers) close() {
 // A variable of the shell holds a token.
 type variable struct{ name, token string }
 
-// mint makes the tokens. They are good for a day, so that the curl lines are.
+// mint makes the tokens. They are valid for a day, so that the curl lines work that
+// long.
 func (s issuers) mint() []variable {
 	now := time.Now()
 	claims := func(differing oauthztest.Claims) oauthztest.Claims {
@@ -106,14 +106,14 @@ func (s issuers) mint() []variable {
 	}
 }
 
-// demonstrate prints the tokens, then for every row what the API at base
-// answers. Its error names the rows whose promise was broken.
+// demonstrate prints the tokens, and for every row the answer of the API at base.
+// Its error names the rows with another answer than expected.
 func demonstrate(ctx context.Context, out io.Writer, base string, from issuers, rows []row) error {
 	tokens := from.mint()
 	if err := introduce(out, base, from.own.Issuer(), tokens); err != nil {
 		return err
 	}
-	// A transport of its own: the requests go to this machine, whatever the environment says of proxies.
+	// A transport of its own, without the proxies of the environment: the requests go to this machine.
 	client := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
 	var broken []error
@@ -145,8 +145,8 @@ func introduce(out io.Writer, base, issuer string, tokens []variable) error {
 	return err
 }
 
-// curl is the command that sends the row's request. The quotes around the URL
-// are for the brackets of an IPv6 address, which some shells would expand.
+// curl returns the command that sends the row's request. The URL is quoted because
+// some shells would expand the brackets of an IPv6 address.
 func (r row) curl(base string) string {
 	line := "curl -i"
 	if r.method != http.MethodGet {
@@ -158,13 +158,14 @@ func (r row) curl(base string) string {
 	return line + ` "` + base + r.path + `"`
 }
 
-// An answer is what the server gave: as it is shown, and as it is judged.
+// An answer is the response of the server: the text to print, and the parts to
+// compare.
 type answer struct {
 	lines   []string
 	promise promise
 }
 
-// ask sends the row's request, to which tokens are the shell.
+// ask sends the row's request, with tokens in place of the variables of the shell.
 func (r row) ask(ctx context.Context, client *http.Client, base string, tokens []variable) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, r.method, base+r.path, nil)
 	if err != nil {
@@ -192,7 +193,7 @@ func (r row) ask(ctx context.Context, client *http.Client, base string, tokens [
 	return read(resp, body), nil
 }
 
-// challengeError finds the error of a challenge (RFC 6750 §3).
+// challengeError returns the error of a challenge (RFC 6750 §3).
 var challengeError = regexp.MustCompile(`\berror="([^"]*)"`)
 
 func read(resp *http.Response, body []byte) answer {

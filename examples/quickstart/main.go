@@ -1,19 +1,19 @@
-// Quickstart shows what an API protected by oauthz answers. It starts a fake
-// authorization server and an API on loopback, and for every outcome (allowed,
-// no token, malformed, expired, wrong audience, insufficient scope, issuer
-// unreachable) sends the request and prints what came back, with the curl line
-// that does the same. From the root of the repository:
+// Quickstart shows the answers of an API that oauthz protects. It starts a fake
+// authorization server and an API on loopback. For every outcome (allowed, no token,
+// malformed, expired, wrong audience, insufficient scope, issuer unreachable) it
+// sends a request and prints the response, with the curl line that does the same.
+// From the root of the repository:
 //
 //	go run ./examples/quickstart
 //
 // It then serves until it is interrupted, so that the lines can be tried in
 // another terminal. Flags:
 //
-//	-addr address   where the API listens; default 127.0.0.1:0, a free port
-//	-once           exit after the table, with status 1 if an answer is not the promised one
+//	-addr address   the address on which the API listens; default 127.0.0.1:0, a free port
+//	-once           exit after the table, with status 1 if an answer is not the expected one
 //
-// What to copy is in api.go. This file starts and stops servers, and demo.go
-// plays the client.
+// The code to copy is in api.go. This file starts and stops servers, and demo.go is
+// the client.
 package main
 
 import (
@@ -41,7 +41,8 @@ func main() {
 	}
 }
 
-// run is the program. The rows are what it shows, and promises to be so.
+// run is the program. The rows are the requests that it sends and their expected
+// answers.
 func run(ctx context.Context, args []string, stdout io.Writer, rows []row) error {
 	opts, err := stage.Parse("quickstart", "127.0.0.1:0", args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
@@ -56,11 +57,11 @@ func run(ctx context.Context, args []string, stdout io.Writer, rows []row) error
 	}
 	defer listener.Close()
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // or the keys would be fetched for ever
+	defer cancel() // otherwise the fetching of the keys would never end
 
 	issuers := startIssuers()
 	defer issuers.close()
-	// One of the issuers is down on purpose: the warnings would only bury the table.
+	// One of the issuers is down on purpose: its warnings would hide the table.
 	logger := slog.New(slog.DiscardHandler)
 	api, err := newAPI(ctx, issuers.own.Issuer(), issuers.partner.Issuer(), logger)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Not parallel: it counts goroutines.
+// This test is not parallel, because it counts goroutines.
 func TestServesUntilInterrupted(t *testing.T) {
 	before := runtime.NumGoroutine()
 	p := start(t)
@@ -43,7 +43,7 @@ func TestServesUntilInterrupted(t *testing.T) {
 		}
 		_ = conn.Close()
 	}
-	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, // and the one that runs this
+	assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, // one more runs this condition
 		10*time.Second, 10*time.Millisecond, "goroutines are left")
 }
 
@@ -106,7 +106,7 @@ func TestBrokenPromises(t *testing.T) {
 	}
 }
 
-// Without -once too: a program whose table is wrong has nothing to serve.
+// The program also ends without -once if an answer is not the expected one.
 func TestBrokenPromiseEndsServing(t *testing.T) {
 	t.Parallel()
 	rows := outcomes()
@@ -125,18 +125,18 @@ func TestCurlLinesGiveWhatTheTableShows(t *testing.T) {
 	}
 	p := start(t)
 	exports := strings.Join(linesWith(p.output, "export "), "\n")
-	rows := strings.Split(p.output, "\n\n")[2:] // behind the introduction and the exports
-	require.Len(t, rows, 8)                     // and what is behind the last one
+	rows := strings.Split(p.output, "\n\n")[2:] // after the introduction and the exports
+	require.Len(t, rows, 8)                     // the last element is the text after the rows
 	for _, shown := range rows[:7] {
 		lines := strings.Split(shown, "\n")
 		command := exec.CommandContext(t.Context(), shell, "-c", exports+"\n"+lines[1])
 		command.Env = append(os.Environ(), "no_proxy=*")
 		output, err := command.Output()
 		require.NoError(t, err, lines[1])
-		// On the wire the name is spelt as net/http spells all names.
+		// net/http sends the header name in its canonical form.
 		got := strings.ReplaceAll(string(output), "Www-Authenticate", "WWW-Authenticate")
 		for _, want := range lines[2:] {
-			want, _, _ = strings.Cut(strings.TrimSpace(want), "Retry-After: ") // how long depends on when
+			want, _, _ = strings.Cut(strings.TrimSpace(want), "Retry-After: ") // the seconds depend on the time of the request
 			assert.Contains(t, got, want, lines[1])
 		}
 		assert.Equal(t, strings.Contains(shown, "Retry-After: "), strings.Contains(got, "Retry-After: "), lines[1])
@@ -145,7 +145,7 @@ func TestCurlLinesGiveWhatTheTableShows(t *testing.T) {
 
 func TestAddr(t *testing.T) {
 	t.Parallel()
-	for _, addr := range []string{"127.0.0.2:0", "[::1]:0"} { // neither is the default, and not every machine has both
+	for _, addr := range []string{"127.0.0.2:0", "[::1]:0"} { // neither is the default, and some machines have only one of them
 		t.Run(addr, func(t *testing.T) {
 			t.Parallel()
 			probe, err := net.Listen("tcp", addr)
@@ -225,14 +225,14 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// A program is one that serves.
+// A program is a quickstart that serves.
 type program struct {
 	output    string
 	interrupt context.CancelFunc
 	result    chan error
 }
 
-// start runs the program without -once, and returns when it has printed all that it prints.
+// start runs the program without -once, and returns after it has printed its whole output.
 func start(t *testing.T, args ...string) *program {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -255,7 +255,8 @@ func start(t *testing.T, args ...string) *program {
 	return nil
 }
 
-// soon is for a run that must end by itself: one that serves instead ends without the error that is wanted.
+// soon returns a context with a time limit, for a run that must end by itself with an error. A program that serves instead
+// ends at the limit, without that error.
 func soon(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -263,7 +264,7 @@ func soon(t *testing.T) context.Context {
 	return ctx
 }
 
-// linesWith returns the lines of text that begin with prefix, but for spaces.
+// linesWith returns the lines of text that begin with prefix, ignoring leading spaces.
 func linesWith(text, prefix string) []string {
 	var found []string
 	for line := range strings.Lines(text) {

@@ -13,18 +13,18 @@ import (
 	"github.com/oauthz/oauthz/revlog"
 )
 
-// audience is what this API is called in its tokens.
+// audience is the name of this API in the aud claim of its tokens.
 const audience = "https://orders.example"
 
-// An api is one instance of the API, with a replica of the log of its own.
+// An api is one instance of the API, with its own replica of the log.
 type api struct {
 	http.Handler
 	revoked *revlog.List
 }
 
-// newAPI does not wait for the log: until the list has caught up with it, every
-// request with a token is answered with 503. ctx ends the refresh of the keys;
-// close the list at the end.
+// newAPI does not wait for the log: until the list has read the whole log, the API
+// answers 503 to every request with a token. The end of ctx ends the refresh of the
+// keys. The caller must close the list.
 func newAPI(ctx context.Context, issuer string, log revlog.Log) (*api, error) {
 	verifier, err := localjwt.New(ctx, localjwt.Config{Issuer: issuer, Audience: []string{audience}})
 	if err != nil {
@@ -44,12 +44,12 @@ func newAPI(ctx context.Context, issuer string, log revlog.Log) (*api, error) {
 func newRoutes(issuer string, verifier oauthz.Introspector, revoked *revlog.List) (http.Handler, error) {
 	guard, err := oauthz.New(oauthz.Config{
 		Introspector: verifier,
-		Revocations:  []oauthz.RevocationList{revoked}, // asked on every request
+		Revocations:  []oauthz.RevocationList{revoked}, // checked on every request
 	})
 	if err != nil {
 		return nil, err
 	}
-	// For administrators: GET lists what is revoked, POST revokes by any claim.
+	// For administrators: GET lists the revocations, POST revokes by any claim.
 	administration, err := endpoint.Admin(endpoint.AdminConfig{
 		Guard: guard, Requirement: oauthz.Require("revocations:write"), Revoker: revoked, Lister: revoked,
 	})
@@ -64,23 +64,24 @@ func newRoutes(issuer string, verifier oauthz.Introspector, revoked *revlog.List
 }
 
 func listOrders(w http.ResponseWriter, r *http.Request) {
-	token, _ := oauthz.TokenFrom(r.Context()) // behind Protect there is one
+	token, _ := oauthz.TokenFrom(r.Context()) // behind Protect there is always a token
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{"orders of": token.Subject}) // fails only if the client is gone
+	_ = json.NewEncoder(w).Encode(map[string]any{"orders of": token.Subject}) // fails only if the client has disconnected
 }
 
-// longestLife is how long the authorization server lets a token live. What is
-// revoked need not be remembered for longer.
+// longestLife is the longest lifetime of a token of the authorization server. A
+// revocation need not be kept for longer.
 const longestLife = 24 * time.Hour
 
 // clocksDiffer is how far the clock of the authorization server may be ahead of
-// ours. A token that it issued just before a logout must not survive, so a login
-// within that time is refused too. To end one login alone, and let its user log in
-// again at once, revoke by its sid.
+// ours. A token that the server issued just before a logout must be revoked too.
+// Therefore the tokens of a login within that time after the logout are also
+// refused. To end only one login, so that its user can log in again at once, revoke
+// by its sid.
 const clocksDiffer = 5 * time.Second
 
-// logout ends all that its user was given until now, on every device and on
-// every instance.
+// logout revokes all tokens that were issued to its user until now, for every
+// device and on every instance.
 func logout(issuer string, revoker oauthz.Revoker) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		token, _ := oauthz.TokenFrom(r.Context())
@@ -91,7 +92,7 @@ func logout(issuer string, revoker oauthz.Revoker) http.HandlerFunc {
 			Expires:     now.Add(longestLife),
 			Reason:      "logged out",
 		})
-		if err != nil { // it may not be durable: the client must know
+		if err != nil { // the revocation may not be durable, so the client must get an error
 			w.Header().Set("Retry-After", "1")
 			http.Error(w, "cannot log out now", http.StatusServiceUnavailable)
 			return

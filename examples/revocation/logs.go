@@ -17,8 +17,8 @@ import (
 	"github.com/oauthz/oauthz/revlog/redislog"
 )
 
-// A store is where the log keeps its record: one of these, or none for a file of
-// its own.
+// A store is the place in which the log keeps its records: at most one of these. If
+// all are empty, the log is a new temporary file.
 type store struct{ bolt, redis, postgres string }
 
 func (s store) check() error {
@@ -34,7 +34,8 @@ func (s store) check() error {
 	return nil
 }
 
-// open opens the log. The client of its store is ours, and closed at the end.
+// open opens the log. This program makes the client of the store, and closes it at
+// the end.
 func (s store) open(ctx context.Context) (log revlog.Log, end func() error, err error) {
 	switch {
 	case s.redis != "":
@@ -56,7 +57,7 @@ func (s store) open(ctx context.Context) (log revlog.Log, end func() error, err 
 }
 
 func openBolt(file string) (revlog.Log, func() error, error) {
-	db, err := bbolt.Open(file, 0o600, &bbolt.Options{Timeout: time.Second}) // another process may have it
+	db, err := bbolt.Open(file, 0o600, &bbolt.Options{Timeout: time.Second}) // another process may have locked it
 	if err != nil {
 		return nil, nil, err
 	}
@@ -67,8 +68,9 @@ func openBolt(file string) (revlog.Log, func() error, error) {
 	return log, db.Close, nil
 }
 
-// openRedis: the server should have "appendonly yes" and "appendfsync always",
-// or it may lose what it has acknowledged: see package redislog.
+// openRedis opens a log in Redis. The server should have "appendonly yes" and
+// "appendfsync always": otherwise it may lose entries that it has acknowledged (see
+// package redislog).
 func openRedis(address string) (revlog.Log, func() error, error) {
 	client := redis.NewClient(&redis.Options{Addr: address})
 	log, err := redislog.New(client, redislog.Config{})

@@ -1,20 +1,20 @@
-// Revocation shows tokens that are refused on every instance as soon as one of
-// them is told. It starts a fake authorization server and two instances of an
-// API on two ports of this machine, over one log of revocations; it logs a user
-// out on one, revokes a token as an administrator, and prints what the other
-// instance answers, and after how long. Then a third instance starts, which has
-// to know it all from the log. From the root of the repository:
+// Revocation shows that a token which is revoked on one instance is refused on all
+// instances. It starts a fake authorization server and two instances of an API on
+// two ports of this machine, which share one log of revocations. It logs a user out
+// on one instance, revokes a token as an administrator, and prints the answers of
+// the other instance and after how long they change. Then a third instance starts,
+// which must learn all revocations from the log. From the root of the repository:
 //
 //	go run ./examples/revocation
 //
 // It then serves until it is interrupted. Flags:
 //
-//	-bolt file       the log is this file, which one process has; default: one in a temporary folder
+//	-bolt file       the log is this file, which only one process can open; default: a file in a temporary folder
 //	-redis address   the log is a stream of this Redis server, host:port
 //	-postgres dsn    the log is a table of this PostgreSQL database
-//	-once            exit after the story, with status 1 if an answer is not the promised one
+//	-once            exit after the story, with status 1 if an answer is not the expected one
 //
-// What to copy is in api.go, and how each log is opened in logs.go.
+// The code to copy is in api.go, and logs.go shows how to open each log.
 package main
 
 import (
@@ -106,7 +106,7 @@ func newInstance(ctx context.Context, name, issuer string, log revlog.Log) (*ins
 		return nil, errors.Join(err, api.revoked.Close())
 	}
 	i := &instance{name, "http://" + listener.Addr().String(), &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second}, api}
-	go func() { _ = i.server.Serve(listener) }() // until Close
+	go func() { _ = i.server.Serve(listener) }() // serves until Close
 	return i, nil
 }
 

@@ -19,7 +19,7 @@ func TestStory(t *testing.T) {
 	assert.Len(t, regexp.MustCompile(`refused \S+ after`).FindAllString(out.String(), -1), 2)
 }
 
-// A file that is there already is gone on with.
+// An existing file is continued.
 func TestStoryOverAnOldFile(t *testing.T) {
 	t.Parallel()
 	file := t.TempDir() + "/revocations.db"

@@ -14,8 +14,8 @@ import (
 	"github.com/oauthz/oauthz/revlog"
 )
 
-// A stage is what the story needs: the authorization server, the log, the
-// instances, and people with tokens.
+// A stage has everything that the story needs: the authorization server, the log,
+// the instances, and users with tokens.
 type stage struct {
 	ctx       context.Context
 	as        *oauthztest.Server
@@ -23,17 +23,17 @@ type stage struct {
 	client    *http.Client
 	instances map[string]*instance
 	tokens    map[string]string
-	jtis      map[string]string // as an administrator finds them in a log file
+	jtis      map[string]string // as an administrator would find them in a log file
 }
 
 func newStage(ctx context.Context, log revlog.Log) *stage {
 	s := &stage{
 		ctx: ctx, log: log, instances: map[string]*instance{}, tokens: map[string]string{}, jtis: map[string]string{},
 		as: oauthztest.NewServer(oauthztest.Config{Audience: []string{audience}}),
-		// A transport of its own: the requests go to this machine, whatever the environment says of proxies.
+		// A transport of its own, without the proxies of the environment: the requests go to this machine.
 		client: &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second},
 	}
-	// A minute ago, so that what is revoked "until now" includes them, and what is issued afterwards is not.
+	// Issued a minute ago, so that a revocation "until now" covers these tokens, and not those that are issued after it.
 	mint := func(name, subject, scope string) {
 		s.jtis[name] = fmt.Sprint(name, "-", time.Now().UnixNano())
 		s.tokens[name] = s.as.Mint(oauthztest.Claims{
@@ -41,7 +41,7 @@ func newStage(ctx context.Context, log revlog.Log) *stage {
 			"iat": time.Now().Add(-time.Minute), "exp": time.Now().Add(time.Hour),
 		})
 	}
-	// The log may be an old one: its people are revoked already.
+	// The log may be an old one, in which the users of an earlier run are revoked.
 	run := fmt.Sprint("-", time.Now().UnixNano())
 	mint("ALICE_PHONE", "alice"+run, "orders:read")
 	mint("ALICE_LAPTOP", "alice"+run, "orders:read")
@@ -61,7 +61,7 @@ func (s *stage) close() error {
 	return errors.Join(errs...)
 }
 
-// start starts an instance, and waits until it has caught up with the log.
+// start starts an instance, and blocks until it has read the whole log.
 func (s *stage) start(name string) error {
 	i, err := newInstance(s.ctx, name, s.as.Issuer(), s.log)
 	if err != nil {
@@ -97,6 +97,6 @@ func (s *stage) ask(st step) (status int, body string, err error) {
 }
 
 func asJSON(v any) string {
-	doc, _ := json.Marshal(v) // what the story sends always marshals
+	doc, _ := json.Marshal(v) // the values of the story can always be encoded
 	return string(doc)
 }

@@ -7,18 +7,17 @@ import (
 	"time"
 )
 
-// A step of the story is a request to one of the instances, and the status that
-// it must be answered with.
+// A step of the story is a request to one of the instances, and the expected status.
 type step struct {
 	what     string
-	start    string // an instance that starts before
+	start    string // an instance that starts before the step
 	instance string
 	method   string
 	path     string
 	bearer   string
 	body     func(*stage) string
 	want     int
-	// soon: the answer may still be the old one for a moment, which is measured.
+	// soon means that the old answer may still come for a short time, which is measured.
 	soon bool
 }
 
@@ -48,7 +47,7 @@ func revokeBob(s *stage) string {
 	}})
 }
 
-// tell tells the story. Its error names the steps that did not go as promised.
+// tell runs the story. Its error names the steps with another status than expected.
 func (s *stage) tell(out io.Writer) error {
 	for _, name := range []string{"A", "B"} {
 		if err := s.start(name); err != nil {
@@ -86,7 +85,7 @@ func (s *stage) tell(out io.Writer) error {
 	return errors.Join(broken...)
 }
 
-// settle asks, again for some seconds if the answer is not yet what it will be.
+// settle sends the request of a step, and repeats it for some seconds until the status is the expected one.
 func (s *stage) settle(st step) (status int, body string, err error) {
 	deadline := time.Now().Add(5 * time.Second)
 	for {

@@ -12,11 +12,11 @@ import (
 	"strings"
 )
 
-// A curlLine is a line of a doc comment, with the status that it promises:
+// A curlLine is a line of a doc comment, with the expected status:
 //
 //	curl -i -H "Authorization: Bearer $ALICE" http://127.0.0.1:8080/orders # 200
 type curlLine struct {
-	text         string // without the promise
+	text         string // without the expected status
 	method, path string
 	header       [][2]string
 	body         string
@@ -29,8 +29,8 @@ var (
 	words    = regexp.MustCompile(`"[^"]*"|'[^']*'|\S+`)
 )
 
-// curlLines finds them in the source of a program. One that promises nothing is
-// an error, as is a program without any.
+// curlLines returns the curl lines in the source of a program. A line without an
+// expected status is an error, and so is a program without curl lines.
 func curlLines(source string) ([]curlLine, error) {
 	found := promises.FindAllStringSubmatch(source, -1)
 	if n := len(commands.FindAllString(source, -1)); n == 0 || n != len(found) {
@@ -98,8 +98,8 @@ func (l *curlLine) take(option, value string) error {
 	return nil
 }
 
-// ask sends the line's request to base, with tokens for the variables of the
-// shell. The answer is what to show of it.
+// ask sends the line's request to base, with tokens in place of the variables of the
+// shell. The answer is the text to print.
 func (l curlLine) ask(ctx context.Context, client *http.Client, base string, tokens map[string]string) (answer []string, status int, err error) {
 	r, err := http.NewRequestWithContext(ctx, l.method, base+l.path, strings.NewReader(l.body))
 	if err != nil {

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Options are what the flags of an example say.
+// Options are the values of the flags of an example.
 type Options struct {
-	Addr string // where to listen
-	Once bool   // and not to serve until interrupted
+	Addr string // the address to listen on
+	Once bool   // exit after the demonstration, instead of serving until interrupted
 }
 
 // Parse reads the flags of the program name, whose default address is addr.
@@ -33,26 +33,26 @@ func Parse(name, addr string, args []string, output io.Writer) (Options, error) 
 	return opts, nil
 }
 
-// Serve answers requests until ctx is done, and lets those under way finish.
+// Serve serves requests until ctx is done. Then it waits for in-flight requests.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	drained := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
-		// ctx is done already; a client that dawdles must not keep us for ever.
+		// Not derived from ctx, which is done. The timeout is for slow clients.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
 		drained <- server.Shutdown(ctx)
 	}()
-	// Serve returns as soon as Shutdown begins, which is too early to leave.
+	// Serve returns as soon as Shutdown begins, so the program must wait for its end.
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return <-drained
 }
 
-// BaseURL is how a client on this machine reaches a server that listens at addr:
-// 0.0.0.0 and :: are places to listen, not to call.
+// BaseURL returns the URL at which a client on this machine reaches a server that
+// listens on addr: 0.0.0.0 and :: are addresses to listen on, not to connect to.
 func BaseURL(addr net.Addr) string {
 	host, port, err := net.SplitHostPort(addr.String())
 	if err != nil {

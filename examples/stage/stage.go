@@ -1,8 +1,8 @@
-// Package stage is what stands around the API of an example: the flags and the
-// server, and for most of them a fake authorization server, a Guard that takes
+// Package stage is the environment of the API of an example: the flags and the
+// server, and for most examples a fake authorization server, a Guard that accepts
 // its tokens, and a client that sends the curl lines of the example's doc comment
-// and looks at the answers. In a program of your own the authorization server is
-// real, and there is no stage.
+// and checks the answers. Your own program has a real authorization server, and does
+// not need this package.
 package stage
 
 import (
@@ -26,10 +26,10 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// audience is what the API is called in the tokens that are meant for it.
+// audience is the name of the API in the aud claim of its tokens.
 const audience = "https://orders.example"
 
-// DefaultAddr is where an example listens, and what its curl lines say.
+// DefaultAddr is the address on which an example listens, and that of its curl lines.
 const DefaultAddr = "127.0.0.1:8080"
 
 // Main is the main function of an example: source is its main.go, with the curl
@@ -44,9 +44,9 @@ func Main(source string, newAPI func(*oauthz.Guard) http.Handler) {
 	}
 }
 
-// Run is Main for tests: it serves until ctx is done, or with the flag -once
-// until the curl lines are answered. Its error names those whose answer is not
-// the promised one.
+// Run is Main for tests: it serves until ctx is done, or with the flag -once until
+// the curl lines are answered. Its error names the lines whose answer has another
+// status than expected.
 func Run(ctx context.Context, args []string, stdout io.Writer, source string, newAPI func(*oauthz.Guard) http.Handler) error {
 	opts, err := Parse("example", DefaultAddr, args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
@@ -65,7 +65,7 @@ func Run(ctx context.Context, args []string, stdout io.Writer, source string, ne
 	}
 	defer listener.Close()
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // or the keys would be fetched for ever
+	defer cancel() // otherwise the fetching of the keys would never end
 
 	as := oauthztest.NewServer(oauthztest.Config{Audience: []string{audience}, Algorithm: "ES256"})
 	defer as.Close()
@@ -87,7 +87,7 @@ func Run(ctx context.Context, args []string, stdout io.Writer, source string, ne
 	return errors.Join(err, <-served)
 }
 
-// newGuard verifies the server's tokens here, and remembers what they say.
+// newGuard returns a Guard that verifies the server's tokens locally, with a cache.
 func newGuard(ctx context.Context, as *oauthztest.Server) (*oauthz.Guard, *cache.Cache, error) {
 	introspector, err := localjwt.New(ctx, localjwt.Config{
 		Issuer:   as.Issuer(),
@@ -108,8 +108,8 @@ func newGuard(ctx context.Context, as *oauthztest.Server) (*oauthz.Guard, *cache
 	return guard, remembering, nil
 }
 
-// mint makes the tokens of the users, by the variables that hold them in a
-// shell. They are good for a day.
+// mint makes the tokens of the users, by the names of their variables in a shell.
+// The tokens are valid for a day.
 func mint(as *oauthztest.Server) map[string]string {
 	now := time.Now()
 	user := func(name string, claims oauthztest.Claims) string {
@@ -122,14 +122,14 @@ func mint(as *oauthztest.Server) map[string]string {
 		"ADMIN": user("admin", oauthztest.Claims{
 			"scope": "orders:read orders:write", "roles": []string{"admin"}, "auth_time": now,
 		}),
-		// ADMIN, who logged in yesterday.
+		// The user of ADMIN, after a login yesterday.
 		"TIRED": user("admin", oauthztest.Claims{
 			"scope": "orders:read orders:write", "roles": []string{"admin"}, "auth_time": now.Add(-24 * time.Hour),
 		}),
 	}
 }
 
-// show prints the tokens, then for every curl line what the API at base answers.
+// show prints the tokens, and for every curl line the answer of the API at base.
 func show(ctx context.Context, out io.Writer, base string, tokens map[string]string, lines []curlLine) error {
 	var b strings.Builder
 	b.WriteString("To try the lines below in another terminal, paste these tokens there first:\n\n")
@@ -137,7 +137,7 @@ func show(ctx context.Context, out io.Writer, base string, tokens map[string]str
 		fmt.Fprintf(&b, "export %s='%s'\n", name, tokens[name])
 	}
 	b.WriteByte('\n')
-	// A transport of its own: the requests go to this machine, whatever the environment says of proxies.
+	// A transport of its own, without the proxies of the environment: the requests go to this machine.
 	client := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
 	var broken []error

@@ -15,7 +15,7 @@ import (
 	"github.com/oauthz/oauthz/examples/stage"
 )
 
-// source has every option that curl lines may have.
+// source has every option that a curl line may have.
 const source = "// Package main.\n//\n" +
 	"//\tcurl -i http://127.0.0.1:8080/                                               # 401\n" +
 	"//\tcurl -i -H \"Authorization: Bearer $ALICE\" http://127.0.0.1:8080/             # 200\n" +
@@ -52,7 +52,7 @@ func TestRun(t *testing.T) {
 	assert.NotContains(t, out, "127.0.0.1:8080", "the lines say where the API really is")
 }
 
-// A promise that is not kept, and a line that promises nothing, are errors.
+// An answer with another status than expected, and a line without an expected status, are errors.
 func TestRunSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, source, want string }{
@@ -73,7 +73,7 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-// A promise that is not kept ends a program that would serve on.
+// A program without -once also ends if an answer has another status than expected.
 func TestBrokenPromiseEndsIt(t *testing.T) {
 	t.Parallel()
 	out, err := run(t, strings.ReplaceAll(source, "# 403", "# 200"), "-addr", "127.0.0.1:0")
@@ -107,7 +107,7 @@ func TestBaseURL(t *testing.T) {
 	}
 }
 
-// lines hands on what is written to it.
+// lines is a writer that sends what is written to it to a channel.
 type lines chan string
 
 func (l lines) Write(p []byte) (int, error) {

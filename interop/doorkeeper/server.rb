@@ -6,7 +6,7 @@
 #
 # It listens on loopback alone and keeps its database in the working directory. CLIENTS_FILE is {"id": "secret", ...}.
 # Every client may get tokens by client credentials, for the scopes orders:read and orders:write, and introspect those of
-# all others. When it is ready it says so on stdout; when stdin closes it exits, so that it never outlives the test that
+# all others. When it is ready it prints "ready" to stdout. When stdin closes it exits, so that it never outlives the test that
 # started it.
 
 require "json"

@@ -1,4 +1,4 @@
-// Asks the questions that it reads as JSON from stdin, one after the other, and writes what came of each as JSON to stdout.
+// Reads requests as JSON from stdin, sends one after the other, and writes the result of each as JSON to stdout.
 import { text } from 'node:stream/consumers'
 import * as oauth from 'oauth4webapi'
 

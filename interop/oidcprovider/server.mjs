@@ -32,7 +32,7 @@ const resources = new Map([
 ]);
 const scope = 'orders:read orders:write';
 
-// One client for each signing algorithm: who asks decides how the token is signed.
+// One client for each signing algorithm: the client of a request decides how the token is signed.
 const clientAlgorithms = new Map([
   ['client-rs256', 'RS256'],
   ['client-ps256', 'PS256'],
@@ -67,8 +67,8 @@ function resourceServer(ctx, indicator, { clientId }) {
   };
 }
 
-// Which certificate a client came with, and whether it proves what the client registered. A certificate that no CA of
-// ours signed is still one that may be registered by itself (self_signed_tls_client_auth).
+// The certificate of a client, and whether it proves the registered identity of the client. A certificate that no CA of
+// ours signed may itself be registered (self_signed_tls_client_auth).
 const mTLS = {
   enabled: true,
   tlsClientAuth: true,
@@ -101,7 +101,7 @@ function newProvider() {
   });
 }
 
-// issueRefreshToken does what ends a login in a browser, without the browser.
+// issueRefreshToken issues a refresh token as at the end of a login, without a browser.
 async function issueRefreshToken() {
   const client = await provider.Client.find('client-rs256');
   const grant = new provider.Grant({ accountId: 'alice', clientId: client.clientId });
@@ -113,7 +113,7 @@ async function issueRefreshToken() {
 }
 
 // A Provider's keys are fixed for its life, so a rotation replaces the whole Provider behind the same port. A request
-// that is under way ends with the Provider it began with.
+// in flight ends with the Provider with which it began.
 let provider = newProvider();
 let handle = provider.callback();
 const answer = (request, response) => handle(request, response);

@@ -18,7 +18,7 @@ import (
 	"github.com/oauthz/oauthz/bench/internal/figures"
 )
 
-// addBare adds the floor under everybody: the verification of the signature by the standard library, and nothing else. The
+// addBare adds the lower limit for all: the verification of the signature by the standard library, and nothing else. The
 // hash and the decoding are done before.
 func (s *Suite) addBare(iss *issuer) error {
 	verify, err := bare(iss)
@@ -81,7 +81,7 @@ func publicKey(jwks []byte) (any, error) {
 	}
 }
 
-// derOf makes the ASN.1 that ecdsa.VerifyASN1 takes of the two halves that JWS has (RFC 7518 §3.4).
+// derOf returns the ASN.1 form that ecdsa.VerifyASN1 needs, from the two halves of a JWS signature (RFC 7518 §3.4).
 func derOf(signature []byte) ([]byte, error) {
 	half := len(signature) / 2
 	der, err := asn1.Marshal(struct{ R, S *big.Int }{

@@ -1,4 +1,4 @@
-// Package cases has what is measured, each case once: the benchmarks of go test and the program both run these.
+// Package cases has the cases to measure. The benchmarks of go test and the program both run these.
 package cases
 
 import (
@@ -12,16 +12,16 @@ import (
 	"github.com/oauthz/oauthz/bench/internal/peers"
 )
 
-// subject is whose tokens all of them are.
+// subject is the sub of all tokens.
 const subject = "user-1"
 
 // A Case is one thing to measure, ready: servers run, keys are fetched, and one request has been answered.
 type Case struct {
 	figures.Key
-	// Handler answers the requests, and Tokens are what to try on it; nil and zero for what is no request.
+	// Handler answers the requests, and Tokens are the tokens to send. They are nil and zero for a case without requests.
 	Handler http.Handler
 	Tokens  Tokens
-	// Asked counts how often the authorization server was asked what an opaque token says, by anybody; nil for JWTs.
+	// Asked returns the number of introspection requests of all cases; nil for JWTs.
 	Asked func() int
 	// verify is measured where there is no Handler.
 	verify func() bool
@@ -46,7 +46,7 @@ func New(ctx context.Context) (*Suite, error) {
 	return s, nil
 }
 
-// Close stops the servers, and whatever works for the cases in the background.
+// Close stops the servers and all background work of the cases.
 func (s *Suite) Close() {
 	for _, stop := range s.close {
 		stop()
@@ -100,14 +100,14 @@ func (s *Suite) add(ready []Case, goroutines []int) error {
 	return nil
 }
 
-// route is what is protected: it does nothing, once it has been told whose token it is.
+// route is the protected handler: it does nothing after it has read the subject of the token.
 func route(w http.ResponseWriter, _ *http.Request, sub string) {
 	if sub != subject {
 		http.Error(w, "whose token is it?", http.StatusInternalServerError)
 	}
 }
 
-// Status is what the handler answers to a token.
+// Status returns the status of the handler's response to a token.
 func (c Case) Status(token string) int {
 	if c.Handler == nil {
 		return 0
@@ -117,8 +117,8 @@ func (c Case) Status(token string) int {
 	return w.status
 }
 
-// Run measures the case. Exactly c.Goroutines make requests, whatever GOMAXPROCS is, and each makes its share: with a
-// counter between them, it would be the counter that is measured of what takes a microsecond.
+// Run measures the case. Exactly c.Goroutines goroutines make requests, for every GOMAXPROCS, and each makes its share: a
+// shared counter would dominate the time of a request that takes a microsecond.
 func (c Case) Run(b *testing.B) {
 	work := c.verifications
 	if c.Handler != nil {

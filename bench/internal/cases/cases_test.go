@@ -12,7 +12,7 @@ import (
 	"github.com/oauthz/oauthz/bench/internal/peers"
 )
 
-// A benchmark beside something that does not verify would be a lie.
+// A comparison with code that does not verify tokens would be false.
 func TestEveryEntryChecks(t *testing.T) {
 	t.Parallel()
 	suite, err := cases.New(t.Context())
@@ -36,7 +36,7 @@ func TestEveryEntryChecks(t *testing.T) {
 	}
 }
 
-// Who is timed without a cache asks for each request, and we with ours do not.
+// A case without a cache introspects on each request, and one with our cache does not.
 func TestNewOpaqueTokensAreAskedFor(t *testing.T) {
 	t.Parallel()
 	suite, err := cases.New(t.Context())
@@ -55,7 +55,7 @@ func TestNewOpaqueTokensAreAskedFor(t *testing.T) {
 	}
 }
 
-// What the figures say of a peer's checks is what it does.
+// The figures state the checks of a peer correctly.
 func TestUncheckedIsWhatPasses(t *testing.T) {
 	t.Parallel()
 	suite, err := cases.New(t.Context())

@@ -26,7 +26,7 @@ type framework struct {
 	guarded func(*oauthz.Guard, oauthz.Requirement, http.HandlerFunc) http.Handler
 }
 
-// frameworks are compared by what the guard adds to the bare route: the routing of a framework is not our doing.
+// frameworks are compared by the time that the guard adds to the bare route, because the routing is that of the framework.
 func frameworks() []framework {
 	quietGin()
 	return []framework{

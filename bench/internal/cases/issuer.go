@@ -15,14 +15,14 @@ import (
 const (
 	audience = "https://api.example"
 	scope    = "orders:read"
-	// upstream is how long the authorization server takes to say what an opaque token says: one in the same building.
+	// upstream is the duration of an introspection request at the authorization server, as for one in the same building.
 	upstream = time.Millisecond
 )
 
 // Tokens are one that is good, and the same with one thing wrong with it.
 type Tokens struct {
 	Good, Forged, Expired, OtherIssuer, OtherAudience, NoScope string
-	// Flawed are those that not everybody refuses, by the name that package peers has for the flaw. JWTs only.
+	// Flawed are those that not all peers refuse, by the name of the flaw in package peers. JWTs only.
 	Flawed map[string]string
 }
 
@@ -84,7 +84,7 @@ func (s *Suite) signing(alg string) *issuer {
 	published := as.Keys()[0]
 	iss := &issuer{Issuer: is, tokens: variants(func(c oauthztest.Claims) string { return as.Mint(c) })}
 	iss.tokens.Flawed = flawed(as)
-	// The same algorithm and the same kid, by a key that nobody published.
+	// The same algorithm and the same kid, but a key that no server has published.
 	other := as.RotateUnpublished()
 	// Older than the keys will be: a younger one could be of a server that has reused the name of its key.
 	iss.tokens.Forged = as.Mint(claims(oauthztest.Claims{"iat": time.Now().Add(-time.Hour)}), oauthztest.WithKey(other), oauthztest.WithHeader("kid", published))
@@ -103,7 +103,7 @@ func (s *Suite) introspecting() *issuer {
 		case <-r.Context().Done():
 		}
 	})
-	// Everybody keeps as many connections as there are goroutines: the default of two would have them dial.
+	// All keep as many connections as there are goroutines: with the default of two they would have to dial.
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	is.HTTPClient = &http.Client{Transport: transport}
 	s.close = append(s.close, transport.CloseIdleConnections)

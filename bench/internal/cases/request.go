@@ -23,8 +23,8 @@ func (w *recorder) WriteHeader(status int) {
 	}
 }
 
-// request is a request with a token, or without if it is "". It serves as often as it is needed, by one goroutine: routers
-// note in a request which route it took, each time the same.
+// request returns a request with a token, or without one if token is "". One goroutine may use it any number of times: routers
+// record the matched route in a request, which is the same each time.
 func request(token string) *http.Request {
 	r, err := http.NewRequest(http.MethodGet, "/orders", http.NoBody)
 	if err != nil {

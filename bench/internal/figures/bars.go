@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// A Bar is what the project wants of a figure, and whether the figure has it.
+// A Bar is a goal of the project for a figure, and the value of the figure.
 type Bar struct {
 	Work    string
 	Value   float64
@@ -22,7 +22,7 @@ func (b Bar) Met() bool {
 	return b.Value <= b.Limit
 }
 
-// String says it in a line.
+// String returns the bar as one line.
 func (b Bar) String() string {
 	relation, verdict := "at most", "met"
 	if b.AtLeast {

@@ -30,7 +30,7 @@ type Strip struct {
 	Ours  bool
 }
 
-// NewChart picks what a reader wants to know first: one request at a time, RS256, seen and new; and an opaque token.
+// NewChart selects the most important figures: one request at a time, RS256, seen and new; and an opaque token.
 func NewChart(machine string, all []Figure) Chart {
 	at := Key{Algorithm: "RS256", Goroutines: 1}
 	c := Chart{Title: "What a protected request costs (log scale, shorter is better)", Subtitle: machine}
@@ -54,7 +54,7 @@ func (c *Chart) add(title string, of []Strip) {
 	c.Groups = append(c.Groups, Group{Title: title, Strips: of})
 }
 
-// strips are ours for a token that was seen, and everybody's for one that is new: the peers have no other.
+// strips returns ours for a token that was seen, and those of all for a new token: the peers have no others.
 func strips(all []Figure, seen, fresh Key) []Strip {
 	var out []Strip
 	seen.By, fresh.By = "oauthz", "oauthz"

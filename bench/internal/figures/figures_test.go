@@ -172,7 +172,7 @@ func TestWriteMarkdown(t *testing.T) {
 	assert.ErrorIs(t, figures.WriteMarkdown(broken{}, "", nil, nil), errBroken)
 }
 
-// strip is what a reader sees of a bar.
+// strip has the visible parts of a bar.
 type strip struct {
 	class string
 	width float64

@@ -1,4 +1,4 @@
-// Package figures turns measurements into what people read: medians, ratios, tables, and a chart.
+// Package figures turns measurements into medians, ratios, tables, and a chart.
 package figures
 
 import (
@@ -6,17 +6,17 @@ import (
 	"strconv"
 )
 
-// The names of the benchmarks, which are what the figures are about.
+// The names of the benchmarks.
 const (
 	Bare       = "BareVerification" // the signature alone, by the standard library
-	NewToken   = "NewToken"         // a JWT that nobody remembers
+	NewToken   = "NewToken"         // a JWT that is in no cache
 	SeenToken  = "SeenToken"        // a JWT that was seen before
 	NewOpaque  = "NewOpaque"        // an opaque token, the authorization server is asked
 	SeenOpaque = "SeenOpaque"       // an opaque token that was seen before
 	Framework  = "Framework"        // a JWT that was seen before, through web frameworks
 )
 
-// A Key says what was measured. Fields that make no difference to a benchmark are zero in it.
+// A Key identifies a measurement. Fields that a benchmark does not use are zero.
 type Key struct {
 	Benchmark  string
 	Algorithm  string // of the token's signature

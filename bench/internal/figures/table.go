@@ -13,7 +13,7 @@ import (
 // Dash stands where there is nothing to show: a peer that cannot do an algorithm.
 const Dash = "–"
 
-// A Grid is a table of figures: what a request takes, and beside it the ratio to ours.
+// A Grid is a table of figures: the cost of a request, and beside it the ratio to ours.
 type Grid struct {
 	Title  string
 	Header []string
@@ -86,7 +86,7 @@ func axes(of []Figure) (rows []string, columns []Key) {
 	return rows, columns
 }
 
-// heading says what a column has: "RS256", "RS256, 8 at once", "with".
+// heading returns the heading of a column: "RS256", "RS256, 8 at once", "with".
 func heading(column Key) string {
 	var parts []string
 	switch {
@@ -127,7 +127,7 @@ func addedCell(of []Figure, by, base string) string {
 	return Duration(added) + " (" + Ratio(added/plain) + ")"
 }
 
-// guardAdds is what a framework takes with the guard, less what it takes without.
+// guardAdds returns the time of a framework with the guard minus the time without it.
 func guardAdds(all []Figure, by string) (ns float64, ok bool) {
 	on, haveOn := find(all, Key{Benchmark: Framework, Guard: "on", Goroutines: 1, By: by})
 	off, haveOff := find(all, Key{Benchmark: Framework, Guard: "off", Goroutines: 1, By: by})

@@ -12,9 +12,8 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/auth"
 )
 
-// verifier is what people write over golang-jwt and keyfunc: all the checks that have to be asked for, and claims of a type
-// of their choice. Its parser is shared, as it may be, instead of made for each request. The key set is fetched and
-// refreshed by keyfunc, as its README has it.
+// verifier is the usual hand-written code over golang-jwt and keyfunc: all the checks that must be configured, and claims of a
+// chosen type. All requests share one parser, which is allowed. keyfunc fetches and refreshes the key set, as in its README.
 func verifier(ctx context.Context, is Issuer) (func(raw string, into jwt.Claims) error, error) {
 	keys, err := keyfunc.NewDefaultCtx(ctx, []string{is.JWKSURL})
 	if err != nil {
@@ -32,7 +31,7 @@ func verifier(ctx context.Context, is Issuer) (func(raw string, into jwt.Claims)
 
 type claimsKey struct{}
 
-// protectByHand has MapClaims, which the documentation of golang-jwt begins with, and most programs have.
+// protectByHand uses MapClaims, as the first examples of golang-jwt and most programs do.
 func protectByHand(ctx context.Context, is Issuer, next Handler) (http.Handler, error) {
 	verify, err := verifier(ctx, is)
 	if err != nil {
@@ -62,8 +61,8 @@ func protectByHand(ctx context.Context, is Issuer, next Handler) (http.Handler, 
 	}), nil
 }
 
-// accessClaims are claims of a type of one's own, as the documentation of golang-jwt goes on. It is faster than a map, and
-// takes a claim whose name differs in case for the real one.
+// accessClaims is a claims type of the program, as later examples of golang-jwt have it. It is faster than a map, and accepts
+// a claim whose name differs in case as the real one.
 type accessClaims struct {
 	jwt.RegisteredClaims
 	Scope string `json:"scope"`
@@ -99,8 +98,8 @@ func protectByHandStruct(ctx context.Context, is Issuer, next Handler) (http.Han
 	}), nil
 }
 
-// protectEchoJWT gives echo-jwt a parser of its own (ParseTokenFunc): with the default one it would check neither issuer
-// nor audience. The router of echo is in the path, and so in the time: there is no using it without.
+// protectEchoJWT gives echo-jwt its own parser (ParseTokenFunc): with the default one it would check neither issuer nor
+// audience. The time includes the router of echo, because echo-jwt cannot be used without it.
 func protectEchoJWT(ctx context.Context, is Issuer, next Handler) (http.Handler, error) {
 	verify, err := verifier(ctx, is)
 	if err != nil {
@@ -128,7 +127,7 @@ func protectEchoJWT(ctx context.Context, is Issuer, next Handler) (http.Handler,
 	return e, nil
 }
 
-// protectMCP brings the verifier that RequireBearerToken asks for. The scopes are checked by RequireBearerToken.
+// protectMCP has the verifier that RequireBearerToken requires. RequireBearerToken checks the scopes.
 func protectMCP(ctx context.Context, is Issuer, next Handler) (http.Handler, error) {
 	verify, err := verifier(ctx, is)
 	if err != nil {
@@ -139,7 +138,7 @@ func protectMCP(ctx context.Context, is Issuer, next Handler) (http.Handler, err
 		if err := verify(raw, claims); err != nil {
 			return nil, fmt.Errorf("%w: %w", auth.ErrInvalidToken, err)
 		}
-		// The parser has seen to it that there is an exp.
+		// The parser has checked that there is an exp.
 		expiry, err := claims.GetExpirationTime()
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", auth.ErrInvalidToken, err)

@@ -14,7 +14,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/auth"
 )
 
-// An answer is what people decode of an introspection response (RFC 7662 §2.2).
+// An answer has the usual members of an introspection response (RFC 7662 §2.2).
 type answer struct {
 	Active   bool     `json:"active"`
 	Issuer   string   `json:"iss"`
@@ -39,7 +39,7 @@ func (a *audience) UnmarshalJSON(data []byte) error {
 
 var errInactive = errors.New("inactive, or not for this API")
 
-// introspect asks as people do by hand: a form, Basic, and the answer decoded into a struct.
+// introspect is the usual hand-written introspection: a form, Basic, and the response decoded into a struct.
 func introspect(ctx context.Context, is Issuer, token string) (*answer, error) {
 	form := url.Values{"token": {token}, "token_type_hint": {"access_token"}}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, is.IntrospectionURL, strings.NewReader(form.Encode()))

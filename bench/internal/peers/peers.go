@@ -12,23 +12,23 @@ import (
 	"time"
 )
 
-// A Handler is a protected route. Its subject is taken from the request's context by code of the peer's own kind, so that
-// nobody is timed who has not put it there.
+// A Handler is a protected route. Code for the peer reads the subject from the request's context, so that every timed peer
+// must have put it there.
 type Handler func(w http.ResponseWriter, r *http.Request, subject string)
 
-// An Issuer is what a middleware is told of the authorization server whose tokens it takes.
+// An Issuer configures a middleware for the authorization server whose tokens it accepts.
 type Issuer struct {
 	URL              string        // the iss of its tokens
 	Algorithm        string        // the one JWS algorithm it signs with
 	JWKSURL          string        // where it publishes its keys
 	JWKS             []byte        // the same keys
-	IntrospectionURL string        // where it says what an opaque token says (RFC 7662)
-	ClientID         string        // who may ask there
-	ClientSecret     string        // and its secret
-	Audience         string        // what the API under test is called
-	Scope            string        // what its route requires
-	KeyRefresh       time.Duration // for peers that ask how long keys may be kept
-	HTTPClient       *http.Client  // to introspect with: the same pool of connections for everybody
+	IntrospectionURL string        // its introspection endpoint (RFC 7662)
+	ClientID         string        // a client that may introspect
+	ClientSecret     string        // the secret of that client
+	Audience         string        // the aud of its tokens
+	Scope            string        // the scope that the route requires
+	KeyRefresh       time.Duration // the lifetime of keys, for peers that need it
+	HTTPClient       *http.Client  // to introspect with: the same pool of connections for all
 }
 
 // A Peer is a library, and how its users protect a handler with it.
@@ -45,13 +45,13 @@ type Peer struct {
 // Does reports whether the peer can verify tokens of alg.
 func (p Peer) Does(alg string) bool { return p.Only == nil || slices.Contains(p.Only, alg) }
 
-// Flaws of a token that not everybody refuses. A test sends each of them to each peer, so that Unchecked is what happens.
+// Flaws of a token that not all peers refuse. A test sends each of them to each peer, so that Unchecked is correct.
 const (
-	Type      = "typ"             // a JWT of another kind says so in its header (RFC 8725 §3.11)
+	Type      = "typ"             // the header names another kind of JWT (RFC 8725 §3.11)
 	Critical  = "crit"            // a header names an extension that has to be understood (RFC 7515 §4.1.11)
 	Duplicate = "repeated claims" // the same name twice (RFC 7519 §4)
-	Case      = "case of names"   // SCOPE is no scope (RFC 7519 §10.1.1)
-	Expiry    = "missing exp"     // a token for ever, or for as long as the peer thinks right
+	Case      = "case of names"   // SCOPE is not scope (RFC 7519 §10.1.1)
+	Expiry    = "missing exp"     // the token never expires, or after a time that the peer chooses
 )
 
 // JWT returns the middleware that verifies JWTs by itself, that of this library first. None of the peers remembers a token.
@@ -119,9 +119,9 @@ func Seen() []Peer {
 	return all
 }
 
-// NewOpaque returns the middleware for opaque tokens that asks the authorization server on each request. What is written by
-// hand, and is the verifier of mcp as well, does not look at the kind, the type or the size of the answer, and takes an
-// authorization server that is down for a bad token.
+// NewOpaque returns the middleware for opaque tokens that introspects on each request. The hand-written code, which is also
+// the verifier of mcp, does not check the kind of the token, or the type or size of the response, and refuses a token as
+// invalid if the authorization server is down.
 func NewOpaque() []Peer {
 	return []Peer{
 		{Name: Ours, Protect: protectRemote},

@@ -12,10 +12,10 @@ import (
 	"github.com/oauthz/oauthz/adapters/authzecho4"
 )
 
-// Patterns that differ in the names of their parameters are one to the router, and the last of them serves.
+// For the router, patterns that differ only in the names of their parameters are the same, and the last of them serves.
 func TestPatternWithOtherNamesTakesTheRoute(t *testing.T) {
 	t.Parallel()
-	const taken = " authzecho4: another route, with other names of parameters, answers in its place"
+	const taken = " authzecho4: route: another route, with other names of parameters, answers its requests"
 	guard := newGuard(t, oauthz.Config{})
 	e := echo.New()
 	recorder := authzecho4.Record(e)
@@ -46,7 +46,7 @@ func TestPatternWithOtherNamesTakesTheRoute(t *testing.T) {
 	assert.Equal(t, 401, serve(e, http.MethodPut, "/a/7", "").Code)
 }
 
-// A host that is declared again has a new router. Only its routes are served, and listed.
+// A second call of Host for the same host makes a new router. Only the routes of the new one are served and listed.
 func TestHostThatIsDeclaredAgain(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -64,11 +64,11 @@ func TestHostThatIsDeclaredAgain(t *testing.T) {
 	}
 }
 
-// A handler that the router is given directly is not a registration that the Recorder sees, but the row of the one whose place it
-// takes has an Err.
+// The Recorder does not see a handler that is added to the router directly, but the row of the route that it replaces has an
+// Err.
 func TestHandlerThatTheRouterIsGivenDirectly(t *testing.T) {
 	t.Parallel()
-	const replaced = " authzecho4: the router was given another handler directly, not through Echo or a Group"
+	const replaced = " authzecho4: route: another handler was added to the router directly, not through Echo or a Group"
 	guard := newGuard(t, oauthz.Config{})
 	e := echo.New()
 	recorder := authzecho4.Record(e)
@@ -77,7 +77,7 @@ func TestHandlerThatTheRouterIsGivenDirectly(t *testing.T) {
 	e.Host("a.example").PUT("/a", hello, protect(guard, read))
 	e.GET("/b", hello, protect(guard, read))
 	e.RouteNotFound("/a/*", hello, protect(guard, read))
-	e.RouteNotFound("/b", hello, protect(guard, read)) // where there is a route for one method
+	e.RouteNotFound("/b", hello, protect(guard, read)) // the path has a route for one method
 	e.RouteNotFound("/c/*", hello, protect(guard, read))
 	e.Router().Add(http.MethodGet, "/a/:id", hello)
 	e.Router().Add(http.MethodGet, "/new", hello)

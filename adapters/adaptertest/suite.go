@@ -1,4 +1,4 @@
-package oauthztest
+package adaptertest
 
 import (
 	"context"
@@ -15,10 +15,12 @@ import (
 	"time"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// A Build serves handler behind guard, at every path and for every method, in the way of the framework under test: under
-// one group for each of requirements but the last, the outermost first, and a route for the last. With net/http it is
+// A Build returns a server of the framework under test that serves handler behind guard, at every path and for every method.
+// It makes one group for each of the requirements except the last, the outermost first, and a route for the last requirement.
+// With net/http it is
 //
 //	func(guard *oauthz.Guard, handler http.HandlerFunc, requirements ...oauthz.Requirement) http.Handler {
 //		var h http.Handler = handler
@@ -29,10 +31,10 @@ import (
 //	}
 type Build func(guard *oauthz.Guard, handler http.HandlerFunc, requirements ...oauthz.Requirement) http.Handler
 
-// RunOutcomes checks that an adapter answers as net/http does: for every outcome the same status, challenge, other headers
-// of the refusal and body, to the byte, and the handler run or not; and that it keeps users apart, guards every method and
-// every version of HTTP, and leaves the ResponseWriter, the body of the request and the end of its context as they were.
-// Adapters run it as their test, with the race detector.
+// RunOutcomes checks that an adapter answers as net/http does. For every outcome it compares the status, the challenge, the
+// other header fields of the refusal and the body, to the byte, and whether the handler ran. It also checks that the adapter
+// keeps users apart and guards every method and every version of HTTP, and that it does not change the ResponseWriter, the
+// request body, or when the context of the request ends. The test of an adapter calls it, with the race detector on.
 func RunOutcomes(t *testing.T, build Build) {
 	t.Helper()
 	for _, o := range outcomes() {
@@ -51,7 +53,7 @@ func RunOutcomes(t *testing.T, build Build) {
 	}
 }
 
-// outcome is one row: a request to a route, and what must come back. The zero values are a GET without credentials.
+// outcome is one row: a request to a route, and the expected response. The zero values are a GET without credentials.
 type outcome struct {
 	name         string
 	config       func(*oauthz.Config)
@@ -59,7 +61,7 @@ type outcome struct {
 	method       string
 	target       string
 	header       http.Header
-	bearer       string // an Authorization field more, if not empty
+	bearer       string // the token of one more Authorization field, if not empty
 	body         string
 
 	status     int
@@ -67,17 +69,17 @@ type outcome struct {
 	retryAfter string
 	answer     string
 	ran        bool
-	subject    string // of the token that the handler finds; "": none
-	asked      int64  // how often the introspector was asked
+	subject    string // of the token that the handler finds; "": no token
+	asked      int64  // how many times the introspector was called
 }
 
-// The tokens that the suite's introspector knows, by what it says of them.
+// verdicts holds the answers of the suite's introspector, by token.
 var verdicts = map[string]func() (*oauthz.Token, error){
-	"good":    verdict(Claims{"scope": "orders:read profile", "acr": "silver", "roles": []string{"clerk"}}),
-	"strong":  verdict(Claims{"scope": "orders:read", "acr": "gold", "auth_time": time.Now()}),
-	"bound":   verdict(Claims{"scope": "orders:read", "cnf": map[string]string{"x5t#S256": "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"}}),
-	"revoked": verdict(Claims{"scope": "orders:read", "jti": "revoked"}),
-	"over":    verdict(Claims{"scope": "orders:read", "exp": time.Now().Add(-time.Hour)}),
+	"good":    verdict(oauthztest.Claims{"scope": "orders:read profile", "acr": "silver", "roles": []string{"clerk"}}),
+	"strong":  verdict(oauthztest.Claims{"scope": "orders:read", "acr": "gold", "auth_time": time.Now()}),
+	"bound":   verdict(oauthztest.Claims{"scope": "orders:read", "cnf": map[string]string{"x5t#S256": "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"}}),
+	"revoked": verdict(oauthztest.Claims{"scope": "orders:read", "jti": "revoked"}),
+	"stale":   verdict(oauthztest.Claims{"scope": "orders:read", "exp": time.Now().Add(-time.Hour)}),
 	"expired": func() (*oauthz.Token, error) { return nil, oauthz.ErrExpired },
 	"foreign": func() (*oauthz.Token, error) { return nil, oauthz.ErrUnrecognized },
 	"fault":   func() (*oauthz.Token, error) { return nil, errors.New("connect: secret-host refused") },
@@ -88,8 +90,8 @@ var verdicts = map[string]func() (*oauthz.Token, error){
 	"nothing": func() (*oauthz.Token, error) { return nil, nil },
 }
 
-func verdict(claims Claims) func() (*oauthz.Token, error) {
-	return func() (*oauthz.Token, error) { return Token(claims), nil }
+func verdict(claims oauthztest.Claims) func() (*oauthz.Token, error) {
+	return func() (*oauthz.Token, error) { return oauthztest.Token(claims), nil }
 }
 
 const (
@@ -138,7 +140,7 @@ func (o outcome) run(t *testing.T, build Build) {
 	if o.ran {
 		equal(t, "body that the handler reads", suite.body.Load(), any(o.body))
 	}
-	equal(t, "questions to the introspector", suite.asked.Load(), o.asked)
+	equal(t, "calls of the introspector", suite.asked.Load(), o.asked)
 }
 
 func (o outcome) request(t *testing.T, url string) *http.Request {
@@ -174,12 +176,12 @@ func (o outcome) compare(t *testing.T, answer *http.Response, body string) {
 	equal(t, "X-Content-Type-Options", answer.Header.Get("X-Content-Type-Options"), "nosniff")
 	for name := range answer.Header {
 		if !slices.Contains(refusalFields, name) {
-			t.Errorf("a refusal has a field %s", name)
+			t.Errorf("a refusal has a header field %s", name)
 		}
 	}
 }
 
-// refusalFields are what a refusal may say, by itself or through net/http.
+// refusalFields are the header fields that a refusal may have: those of oauthz and those that net/http adds.
 var refusalFields = []string{"Cache-Control", "Content-Length", "Content-Type", "Date", "Retry-After", "Www-Authenticate", "X-Content-Type-Options"}
 
 func equal[T comparable](t *testing.T, what string, got, want T) {
@@ -189,7 +191,7 @@ func equal[T comparable](t *testing.T, what string, got, want T) {
 	}
 }
 
-// suite is what stands around one request: the introspector, a revocation list, and the handler.
+// suite has the introspector, the revocation list and the handler for one request, and records their calls.
 type suite struct {
 	asked   atomic.Int64
 	ran     atomic.Bool

@@ -14,12 +14,12 @@ import (
 
 // The reasons in the Err of a route.
 const (
-	unheeded = "authzecho: a middleware asks a Guard, and goes on when that refuses"
-	blocked  = "authzecho: a middleware that asks a Guard answers by itself"
-	depends  = "authzecho: which Guards a middleware asks depends on the request"
+	notEnforced   = "authzecho: route: a middleware calls a Guard and continues although the Guard refuses"
+	answersItself = "authzecho: route: a middleware that calls a Guard answers the request itself"
+	depends       = "authzecho: route: a middleware calls other Guards, or none, depending on the request"
 )
 
-// asks handles a request in a middleware that asks two Guards.
+// asks handles a request in a middleware that calls two Guards.
 type asks func(c *echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error
 
 func (do asks) middleware(guard, other *oauthz.Guard) echo.MiddlewareFunc {
@@ -33,10 +33,10 @@ var customTests = []struct {
 	do   asks
 	err  string // "": both are required
 }{
-	{name: "both are heeded", do: func(c *echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
+	{name: "both are enforced", do: func(c *echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
 		return protect(guard, read)(protect(other, write)(next))(c)
 	}},
-	{name: "both are heeded, and next is called twice", do: func(c *echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
+	{name: "both are enforced, and next is called twice", do: func(c *echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
 		return protect(guard, read)(func(c *echo.Context) error {
 			if _, err := other.Authorize(c.Request(), write); err != nil {
 				return err
@@ -44,30 +44,30 @@ var customTests = []struct {
 			return errors.Join(next(c), next(c))
 		})(c)
 	}},
-	{name: "the second is not heeded", err: unheeded, do: func(c *echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
+	{name: "the second is not enforced", err: notEnforced, do: func(c *echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
 		return protect(guard, read)(func(c *echo.Context) error {
 			_, _ = other.Authorize(c.Request(), write)
 			return next(c)
 		})(c)
 	}},
-	{name: "the first is not heeded", err: unheeded, do: func(c *echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
+	{name: "the first is not enforced", err: notEnforced, do: func(c *echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
 		_, _ = guard.Authorize(c.Request(), read)
 		return protect(other, write)(next)(c)
 	}},
-	{name: "the second comes after the handler", err: unheeded, do: func(c *echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
+	{name: "the second comes after the handler", err: notEnforced, do: func(c *echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
 		return protect(guard, read)(func(c *echo.Context) error {
 			err := next(c)
 			_, refused := other.Authorize(c.Request(), write)
 			return errors.Join(err, refused)
 		})(c)
 	}},
-	{name: "one or the other", err: unheeded, do: func(c *echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
+	{name: "one or the other", err: notEnforced, do: func(c *echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
 		if _, err := guard.Authorize(c.Request(), read); err == nil {
 			return next(c)
 		}
 		return protect(other, write)(next)(c)
 	}},
-	{name: "no token is let through", err: unheeded, do: func(c *echo.Context, guard, _ *oauthz.Guard, next echo.HandlerFunc) error {
+	{name: "no token is let through", err: notEnforced, do: func(c *echo.Context, guard, _ *oauthz.Guard, next echo.HandlerFunc) error {
 		if _, err := guard.Authorize(c.Request(), read); err != nil && !errors.Is(err, oauthz.ErrNoToken) {
 			return err
 		}
@@ -85,7 +85,7 @@ var customTests = []struct {
 		}
 		return protect(guard, read)(next)(c)
 	}},
-	{name: "something else is answered", err: blocked, do: func(c *echo.Context, guard, _ *oauthz.Guard, next echo.HandlerFunc) error {
+	{name: "something else is answered", err: answersItself, do: func(c *echo.Context, guard, _ *oauthz.Guard, next echo.HandlerFunc) error {
 		if _, err := guard.Authorize(c.Request(), read); err != nil || c.Request().Header.Get("X-Tenant") == "" {
 			return echo.ErrNotFound
 		}
@@ -93,8 +93,8 @@ var customTests = []struct {
 	}},
 }
 
-// The table requires no more than the handler does: where a middleware goes on without one of its Guards, there is an Err.
-func TestTableRequiresNoMoreThanIsHeeded(t *testing.T) {
+// The table lists only enforced requirements: a middleware that continues although one of its Guards refuses causes an Err.
+func TestTableListsOnlyEnforcedRequirements(t *testing.T) {
 	t.Parallel()
 	for _, tt := range customTests {
 		for where, register := range map[string]func(*echo.Echo, echo.MiddlewareFunc){

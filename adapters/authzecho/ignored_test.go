@@ -12,11 +12,11 @@ import (
 	"github.com/oauthz/oauthz/adapters/authzecho"
 )
 
-// A middleware that asks a Guard and does not heed it protects nothing. The table says so, wherever it stands.
-func TestMiddlewareThatIsDeaf(t *testing.T) {
+// A middleware that calls a Guard and ignores its refusal protects nothing. The table reports it, wherever it stands.
+func TestMiddlewareThatIgnoresRefusals(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
-	for name, deaf := range map[string]echo.MiddlewareFunc{
+	for name, ignoring := range map[string]echo.MiddlewareFunc{
 		"the error is ignored": func(next echo.HandlerFunc) echo.HandlerFunc {
 			return func(c *echo.Context) error {
 				if authorized, err := guard.Authorize(c.Request(), read); err == nil {
@@ -34,32 +34,32 @@ func TestMiddlewareThatIsDeaf(t *testing.T) {
 		},
 	} {
 		for where, register := range map[string]func(*echo.Echo){
-			"Pre":          func(e *echo.Echo) { e.Pre(deaf); e.GET("/deaf", boom) },
-			"Use":          func(e *echo.Echo) { e.Use(deaf); e.GET("/deaf", boom) },
-			"a group":      func(e *echo.Echo) { e.Group("", deaf).GET("/deaf", boom) },
-			"a route":      func(e *echo.Echo) { e.GET("/deaf", boom, deaf) },
-			"behind one":   func(e *echo.Echo) { e.GET("/deaf", boom, protect(guard, read), deaf) },
-			"behind other": func(e *echo.Echo) { e.GET("/deaf", boom, answers, deaf) },
+			"Pre":          func(e *echo.Echo) { e.Pre(ignoring); e.GET("/ignoring", boom) },
+			"Use":          func(e *echo.Echo) { e.Use(ignoring); e.GET("/ignoring", boom) },
+			"a group":      func(e *echo.Echo) { e.Group("", ignoring).GET("/ignoring", boom) },
+			"a route":      func(e *echo.Echo) { e.GET("/ignoring", boom, ignoring) },
+			"behind one":   func(e *echo.Echo) { e.GET("/ignoring", boom, protect(guard, read), ignoring) },
+			"behind other": func(e *echo.Echo) { e.GET("/ignoring", boom, answers, ignoring) },
 		} {
 			t.Run(name+", "+where, func(t *testing.T) {
 				t.Parallel()
 				e := echo.New()
 				recorder := authzecho.Record(e)
 				register(e)
-				e.GET("/twin", boom, protect(guard, read))
+				e.GET("/other", boom, protect(guard, read))
 				routes := recorder.Routes()
 				require.Len(t, routes, 2)
-				assert.ErrorContains(t, routes[0].Err, "authzecho: a middleware asks a Guard, and goes on when that refuses")
+				assert.ErrorContains(t, routes[0].Err, "authzecho: route: a middleware calls a Guard and continues although the Guard refuses")
 				if where != "Pre" && where != "Use" {
-					assert.Equal(t, oauthz.Route{Method: "GET", Pattern: "/twin", Requirements: []oauthz.Requirement{read}}, routes[1])
+					assert.Equal(t, oauthz.Route{Method: "GET", Pattern: "/other", Requirements: []oauthz.Requirement{read}}, routes[1])
 				}
 			})
 		}
 	}
 }
 
-// What is said of the probe that is refused is not what is said of the other: middleware behind it finds a fresh response.
-func TestDeafProbeLeavesNoTrace(t *testing.T) {
+// Each run of a middleware gets a new response: a run does not see the header of an earlier run that was refused.
+func TestProbeRunsDoNotShareAResponse(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
 	e := echo.New()

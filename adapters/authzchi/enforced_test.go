@@ -18,36 +18,36 @@ import (
 
 // The reasons in the Err of a route.
 const (
-	unheeded = "authzchi: route: a middleware asks a Guard, and goes on when that refuses"
-	blocked  = "authzchi: route: a middleware that asks a Guard answers by itself"
-	depends  = "authzchi: route: which Guards a middleware asks depends on the request"
+	notEnforced   = "authzchi: route: a middleware calls a Guard and continues although the Guard refuses"
+	answersItself = "authzchi: route: a middleware that calls a Guard answers the request itself"
+	depends       = "authzchi: route: a middleware calls other Guards, or none, depending on the request"
 )
 
-// write is the Requirement of the second Guard of a middleware. No token of the tests meets it.
+// write is the requirement of the second Guard of a middleware. No token of the tests meets it.
 var write = oauthz.Require("orders:write")
 
 type decide func(next http.Handler, w http.ResponseWriter, r *http.Request)
 
-// made returns a middleware that handles each request with do.
-func made(do decide) func(http.Handler) http.Handler {
+// middlewareOf returns a middleware that handles each request with do.
+func middlewareOf(do decide) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { do(next, w, r) })
 	}
 }
 
-// customTests are middlewares that ask two Guards, in many ways.
+// customTests are middlewares that call two Guards, in many ways.
 var customTests = []struct {
 	name       string
-	middleware func(read, write *asked) func(http.Handler) http.Handler
+	middleware func(read, write *rule) func(http.Handler) http.Handler
 	err        string // "": both are required
 }{
-	{name: "both are heeded", middleware: func(read, write *asked) func(http.Handler) http.Handler {
-		return made(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	{name: "both are enforced", middleware: func(read, write *rule) func(http.Handler) http.Handler {
+		return middlewareOf(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
 			read.protect(write.protect(next)).ServeHTTP(w, r)
 		})
 	}},
-	{name: "both are heeded, and next is called twice", middleware: func(read, write *asked) func(http.Handler) http.Handler {
-		return made(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	{name: "both are enforced, and next is called twice", middleware: func(read, write *rule) func(http.Handler) http.Handler {
+		return middlewareOf(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
 			inner, err := read.authorize(r)
 			if err == nil {
 				inner, err = write.authorize(inner)
@@ -60,22 +60,22 @@ var customTests = []struct {
 			next.ServeHTTP(w, inner)
 		})
 	}},
-	{name: "the second is not heeded", err: unheeded, middleware: func(read, write *asked) func(http.Handler) http.Handler {
-		return made(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	{name: "the second is not enforced", err: notEnforced, middleware: func(read, write *rule) func(http.Handler) http.Handler {
+		return middlewareOf(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
 			read.protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				_, _ = write.authorize(r)
 				next.ServeHTTP(w, r)
 			})).ServeHTTP(w, r)
 		})
 	}},
-	{name: "the first is not heeded, the second is", err: unheeded, middleware: func(read, write *asked) func(http.Handler) http.Handler {
-		return made(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	{name: "the first is not enforced, the second is", err: notEnforced, middleware: func(read, write *rule) func(http.Handler) http.Handler {
+		return middlewareOf(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
 			_, _ = write.authorize(r)
 			read.protect(next).ServeHTTP(w, r)
 		})
 	}},
-	{name: "the second comes after the handler", err: unheeded, middleware: func(read, write *asked) func(http.Handler) http.Handler {
-		return made(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	{name: "the second comes after the handler", err: notEnforced, middleware: func(read, write *rule) func(http.Handler) http.Handler {
+		return middlewareOf(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
 			read.protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				next.ServeHTTP(w, r)
 				if _, err := write.authorize(r); err != nil {
@@ -84,8 +84,8 @@ var customTests = []struct {
 			})).ServeHTTP(w, r)
 		})
 	}},
-	{name: "one or the other", err: unheeded, middleware: func(read, write *asked) func(http.Handler) http.Handler {
-		return made(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	{name: "one or the other", err: notEnforced, middleware: func(read, write *rule) func(http.Handler) http.Handler {
+		return middlewareOf(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
 			inner, err := write.authorize(r)
 			if err != nil {
 				inner, err = read.authorize(r)
@@ -97,8 +97,8 @@ var customTests = []struct {
 			next.ServeHTTP(w, inner)
 		})
 	}},
-	{name: "refused only if one of the two is", err: unheeded, middleware: func(read, write *asked) func(http.Handler) http.Handler {
-		return made(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	{name: "refused only if one of the two is", err: notEnforced, middleware: func(read, write *rule) func(http.Handler) http.Handler {
+		return middlewareOf(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
 			_, e1 := read.authorize(r)
 			_, e2 := write.authorize(r)
 			if (e1 == nil) != (e2 == nil) {
@@ -108,8 +108,8 @@ var customTests = []struct {
 			next.ServeHTTP(w, r)
 		})
 	}},
-	{name: "no token is let through", err: unheeded, middleware: func(read, write *asked) func(http.Handler) http.Handler {
-		return made(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	{name: "no token is let through", err: notEnforced, middleware: func(read, write *rule) func(http.Handler) http.Handler {
+		return middlewareOf(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
 			if _, err := read.authorize(r); err != nil && !errors.Is(err, oauthz.ErrNoToken) {
 				read.guard.WriteError(w, r, err)
 				return
@@ -117,8 +117,8 @@ var customTests = []struct {
 			next.ServeHTTP(w, r)
 		})
 	}},
-	{name: "an outage is let through", err: unheeded, middleware: func(read, write *asked) func(http.Handler) http.Handler {
-		return made(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	{name: "an outage is let through", err: notEnforced, middleware: func(read, write *rule) func(http.Handler) http.Handler {
+		return middlewareOf(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
 			if _, err := read.authorize(r); err != nil && !errors.Is(err, oauthz.ErrUnavailable) {
 				read.guard.WriteError(w, r, err)
 				return
@@ -126,8 +126,8 @@ var customTests = []struct {
 			next.ServeHTTP(w, r)
 		})
 	}},
-	{name: "lacking a scope is let through", err: unheeded, middleware: func(read, write *asked) func(http.Handler) http.Handler {
-		return made(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	{name: "lacking a scope is let through", err: notEnforced, middleware: func(read, write *rule) func(http.Handler) http.Handler {
+		return middlewareOf(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
 			recorder := httptest.NewRecorder()
 			write.protect(next).ServeHTTP(recorder, r)
 			if recorder.Code == http.StatusForbidden {
@@ -135,8 +135,8 @@ var customTests = []struct {
 			}
 		})
 	}},
-	{name: "one for those with a cookie", err: depends, middleware: func(read, write *asked) func(http.Handler) http.Handler {
-		return made(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	{name: "one for those with a cookie", err: depends, middleware: func(read, write *rule) func(http.Handler) http.Handler {
+		return middlewareOf(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
 			if len(r.Cookies()) > 0 {
 				read.protect(next).ServeHTTP(w, r)
 				return
@@ -144,8 +144,8 @@ var customTests = []struct {
 			write.protect(next).ServeHTTP(w, r)
 		})
 	}},
-	{name: "none for those with an API key", err: depends, middleware: func(read, write *asked) func(http.Handler) http.Handler {
-		return made(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	{name: "none for those with an API key", err: depends, middleware: func(read, write *rule) func(http.Handler) http.Handler {
+		return middlewareOf(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("X-API-Key") != "" {
 				next.ServeHTTP(w, r)
 				return
@@ -153,8 +153,8 @@ var customTests = []struct {
 			write.protect(next).ServeHTTP(w, r)
 		})
 	}},
-	{name: "none for preflights", err: depends, middleware: func(read, write *asked) func(http.Handler) http.Handler {
-		return made(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	{name: "none for preflights", err: depends, middleware: func(read, write *rule) func(http.Handler) http.Handler {
+		return middlewareOf(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("Access-Control-Request-Method") != "" {
 				next.ServeHTTP(w, r)
 				return
@@ -162,14 +162,14 @@ var customTests = []struct {
 			write.protect(next).ServeHTTP(w, r)
 		})
 	}},
-	{name: "one, then the other, in turn", err: depends, middleware: func(read, write *asked) func(http.Handler) http.Handler {
+	{name: "one, then the other, in turn", err: depends, middleware: func(read, write *rule) func(http.Handler) http.Handler {
 		var n atomic.Int64
-		return made(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
-			[]*asked{read, write}[n.Add(1)%2].protect(next).ServeHTTP(w, r)
+		return middlewareOf(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+			[]*rule{read, write}[n.Add(1)%2].protect(next).ServeHTTP(w, r)
 		})
 	}},
-	{name: "something else is answered", err: blocked, middleware: func(read, write *asked) func(http.Handler) http.Handler {
-		return made(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	{name: "something else is answered", err: answersItself, middleware: func(read, write *rule) func(http.Handler) http.Handler {
+		return middlewareOf(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
 			_, _ = read.authorize(r)
 			if r.Header.Get("X-Tenant") == "" {
 				w.WriteHeader(http.StatusNotFound)
@@ -180,29 +180,29 @@ var customTests = []struct {
 	}},
 }
 
-// asked is a Guard and its Requirement.
-type asked struct {
+// rule is a Guard and its requirement.
+type rule struct {
 	guard *oauthz.Guard
 	req   oauthz.Requirement
 }
 
-func (a *asked) protect(next http.Handler) http.Handler {
+func (a *rule) protect(next http.Handler) http.Handler {
 	return authzchi.Protect(a.guard, a.req)(next)
 }
 
-func (a *asked) authorize(r *http.Request) (*http.Request, error) {
+func (a *rule) authorize(r *http.Request) (*http.Request, error) {
 	return a.guard.Authorize(r, a.req)
 }
 
-// The table requires no more than the handler does: where a middleware goes on without one of its Guards, there is an Err.
-func TestTableRequiresNoMoreThanIsHeeded(t *testing.T) {
+// The table lists only enforced requirements: a middleware that continues although one of its Guards refuses causes an Err.
+func TestTableListsOnlyEnforcedRequirements(t *testing.T) {
 	t.Parallel()
 	for _, tt := range customTests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			one, other := newGuard(t, oauthz.Config{}), newGuard(t, oauthz.Config{})
 			for _, guards := range [][2]*oauthz.Guard{{one, one}, {one, other}} {
-				custom := tt.middleware(&asked{guards[0], read}, &asked{guards[1], write})
+				custom := tt.middleware(&rule{guards[0], read}, &rule{guards[1], write})
 				router := chi.NewRouter()
 				router.With(custom).Method("GET", "/route", forbidden(t))
 				router.Group(func(r chi.Router) {
@@ -230,11 +230,11 @@ func TestTableRequiresNoMoreThanIsHeeded(t *testing.T) {
 	}
 }
 
-// The handler runs for requests that the Guards refuse: the Err is right.
-func TestHandlerBehindGuardsThatAreNotHeeded(t *testing.T) {
+// Behind such a middleware the handler runs for requests that the Guards refuse: the Err is right.
+func TestHandlerRunsBehindGuardsThatAreNotEnforced(t *testing.T) {
 	t.Parallel()
 	for _, tt := range customTests {
-		if tt.err != unheeded && tt.err != depends {
+		if tt.err != notEnforced && tt.err != depends {
 			continue
 		}
 		t.Run(tt.name, func(t *testing.T) {
@@ -246,7 +246,7 @@ func TestHandlerBehindGuardsThatAreNotHeeded(t *testing.T) {
 			for _, guard := range []*oauthz.Guard{newGuard(t, oauthz.Config{}), down} {
 				for _, token := range []string{"", "good", "other"} {
 					handler, router := &spy{}, chi.NewRouter()
-					router.With(tt.middleware(&asked{guard, read}, &asked{guard, write})).Method("GET", "/orders", handler)
+					router.With(tt.middleware(&rule{guard, read}, &rule{guard, write})).Method("GET", "/orders", handler)
 					for _, field := range []string{"X-Api-Key", "Cookie", "Access-Control-Request-Method"} {
 						r := request("GET", "/orders", token)
 						r.Header.Set(field, "a=b")

@@ -1,15 +1,15 @@
-package oauthz_test
+package probe_test
 
 import (
-	"errors"
+	"context"
 	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/internal/probe"
 )
 
 // allow reports whether guard lets r through.
@@ -18,11 +18,11 @@ func allow(guard *oauthz.Guard, r *http.Request, req oauthz.Requirement) bool {
 	return err == nil
 }
 
-// Parts of the errors of ProbeHeeded.
-const unheeded, blocked, depends = "goes on when that refuses", "answers by itself", "depends on the request"
+// Parts of the errors of Enforced.
+const notEnforced, answers, depends = "continues although the Guard refuses", "answers the request itself", "depending on the request"
 
-// heededTests are middlewares: goesOn reports whether the end is reached.
-var heededTests = []struct {
+// enforcedTests are middlewares. goesOn reports whether the end is reached.
+var enforcedTests = []struct {
 	name   string
 	goesOn func(r *http.Request, guard, other *oauthz.Guard) bool
 	want   string
@@ -33,22 +33,22 @@ var heededTests = []struct {
 	{name: "three", goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
 		return allow(guard, r, scopeA) && allow(other, r, scopeB) && allow(guard, r, admin)
 	}},
-	{name: "all are asked", goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+	{name: "all are called", goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
 		a, b := allow(guard, r, scopeA), allow(other, r, scopeB)
 		return a && b
 	}},
-	{name: "ignored", want: unheeded, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool { return allow(guard, r, scopeA) || true }},
-	{name: "the last is ignored", want: unheeded, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+	{name: "ignored", want: notEnforced, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool { return allow(guard, r, scopeA) || true }},
+	{name: "the last is ignored", want: notEnforced, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
 		return allow(guard, r, scopeA) && allow(other, r, scopeB) && (allow(guard, r, admin) || true)
 	}},
-	{name: "the first is ignored", want: unheeded, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+	{name: "the first is ignored", want: notEnforced, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
 		_ = allow(guard, r, scopeA)
 		return allow(other, r, scopeB)
 	}},
-	{name: "one of two", want: unheeded, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+	{name: "one of two", want: notEnforced, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
 		return allow(guard, r, scopeA) || allow(other, r, scopeB)
 	}},
-	{name: "two of three", want: unheeded, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+	{name: "two of three", want: notEnforced, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
 		n := 0
 		for _, req := range []oauthz.Requirement{scopeA, scopeB, admin} {
 			if allow(guard, r, req) {
@@ -57,7 +57,7 @@ var heededTests = []struct {
 		}
 		return n >= 2
 	}},
-	{name: "all or none", want: unheeded, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+	{name: "all or none", want: notEnforced, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
 		n := 0
 		for _, req := range []oauthz.Requirement{scopeA, scopeB, admin} {
 			if allow(guard, r, req) {
@@ -66,7 +66,7 @@ var heededTests = []struct {
 		}
 		return n == 0 || n == 3
 	}},
-	{name: "another is asked instead, and must refuse", want: unheeded, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+	{name: "another is called instead, and must refuse", want: notEnforced, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
 		return allow(guard, r, scopeA) || !allow(other, r, scopeB)
 	}},
 	{name: "many", goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
@@ -76,14 +76,14 @@ var heededTests = []struct {
 		}
 		return ok
 	}},
-	{name: "many, and the last is ignored", want: unheeded, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+	{name: "many, and the last is ignored", want: notEnforced, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
 		ok := true
 		for range 20 {
 			ok = allow(guard, r, scopeA) && ok
 		}
 		return (allow(guard, r, scopeB) || true) && ok
 	}},
-	{name: "blocked", want: blocked, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
+	{name: "answered", want: answers, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
 		return allow(guard, r, scopeA) && r.Header.Get("X-Tenant") != ""
 	}},
 	{name: "a cookie", want: depends, goesOn: func(r *http.Request, guard, other *oauthz.Guard) bool {
@@ -113,13 +113,13 @@ var heededTests = []struct {
 	}},
 }
 
-func TestProbeHeeded(t *testing.T) {
+func TestEnforced(t *testing.T) {
 	t.Parallel()
-	guard, other := newGuard(t, unhooked(t)), newGuard(t, unhooked(t))
-	for _, tt := range heededTests {
+	guard, other := newGuard(t), newGuard(t)
+	for _, tt := range enforcedTests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			err := oauthz.ProbeHeeded(get(), func(r *http.Request) bool { return tt.goesOn(r, guard, other) })
+			err := probe.Enforced[oauthz.Requirement](get(), func(r *http.Request) bool { return tt.goesOn(r, guard, other) })
 			if tt.want == "" {
 				assert.NoError(t, err)
 				return
@@ -129,33 +129,11 @@ func TestProbeHeeded(t *testing.T) {
 	}
 }
 
-// A middleware may heed some refusals and not others: each that a Guard has is tried.
-func TestProbeHeededTriesEachRefusal(t *testing.T) {
+// Each run has a request of its own, and the request of the caller does not change.
+func TestEnforcedDoesNotChangeTheRequest(t *testing.T) {
 	t.Parallel()
-	guard := newGuard(t, unhooked(t))
-	for _, cause := range []error{
-		oauthz.ErrNoToken, oauthz.ErrInvalidRequest, oauthz.ErrInvalidToken, oauthz.ErrExpired,
-		oauthz.ErrInsufficientScope, oauthz.ErrInsufficientAuthentication, oauthz.ErrUnavailable,
-	} {
-		assert.Error(t, oauthz.ProbeHeeded(get(), func(r *http.Request) bool {
-			_, err := guard.Authorize(r, scopeA)
-			return err == nil || errors.Is(err, cause)
-		}), cause)
-	}
-	for _, status := range []int{400, 401, 403, 500, 503} {
-		assert.Error(t, oauthz.ProbeHeeded(get(), func(r *http.Request) bool {
-			w := httptest.NewRecorder()
-			guard.Protect(scopeA)(&spy{}).ServeHTTP(w, r)
-			return w.Code == 200 || w.Code == status
-		}), status)
-	}
-}
-
-// Each run has a request of its own, and the caller's stays as it was.
-func TestProbeHeededKeepsTheRequest(t *testing.T) {
-	t.Parallel()
-	guard, r := newGuard(t, unhooked(t)), get()
-	require.NoError(t, oauthz.ProbeHeeded(r, func(r *http.Request) bool {
+	guard, r := newGuard(t), get()
+	require.NoError(t, probe.Enforced[oauthz.Requirement](r, func(r *http.Request) bool {
 		assert.Empty(t, r.Header.Get("X-Seen"))
 		r.Header.Set("X-Seen", "yes")
 		r.URL.Path = "/elsewhere"
@@ -163,5 +141,10 @@ func TestProbeHeededKeepsTheRequest(t *testing.T) {
 	}))
 	assert.Empty(t, r.Header)
 	assert.NotEqual(t, "/elsewhere", r.URL.Path)
-	assert.ErrorIs(t, func() error { _, err := newGuard(t, oauthz.Config{}).Authorize(r, scopeA); return err }(), oauthz.ErrNoToken)
+	refusing, err := oauthz.New(oauthz.Config{Introspector: oauthz.IntrospectorFunc(func(context.Context, string) (*oauthz.Token, error) {
+		return nil, oauthz.ErrInvalidToken
+	})})
+	require.NoError(t, err)
+	_, err = refusing.Authorize(r, scopeA)
+	assert.ErrorIs(t, err, oauthz.ErrNoToken)
 }

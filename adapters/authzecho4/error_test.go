@@ -14,21 +14,21 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// told is what an error handler or a middleware outside is told.
-type told struct {
+// received is the error that an error handler or an outer middleware receives.
+type received struct {
 	errs      []error
 	committed bool
 	status    int
 }
 
-func (o *told) note(err error, c echo.Context) {
+func (o *received) note(err error, c echo.Context) {
 	o.errs, o.committed, o.status = append(o.errs, err), c.Response().Committed, c.Response().Status
 }
 
-var toldTests = []struct {
+var refusalTests = []struct {
 	name, bearer string
 	hook         func(http.ResponseWriter, *http.Request, *oauthz.Error)
-	status       int // that was answered
+	status       int // of the response
 	cause        error
 	causeStatus  int
 }{
@@ -40,14 +40,14 @@ var toldTests = []struct {
 	{name: "hook that panics", bearer: "alice", hook: hooks["panics"], status: 500, causeStatus: 403, cause: oauthz.ErrInsufficientScope},
 }
 
-// The error handler is told once, and so are the middlewares outside, and both can tell what was answered and why.
-func TestErrorHandlerIsTold(t *testing.T) {
+// The error handler and the outer middlewares receive the refusal once, with the status of the response and its cause.
+func TestErrorHandlerReceivesTheRefusal(t *testing.T) {
 	t.Parallel()
-	for _, tt := range toldTests {
+	for _, tt := range refusalTests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			guard := newGuard(t, oauthz.Config{ErrorHandler: tt.hook})
-			var handler, outside told
+			var handler, outside received
 			e := quiet(handler.note)
 			before := 0
 			e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
@@ -87,7 +87,7 @@ func assertError(t *testing.T, err error, status, causeStatus int, cause error) 
 	assert.ErrorIs(t, err, cause)
 }
 
-// Logs and metrics outside see what was answered.
+// Logs and metrics outside of the Guard see the status of the refusal.
 func TestLoggerSeesTheRefusal(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})

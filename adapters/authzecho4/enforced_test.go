@@ -15,12 +15,12 @@ import (
 
 // The reasons in the Err of a route.
 const (
-	unheeded = "authzecho4: a middleware asks a Guard, and goes on when that refuses"
-	blocked  = "authzecho4: a middleware that asks a Guard answers by itself"
-	depends  = "authzecho4: which Guards a middleware asks depends on the request"
+	notEnforced   = "authzecho4: route: a middleware calls a Guard and continues although the Guard refuses"
+	answersItself = "authzecho4: route: a middleware that calls a Guard answers the request itself"
+	depends       = "authzecho4: route: a middleware calls other Guards, or none, depending on the request"
 )
 
-// asks handles a request in a middleware that asks two Guards.
+// asks handles a request in a middleware that calls two Guards.
 type asks func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error
 
 func (do asks) middleware(guard, other *oauthz.Guard) echo.MiddlewareFunc {
@@ -34,10 +34,10 @@ var customTests = []struct {
 	do   asks
 	err  string // "": both are required
 }{
-	{name: "both are heeded", do: func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
+	{name: "both are enforced", do: func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
 		return protect(guard, read)(protect(other, write)(next))(c)
 	}},
-	{name: "both are heeded, and next is called twice", do: func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
+	{name: "both are enforced, and next is called twice", do: func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
 		return protect(guard, read)(func(c echo.Context) error {
 			if _, err := other.Authorize(c.Request(), write); err != nil {
 				return err
@@ -45,30 +45,30 @@ var customTests = []struct {
 			return errors.Join(next(c), next(c))
 		})(c)
 	}},
-	{name: "the second is not heeded", err: unheeded, do: func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
+	{name: "the second is not enforced", err: notEnforced, do: func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
 		return protect(guard, read)(func(c echo.Context) error {
 			_, _ = other.Authorize(c.Request(), write)
 			return next(c)
 		})(c)
 	}},
-	{name: "the first is not heeded", err: unheeded, do: func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
+	{name: "the first is not enforced", err: notEnforced, do: func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
 		_, _ = guard.Authorize(c.Request(), read)
 		return protect(other, write)(next)(c)
 	}},
-	{name: "the second comes after the handler", err: unheeded, do: func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
+	{name: "the second comes after the handler", err: notEnforced, do: func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
 		return protect(guard, read)(func(c echo.Context) error {
 			err := next(c)
 			_, refused := other.Authorize(c.Request(), write)
 			return errors.Join(err, refused)
 		})(c)
 	}},
-	{name: "one or the other", err: unheeded, do: func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
+	{name: "one or the other", err: notEnforced, do: func(c echo.Context, guard, other *oauthz.Guard, next echo.HandlerFunc) error {
 		if _, err := guard.Authorize(c.Request(), read); err == nil {
 			return next(c)
 		}
 		return protect(other, write)(next)(c)
 	}},
-	{name: "no token is let through", err: unheeded, do: func(c echo.Context, guard, _ *oauthz.Guard, next echo.HandlerFunc) error {
+	{name: "no token is let through", err: notEnforced, do: func(c echo.Context, guard, _ *oauthz.Guard, next echo.HandlerFunc) error {
 		if _, err := guard.Authorize(c.Request(), read); err != nil && !errors.Is(err, oauthz.ErrNoToken) {
 			return err
 		}
@@ -86,7 +86,7 @@ var customTests = []struct {
 		}
 		return protect(guard, read)(next)(c)
 	}},
-	{name: "something else is answered", err: blocked, do: func(c echo.Context, guard, _ *oauthz.Guard, next echo.HandlerFunc) error {
+	{name: "something else is answered", err: answersItself, do: func(c echo.Context, guard, _ *oauthz.Guard, next echo.HandlerFunc) error {
 		if _, err := guard.Authorize(c.Request(), read); err != nil || c.Request().Header.Get("X-Tenant") == "" {
 			return echo.ErrNotFound
 		}
@@ -94,8 +94,8 @@ var customTests = []struct {
 	}},
 }
 
-// The table requires no more than the handler does: where a middleware goes on without one of its Guards, there is an Err.
-func TestTableRequiresNoMoreThanIsHeeded(t *testing.T) {
+// The table lists only enforced requirements: a middleware that continues although one of its Guards refuses causes an Err.
+func TestTableListsOnlyEnforcedRequirements(t *testing.T) {
 	t.Parallel()
 	for _, tt := range customTests {
 		for where, register := range map[string]func(*echo.Echo, echo.MiddlewareFunc){
@@ -117,7 +117,7 @@ func TestTableRequiresNoMoreThanIsHeeded(t *testing.T) {
 					register(e, tt.do.middleware(one, second))
 					routes := recorder.Routes()
 					require.Len(t, routes, 1)
-					if tt.err == blocked && (where == "Pre" || where == "Use") { // which of them all answered is not seen
+					if tt.err == answersItself && (where == "Pre" || where == "Use") { // it is not known which of the middlewares answered
 						assert.EqualError(t, routes[0].Err, strings.TrimSpace(hidden))
 						continue
 					}

@@ -12,7 +12,7 @@ import (
 	"github.com/oauthz/oauthz/adapters/authzecho"
 )
 
-// A registration that the router refuses does not take the place of the route that serves, nor of its row.
+// A registration that the router refuses replaces neither the route that serves nor its row.
 func TestRefusedRegistrationIsNotListed(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -45,7 +45,7 @@ func TestRefusedRegistrationIsNotListed(t *testing.T) {
 	}
 }
 
-// The router refuses a route without a handler as well. The route that was there stays, and a later one is listed.
+// The router also refuses a route without a handler. The earlier route stays, and a later one is listed.
 func TestRouteWithoutAHandlerIsNotListed(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
@@ -61,10 +61,10 @@ func TestRouteWithoutAHandlerIsNotListed(t *testing.T) {
 	assert.Equal(t, []string{`GET /a:`, `GET /b:`}, lines(recorder.Routes()))
 }
 
-// Patterns that differ in the names of their parameters are one to the router, and the last of them serves.
+// For the router, patterns that differ only in the names of their parameters are the same, and the last of them serves.
 func TestPatternWithOtherNamesTakesTheRoute(t *testing.T) {
 	t.Parallel()
-	const taken = " authzecho: another route, with other names of parameters, answers in its place"
+	const taken = " authzecho: route: another route, with other names of parameters, answers its requests"
 	guard := newGuard(t, oauthz.Config{})
 	e := echo.New()
 	recorder := authzecho.Record(e)

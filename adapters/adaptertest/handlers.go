@@ -1,4 +1,4 @@
-package oauthztest
+package adaptertest
 
 import (
 	"io"
@@ -9,12 +9,33 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// An errorHandler is a Config.ErrorHandler. These write no status: that of the Error must be sent.
+// An errorHandler is a Config.ErrorHandler.
 type errorHandler = func(http.ResponseWriter, *http.Request, *oauthz.Error)
 
 func handled(h errorHandler) func(*oauthz.Config) {
 	return func(cfg *oauthz.Config) { cfg.ErrorHandler = h }
 }
+
+func writesAll(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) {
+	w.WriteHeader(e.Status)
+	_, _ = w.Write([]byte("own " + e.Code))
+}
+
+func writesHints(w http.ResponseWriter, r *http.Request, e *oauthz.Error) {
+	w.WriteHeader(http.StatusEarlyHints)
+	writesAll(w, r, e)
+}
+
+func writesNothing(http.ResponseWriter, *http.Request, *oauthz.Error) {}
+
+func panics(http.ResponseWriter, *http.Request, *oauthz.Error) { panic("secret") }
+
+func writesAndPanics(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) {
+	w.WriteHeader(e.Status)
+	panic("secret")
+}
+
+// The handlers below write no status, so the status of the Error must be sent.
 
 func flushes(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) {
 	flush(w)
@@ -22,7 +43,7 @@ func flushes(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) {
 	flush(w)
 }
 
-// flush flushes w in both ways that net/http knows.
+// flush flushes w in both ways that net/http offers.
 func flush(w http.ResponseWriter) {
 	if err := http.NewResponseController(w).Flush(); err != nil {
 		panic(err)
@@ -39,7 +60,7 @@ func flushesHints(w http.ResponseWriter, r *http.Request, e *oauthz.Error) {
 
 func onlyFlushes(w http.ResponseWriter, _ *http.Request, _ *oauthz.Error) { flush(w) }
 
-// flushesUnwrapped flushes the writer that a library finds when it looks for an [http.Flusher] by itself.
+// flushesUnwrapped unwraps w until it finds an [http.Flusher], as some libraries do, and flushes that.
 func flushesUnwrapped(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) {
 	for inner := w; ; {
 		if f, ok := inner.(http.Flusher); ok {
@@ -60,7 +81,7 @@ func flushesAndPanics(w http.ResponseWriter, _ *http.Request, _ *oauthz.Error) {
 	panic("secret")
 }
 
-// hijacks tries to take over the connection in both ways that net/http knows. The data that it would write has no status.
+// hijacks tries to take over the connection in both ways that net/http offers. A response of its own would have no status.
 func hijacks(w http.ResponseWriter, _ *http.Request, _ *oauthz.Error) {
 	connection, _, err := http.NewResponseController(w).Hijack()
 	if h, ok := w.(http.Hijacker); ok && err != nil {
@@ -75,7 +96,7 @@ func copies(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) {
 	_, _ = io.Copy(w, strings.NewReader("own "+e.Code))
 }
 
-// readsFrom calls ReadFrom, if w has it, with a reader that does not know WriteTo.
+// readsFrom calls ReadFrom, if w has that method, with a reader that has no WriteTo.
 func readsFrom(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) {
 	_, _ = io.Copy(w, io.LimitReader(strings.NewReader("own "+e.Code), 1000))
 }

@@ -1,4 +1,4 @@
-package oauthztest
+package adaptertest
 
 import (
 	"bufio"
@@ -15,17 +15,19 @@ import (
 	"time"
 
 	"github.com/oauthz/oauthz"
+	"github.com/oauthz/oauthz/oauthztest"
 )
 
-// outcomesPatience bounds every wait: it only passes when something is broken.
-const outcomesPatience = 20 * time.Second
+// timeout bounds every wait. Only a broken adapter takes that long.
+const timeout = 20 * time.Second
 
-// shared is a Guard whose introspector gives every caller the same tokens, as a cache does: alice's and bob's, by their names.
+// shared returns a Guard whose introspector returns the same two *Token values to every caller, as a cache does: those of alice
+// and of bob, whose names are their tokens.
 func shared(t *testing.T) *oauthz.Guard {
 	t.Helper()
 	tokens := map[string]*oauthz.Token{}
 	for _, name := range []string{"alice", "bob"} {
-		tokens[name] = Token(Claims{"sub": name, "scope": "orders:read " + name})
+		tokens[name] = oauthztest.Token(oauthztest.Claims{"sub": name, "scope": "orders:read " + name})
 	}
 	guard, err := oauthz.New(oauthz.Config{Introspector: oauthz.IntrospectorFunc(func(_ context.Context, token string) (*oauthz.Token, error) {
 		if t, ok := tokens[token]; ok {
@@ -39,8 +41,8 @@ func shared(t *testing.T) *oauthz.Guard {
 	return guard
 }
 
-// runUsers has two users, and one who is refused, alternate in 10,000 requests, 50 at a time. Each handler gets its own user,
-// may do as it likes with the token, and may keep it after the request.
+// runUsers sends 10,000 requests, 50 at a time, of two users and of one who is refused, in turn. Each handler must get the
+// token of its own user. It may change the token, and may keep it after the request.
 func runUsers(t *testing.T, build Build) {
 	const clients, requests = 50, 200
 	var kept sync.WaitGroup
@@ -93,8 +95,8 @@ func ask(h http.Handler, method, authorization string, header http.Header) (code
 	return w.Code, w.Body.String()
 }
 
-// runMethods: no method passes without a token, and every one with it. One that a framework cannot route may be answered by it
-// alone, but passes no more than others.
+// runMethods checks that no method reaches the handler without a token, and that every method does with one. The framework
+// itself may answer a method that it cannot route, but such a method must not reach the handler without a token either.
 func runMethods(t *testing.T, build Build) {
 	ran, seen := 0, ""
 	h := build(shared(t), func(_ http.ResponseWriter, r *http.Request) { ran, seen = ran+1, r.Method+" "+r.URL.Path }, oauthz.Require())
@@ -113,11 +115,11 @@ func runMethods(t *testing.T, build Build) {
 		code, _ = ask(h, method, "Bearer alice", nil)
 		equal(t, method, code, http.StatusOK)
 		equal(t, method+": handlers run", ran, i+1)
-		equal(t, method+": what the handler was asked", seen, method+" /orders")
+		equal(t, method+": the request of the handler", seen, method+" /orders")
 	}
 }
 
-// runHTTP10 asks as a client of HTTP/1.0 does.
+// runHTTP10 sends requests of HTTP/1.0.
 func runHTTP10(t *testing.T, build Build) {
 	server := httptest.NewServer(build(shared(t), func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "orders") }, oauthz.Require()))
 	defer server.Close()
@@ -143,13 +145,13 @@ func dial(t *testing.T, server *httptest.Server) (net.Conn, *bufio.Reader) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = connection.Close() })
-	if err := connection.SetDeadline(time.Now().Add(outcomesPatience)); err != nil {
+	if err := connection.SetDeadline(time.Now().Add(timeout)); err != nil {
 		t.Fatal(err)
 	}
 	return connection, bufio.NewReader(connection)
 }
 
-// answerOf is the status and the body of the next answer.
+// answerOf returns the status and the body of the next response.
 func answerOf(t *testing.T, reader *bufio.Reader) string {
 	t.Helper()
 	answer, err := http.ReadResponse(reader, nil)
@@ -163,7 +165,7 @@ func answerOf(t *testing.T, reader *bufio.Reader) string {
 	return fmt.Sprint(answer.StatusCode, " ", string(body))
 }
 
-// runHTTP2: two fields are two fields in HTTP/2 as well.
+// runHTTP2 sends requests of HTTP/2, where two Authorization fields are refused too.
 func runHTTP2(t *testing.T, build Build) {
 	server := httptest.NewUnstartedServer(build(shared(t), func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }, oauthz.Require()))
 	server.EnableHTTP2 = true
@@ -197,9 +199,9 @@ func runHTTP2(t *testing.T, build Build) {
 	}
 }
 
-// runUpgrade: a handler may take over the connection, once the request is allowed, and not before.
+// runUpgrade checks that a handler may take over the connection, and that it does not run for a refused request.
 func runUpgrade(t *testing.T, build Build) {
-	taken := make(chan struct{}, 2) // as many as there are requests, or a handler that ran in vain would block the server
+	taken := make(chan struct{}, 2) // one for each request, or a handler that ran by mistake would block the server
 	server := httptest.NewServer(build(shared(t), func(w http.ResponseWriter, _ *http.Request) {
 		taken <- struct{}{}
 		connection, _, err := http.NewResponseController(w).Hijack()
@@ -225,7 +227,7 @@ func runUpgrade(t *testing.T, build Build) {
 	}
 }
 
-// runStream: what a handler flushes arrives while it still runs.
+// runStream checks that flushed data arrives while the handler still runs.
 func runStream(t *testing.T, build Build) {
 	seen := make(chan struct{})
 	server := httptest.NewServer(build(shared(t), func(w http.ResponseWriter, r *http.Request) {
@@ -248,25 +250,25 @@ func runStream(t *testing.T, build Build) {
 	for line != "first\n" && err == nil {
 		line, err = reader.ReadString('\n')
 	}
-	close(seen) // also if it did not arrive, or the handler would wait for ever, and the server for it
+	close(seen) // even if the line did not arrive: otherwise the handler never returns, and the server waits for it
 	rest, err := io.ReadAll(io.MultiReader(strings.NewReader(line), reader))
 	if err != nil || string(rest) != "first\nsecond\n" {
 		t.Errorf("%v %q", err, rest)
 	}
 }
 
-// runHangUp: a handler learns from its context that the client is gone.
+// runHangUp checks that the context of the request ends when the client disconnects.
 func runHangUp(t *testing.T, build Build) {
-	running, told := make(chan struct{}), make(chan bool, 1)
-	patience, cancel := context.WithTimeout(t.Context(), outcomesPatience)
+	running, ended := make(chan struct{}), make(chan bool, 1)
+	patience, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	server := httptest.NewServer(build(shared(t), func(_ http.ResponseWriter, r *http.Request) {
 		close(running)
 		select {
 		case <-r.Context().Done():
-			told <- true
+			ended <- true
 		case <-patience.Done():
-			told <- false
+			ended <- false
 		}
 	}, oauthz.Require(), oauthz.Require("orders:read")))
 	defer server.Close()
@@ -275,7 +277,7 @@ func runHangUp(t *testing.T, build Build) {
 	select {
 	case <-running:
 		_ = connection.Close()
-		equal(t, "told that the client is gone", <-told, true)
+		equal(t, "the context of the request ended", <-ended, true)
 	case <-patience.Done():
 		t.Error("the handler did not run")
 	}

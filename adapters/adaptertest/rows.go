@@ -1,4 +1,4 @@
-package oauthztest
+package adaptertest
 
 import (
 	"context"
@@ -67,9 +67,9 @@ func refusals() []outcome {
 		{name: "unknown token", bearer: "junk", status: 401, challenge: badTokenChallenge, answer: badToken, asked: 1},
 		{name: "not recognized", bearer: "foreign", status: 401, challenge: badTokenChallenge, answer: badToken, asked: 1},
 		{name: "expired", bearer: "expired", status: 401, challenge: expiredChallenge, answer: expired, asked: 1},
-		{name: "expired, whatever the introspector said", bearer: "over", status: 401, challenge: expiredChallenge, answer: expired, asked: 1},
+		{name: "expired, although the introspector accepts it", bearer: "stale", status: 401, challenge: expiredChallenge, answer: expired, asked: 1},
 		{name: "revoked", bearer: "revoked", status: 401, challenge: badTokenChallenge, answer: badToken, asked: 1},
-		{name: "bound to a key that nobody checks", bearer: "bound", status: 401, challenge: badTokenChallenge, answer: badToken, asked: 1},
+		{name: "bound to a key, without a Confirmer", bearer: "bound", status: 401, challenge: badTokenChallenge, answer: badToken, asked: 1},
 	}
 }
 
@@ -106,17 +106,17 @@ func requirements() []outcome {
 }
 
 func faults() []outcome {
-	cannotTell := func(cfg *oauthz.Config) { cfg.Revocations = []oauthz.RevocationList{brokenList{}} }
+	brokenRevocations := func(cfg *oauthz.Config) { cfg.Revocations = []oauthz.RevocationList{brokenList{}} }
 	return []outcome{
 		{name: "introspector fails", bearer: "fault", status: 503, retryAfter: "5", answer: unavailable, asked: 1},
 		{name: "rate limited", bearer: "limited", status: 503, retryAfter: "2", answer: unavailable, asked: 1},
-		{name: "revocation list fails", config: cannotTell, bearer: "good", status: 503, retryAfter: "5", answer: unavailable, asked: 1},
+		{name: "revocation list fails", config: brokenRevocations, bearer: "good", status: 503, retryAfter: "5", answer: unavailable, asked: 1},
 		{name: "introspector panics", bearer: "panic", status: 500, answer: serverError, asked: 1},
-		{name: "introspector says nothing", bearer: "nothing", status: 500, answer: serverError, asked: 1},
+		{name: "introspector returns neither a token nor an error", bearer: "nothing", status: 500, answer: serverError, asked: 1},
 	}
 }
 
-// brokenList fails with an error that would be a refusal if an introspector said it.
+// brokenList fails with an error that would be a refusal if an introspector returned it.
 type brokenList struct{}
 
 func (brokenList) Revoked(context.Context, *oauthz.Token) (bool, error) {
@@ -144,13 +144,13 @@ func nested() []outcome {
 	}
 }
 
-// handlers are refusals that an ErrorHandler answers without a status of its own.
+// handlers are refusals whose ErrorHandler writes no status.
 func handlers() []outcome {
 	return []outcome{
 		{name: "error handler that flushes first", config: handled(flushes), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
 		{name: "error handler that flushes hints first", config: handled(flushesHints), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
 		{name: "error handler that only flushes", config: handled(onlyFlushes), bearer: "fault", status: 503, retryAfter: "5", answer: unavailable, asked: 1},
-		{name: "error handler that flushes through what it unwraps", config: handled(flushesUnwrapped), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
+		{name: "error handler that flushes the unwrapped writer", config: handled(flushesUnwrapped), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
 		{name: "error handler that flushes, then panics", config: handled(flushesAndPanics), bearer: "junk", status: 401, challenge: badTokenChallenge, asked: 1},
 		{name: "error handler that hijacks", config: handled(hijacks), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: badToken, asked: 1},
 		{name: "error handler that copies", config: handled(copies), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
@@ -160,37 +160,14 @@ func handlers() []outcome {
 	}
 }
 
+// configured are rows for the fields of a Config.
 func configured() []outcome {
 	metadata := func(cfg *oauthz.Config) {
 		cfg.Realm = `my "api"`
 		cfg.ResourceMetadataURL = "https://api.example/.well-known/oauth-protected-resource"
 	}
-	teapot := func(cfg *oauthz.Config) {
-		cfg.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) {
-			w.WriteHeader(e.Status)
-			_, _ = w.Write([]byte("own " + e.Code))
-		}
-	}
-	broken := func(cfg *oauthz.Config) {
-		cfg.ErrorHandler = func(http.ResponseWriter, *http.Request, *oauthz.Error) { panic("secret") }
-	}
-	late := func(cfg *oauthz.Config) {
-		cfg.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) {
-			w.WriteHeader(e.Status)
-			panic("secret")
-		}
-	}
-	hints := func(cfg *oauthz.Config) {
-		cfg.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) {
-			w.WriteHeader(http.StatusEarlyHints)
-			w.WriteHeader(e.Status)
-			_, _ = w.Write([]byte("own " + e.Code))
-		}
-	}
-	silent := func(cfg *oauthz.Config) {
-		cfg.ErrorHandler = func(http.ResponseWriter, *http.Request, *oauthz.Error) {}
-	}
 	preflight := http.Header{"Origin": {"https://app.example"}, "Access-Control-Request-Method": {"GET"}}
+	allowPreflight := func(cfg *oauthz.Config) { cfg.AllowPreflight = true }
 	confirmed := func(cfg *oauthz.Config) { cfg.Confirmers = []oauthz.Confirmer{certificate{}} }
 	observed := func(cfg *oauthz.Config) { cfg.Observe = func(context.Context, oauthz.Decision) { panic("secret") } }
 	return []outcome{
@@ -198,17 +175,14 @@ func configured() []outcome {
 			name: "realm and metadata", config: metadata, status: 401, answer: "{}",
 			challenge: `Bearer realm="my \"api\"", scope="orders:read", resource_metadata="https://api.example/.well-known/oauth-protected-resource"`,
 		},
-		{name: "error handler", config: teapot, bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
-		{name: "error handler that sends hints first", config: hints, bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
-		{name: "error handler that writes nothing", config: silent, bearer: "junk", status: 401, challenge: badTokenChallenge, answer: badToken, asked: 1},
-		{name: "error handler panics", config: broken, bearer: "junk", status: 500, answer: serverError, asked: 1},
-		{name: "error handler panics after the status", config: late, bearer: "junk", status: 401, challenge: badTokenChallenge, asked: 1},
+		{name: "error handler", config: handled(writesAll), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
+		{name: "error handler that sends hints first", config: handled(writesHints), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: "own invalid_token", asked: 1},
+		{name: "error handler that writes nothing", config: handled(writesNothing), bearer: "junk", status: 401, challenge: badTokenChallenge, answer: badToken, asked: 1},
+		{name: "error handler panics", config: handled(panics), bearer: "junk", status: 500, answer: serverError, asked: 1},
+		{name: "error handler panics after the status", config: handled(writesAndPanics), bearer: "junk", status: 401, challenge: badTokenChallenge, asked: 1},
+		{name: "preflight allowed", config: allowPreflight, method: "OPTIONS", header: preflight, status: 200, answer: "orders", ran: true},
 		{
-			name: "preflight allowed", config: func(cfg *oauthz.Config) { cfg.AllowPreflight = true }, method: "OPTIONS", header: preflight,
-			status: 200, answer: "orders", ran: true,
-		},
-		{
-			name: "OPTIONS that is no preflight", config: func(cfg *oauthz.Config) { cfg.AllowPreflight = true }, method: "OPTIONS",
+			name: "OPTIONS that is not a preflight", config: allowPreflight, method: "OPTIONS",
 			status: 401, challenge: `Bearer realm="api", scope="orders:read"`, answer: "{}",
 		},
 		{name: "bound and confirmed", config: confirmed, bearer: "bound", status: 200, answer: "orders", ran: true, subject: "user-1", asked: 1},
