@@ -36,7 +36,7 @@ func TestConsumersPayForTheRootAlone(t *testing.T) {
 	t.Parallel()
 	dir := consumer(t, floorModule)
 	assert.Equal(t, append([]string{"consumer"}, rootBuildList...), goList(t, dir, "-m", "-f", "{{.Path}}", "all"))
-	assert.ElementsMatch(t, []string{"consumer", floorModule, floorModule, floorModule}, // and its two internal packages
+	assert.ElementsMatch(t, []string{"consumer", floorModule, floorModule, floorModule, floorModule, floorModule}, // and its four internal packages
 		goList(t, dir, "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "."))
 }
 

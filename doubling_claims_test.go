@@ -12,15 +12,15 @@ import (
 	"github.com/oauthz/oauthz/internal/doubling"
 )
 
-// maxClaimBytes is the largest answer of an introspection endpoint that remote reads by default. A JWT has 16 KiB at most.
+// maxClaimBytes is the largest answer of an introspection endpoint that remote reads by default. A JWT has at most 16 KiB.
 const maxClaimBytes = 256 << 10
 
-// standardNames are the claims that ParseToken looks at, and one that it does not.
+// standardNames are the claims that ParseToken reads, and roles, which it does not read.
 var standardNames = []string{
 	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "sid", "username", "scope", "scp", "cnf", "acr", "auth_time", "roles",
 }
 
-// The issuer, or a forger, chooses every byte of the claims.
+// The issuer, or an attacker, chooses every byte of the claims.
 func TestCostOfClaimsIsLinear(t *testing.T) {
 	t.Parallel()
 	for name, object := range doubling.Objects() {
@@ -59,7 +59,7 @@ type account struct {
 	Raw    json.RawMessage    `json:"raw"`
 }
 
-// longTokens are claims of n bytes of tokens that are accepted.
+// longTokens return the claims of n bytes of a token that is accepted.
 var longTokens = map[string]func(n int) string{
 	"scopes":          func(n int) string { return `{"scope":"` + strings.Repeat("a ", n/2) + `b"}` },
 	"roles":           func(n int) string { return `{"roles":["` + strings.Repeat(`a","`, n/4) + `b"]}` },
@@ -98,7 +98,7 @@ func TestCostOfUsingATokenIsLinear(t *testing.T) {
 	}
 }
 
-// A list in memory compares each element of a claim that is an array. (Two arrays at once: see the tests of the list.)
+// A list in memory compares each element of a claim that is an array. (For two arrays see TestRevokedOfArraysTakesLinearTime.)
 func TestCostOfLookingForARevocationIsLinear(t *testing.T) {
 	t.Parallel()
 	list := &oauthz.Revocations{}

@@ -7,11 +7,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oauthz/oauthz/internal/revindex"
 	"github.com/oauthz/oauthz/internal/strictjson"
 )
 
-// wireRevocation is the JSON form of a Revocation but for match, whose values
-// must come back as exactly what they were.
+// wireRevocation is the JSON form of a Revocation. match is written separately, because
+// its values must be read as exactly the values that were written.
 type wireRevocation struct {
 	Match       json.RawMessage `json:"match"`
 	IssuedUntil *time.Time      `json:"issued_until,omitempty"`
@@ -21,18 +22,19 @@ type wireRevocation struct {
 }
 
 // MarshalJSON writes the revocation as an object with the members match,
-// issued_until, expires, reason and at, of which all but match may be missing.
-// Times are those of RFC 3339. A revocation that no list would take is an error.
+// issued_until, expires, reason and at, of which all but match may be missing. Times
+// are written as in RFC 3339 §5.6. If rev is not valid, MarshalJSON returns an error:
+// see [Revocation.Check].
 func (rev Revocation) MarshalJSON() ([]byte, error) {
-	m, err := rev.matcher()
+	e, err := rev.entry()
 	if err != nil {
 		return nil, fmt.Errorf("oauthz: revocation: %w", err)
 	}
 	var match strings.Builder
 	match.WriteByte('{')
-	writeMember(&match, "iss", quoted(m.issuer))
-	for i, v := range m.values {
-		writeMember(&match, m.names[i], v.json())
+	writeMember(&match, "iss", quoted(e.Issuer))
+	for i, v := range e.Values {
+		writeMember(&match, e.Names[i], v.JSON())
 	}
 	match.WriteByte('}')
 	return json.Marshal(wireRevocation{
@@ -49,21 +51,14 @@ func optional(t time.Time) *time.Time {
 	return &t
 }
 
-func (v matchValue) json() string {
-	if v.kind == kindString {
-		return quoted(v.text)
-	}
-	return v.text
-}
-
 func quoted(s string) string {
 	q, _ := json.Marshal(s) // a string always marshals
 	return string(q)
 }
 
-// UnmarshalJSON reads what MarshalJSON writes, and nothing else: no member that
-// is not known, none twice, and no revocation that no list would take. Numbers
-// in match are json.Number. After an error rev is as it was.
+// UnmarshalJSON reads the JSON that MarshalJSON writes. An unknown member, a repeated
+// member and a revocation that is not valid are errors: see [Revocation.Check].
+// Numbers in match are of type json.Number. After an error, rev is unchanged.
 func (rev *Revocation) UnmarshalJSON(doc []byte) error {
 	members, err := strictjson.Object(string(doc))
 	if err != nil {
@@ -75,7 +70,7 @@ func (rev *Revocation) UnmarshalJSON(doc []byte) error {
 			return fmt.Errorf("oauthz: revocation: %w", err)
 		}
 	}
-	if _, err := out.matcher(); err != nil {
+	if _, err := out.entry(); err != nil {
 		return fmt.Errorf("oauthz: revocation: %w", err)
 	}
 	*rev = out
@@ -95,7 +90,7 @@ func (rev *Revocation) setMember(m strictjson.Member) (err error) {
 	case "reason":
 		rev.Reason, err = strictjson.String(m.Value)
 	default:
-		return errors.New("a member that is not known")
+		return errors.New("unknown member")
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.Name, err)
@@ -110,11 +105,11 @@ func readMatch(value string) (map[string]any, error) {
 	}
 	match := make(map[string]any, len(members))
 	for _, m := range members {
-		v, ok := claimValue(m.Value)
+		v, ok := revindex.ParseValue(m.Value)
 		if !ok {
 			return nil, strictjson.ErrType
 		}
-		match[m.Name] = v.any()
+		match[m.Name] = v.Any()
 	}
 	return match, nil
 }
@@ -125,8 +120,8 @@ func readRFC3339(value string) (time.Time, error) {
 		return time.Time{}, err
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil || t.IsZero() { // which would mean that there is none; err quotes s
-		return time.Time{}, errors.New("want a time of RFC 3339")
+	if err != nil || t.IsZero() { // a zero time would mean none; err is not returned, because it quotes s
+		return time.Time{}, errors.New("not a time of RFC 3339")
 	}
 	return t, nil
 }

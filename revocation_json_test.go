@@ -52,12 +52,12 @@ func TestRevocationJSONIsStrict(t *testing.T) {
 		`{"match":{"iss":"i","a":null}}`:                    "match: not of the expected type",
 		`{"match":{"iss":"i","a":["b"]}}`:                   "match: not of the expected type",
 		`{"match":{"iss":"i","iss":"j"}}`:                   "repeated member name",
-		`{"match":{"iss":"i"},"Expires":"x"}`:               "a member that is not known",
-		`{"match":{"iss":"i"},"secret-canary":1}`:           "a member that is not known",
-		`{"match":{"iss":"i"},"expires":"canary"}`:          "expires: want a time of RFC 3339",
+		`{"match":{"iss":"i"},"Expires":"x"}`:               "unknown member",
+		`{"match":{"iss":"i"},"secret-canary":1}`:           "unknown member",
+		`{"match":{"iss":"i"},"expires":"canary"}`:          "expires: not a time of RFC 3339",
 		`{"match":{"iss":"i"},"expires":7}`:                 "expires: not of the expected type",
 		`{"match":{"iss":"i"},"reason":7}`:                  "reason: not of the expected type",
-		`{"match":{"iss":"i"},"at":"0001-01-01T00:00:00Z"}`: "at: want a time of RFC 3339",
+		`{"match":{"iss":"i"},"at":"0001-01-01T00:00:00Z"}`: "at: not a time of RFC 3339",
 		`{"match":{"iss":"i"}} {}`:                          "not well-formed JSON",
 	} {
 		rev := oauthz.Revocation{Reason: "unchanged"}
@@ -66,8 +66,8 @@ func TestRevocationJSONIsStrict(t *testing.T) {
 	}
 }
 
-// RFC 3339 has years of four digits. One entry with another time, if a list took it, could not be sent to other instances,
-// and would keep all others from being listed as JSON.
+// RFC 3339 has years of four digits (§5.6). An entry with another time could not be sent to other instances, and a list that held
+// it could not be written as JSON.
 func TestRevocationTimesCanBeWritten(t *testing.T) {
 	t.Parallel()
 	east, west := time.FixedZone("", 3600), time.FixedZone("", -3600)
@@ -75,12 +75,12 @@ func TestRevocationTimesCanBeWritten(t *testing.T) {
 		at time.Time
 		ok bool
 	}{
-		"zero":                    {time.Time{}, true},
-		"the last":                {time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), true},
-		"the last, by its zone":   {time.Date(9999, 12, 31, 23, 59, 59, 0, west), false},
-		"beyond":                  {time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC), false},
-		"for ever, to somebody":   {time.Unix(1<<60, 0), false},
-		"before all, by its zone": {time.Date(0, 1, 1, 0, 0, 0, 0, east), false},
+		"zero":                       {time.Time{}, true},
+		"the last":                   {time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), true},
+		"the last, by its zone":      {time.Date(9999, 12, 31, 23, 59, 59, 0, west), false},
+		"beyond":                     {time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC), false},
+		"very far in the future":     {time.Unix(1<<60, 0), false},
+		"before year 0, by its zone": {time.Date(0, 1, 1, 0, 0, 0, 0, east), false},
 	} {
 		for field, rev := range map[string]oauthz.Revocation{
 			"issued_until": {IssuedUntil: tt.at}, "expires": {Expires: tt.at}, "at": {At: tt.at},
@@ -96,7 +96,7 @@ func TestRevocationTimesCanBeWritten(t *testing.T) {
 	assert.Error(t, rev.UnmarshalJSON([]byte(`{"match":{"iss":"i"},"expires":"9999-12-31T23:59:59-01:00"}`)))
 }
 
-// What is read is written so that it is read as the same, and a list takes it.
+// A revocation that UnmarshalJSON accepts is written so that it is read as the same, and a list accepts it.
 func FuzzRevocationJSON(f *testing.F) {
 	f.Add([]byte(`{"match":{"iss":"i","sub":"s","n":70e-1,"b":true},"issued_until":"2026-11-22T00:00:00.5+01:00","reason":"r"}`))
 	f.Add([]byte(`{"match":{"iss":"i","jti":"\u0000"},"expires":"9999-12-31T23:59:59Z","at":"2026-11-22T00:00:00Z"}`))
@@ -124,12 +124,12 @@ func FuzzRevocationJSON(f *testing.F) {
 	})
 }
 
-// What a list takes can be written so that other instances read it: one entry that they cannot read holds up all behind it.
+// A valid number is written so that other instances read it: one entry that they cannot read would delay all entries behind it.
 func TestRevocationNumbersAreReadAsTheyAreWritten(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		number string
-		want   string // as it is written; "": it is not taken
+		want   string // as it is written; "": not valid
 	}{
 		{number: "1e1048576", want: "1e1048576"},
 		{number: "10e1048575", want: "1e1048576"},
@@ -152,7 +152,7 @@ func TestRevocationNumbersAreReadAsTheyAreWritten(t *testing.T) {
 	} {
 		rev := oauthz.Revocation{Match: match{"iss": "i", "n": json.Number(tt.number)}}
 		if tt.want == "" {
-			assert.ErrorContains(t, rev.Check(), "a number out of all proportion", tt.number)
+			assert.ErrorContains(t, rev.Check(), "a number whose exponent is too large or too small", tt.number)
 			continue
 		}
 		doc := asJSON(t, rev)

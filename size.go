@@ -38,7 +38,7 @@ func (t *Token) Size() int {
 	size += listBytes(cap(t.Audience), stringBytes) + t.apart("aud", t.Audience...)
 	size += listBytes(cap(t.Scopes), stringBytes) + t.apart(scopes, t.Scopes...)
 	if t.live != nil {
-		size += allocated(stringBytes) // a function and what it is bound to
+		size += allocated(stringBytes) // a function and its receiver
 	}
 	if c := t.Confirmation; c != nil {
 		size += confirmationBytes + listBytes(cap(c.other), stringBytes)
@@ -54,8 +54,8 @@ var textClaims = []string{"iss", "sub", "jti", "client_id", "sid", "username", "
 // quotes, colon and comma.
 func textBytes(m *strictjson.Member) int { return len(m.Name) + len(m.Value) + 4 }
 
-// apart returns how many bytes the strings of a field take beside the claim that
-// they were read from. A string without an escape is a part of the claim.
+// apart returns how many bytes the strings of a field take in addition to the claim
+// that they were read from. A string without an escape is a part of the claim.
 func (t *Token) apart(name string, field ...string) int {
 	claim, _ := strictjson.Lookup(t.claims, name)
 	length, size := 0, 0
@@ -74,8 +74,8 @@ func (t *Token) apart(name string, field ...string) int {
 	}
 }
 
-// unescapedBytes returns how many bytes the strings of a claim take that have an
-// escape: the claim is a string or an array.
+// unescapedBytes returns how many bytes those strings of a claim take that have an
+// escape. The claim is a string or an array.
 func unescapedBytes(claim string) (size int) {
 	values := []string{claim}
 	if claim[0] == '[' {
@@ -90,10 +90,10 @@ func unescapedBytes(claim string) (size int) {
 	return size
 }
 
-// compact moves the text of members, which were read from document, to a string
-// that holds nothing else, if the document has much that is not of the members:
-// spaces, and names that were copied because they have escapes. The members keep
-// their document in memory as long as they last.
+// compact moves the text of members, which were read from document, to a string that
+// holds only that text, if the document has many other bytes: spaces, and names that
+// were copied because they have escapes. The members keep their document in memory
+// as long as they are in use.
 func compact(document string, members []strictjson.Member) {
 	text := 1 // two braces, and one comma less than members
 	for i := range members {

@@ -17,17 +17,17 @@ func (t *Token) WithTokenHash(token string) *Token {
 
 // TokenHash returns base64url(SHA-256(token)): the value for [MatchTokenHash].
 //
-// Of a JWS (RFC 7515 §3.1) it hashes the signing input, header.payload, and not the
-// signature: an ES256 signature has a second encoding that verifies as well. The
-// parts of a JWS or JWE are hashed in their canonical base64url, for a server
-// that takes others: with padding, say, or with unused bits that are not zero.
+// Of a JWS (RFC 7515 §3.1) it hashes the signing input, header.payload, without the
+// signature: an ES256 signature has a second encoding that is valid too. The parts of
+// a JWS or JWE are hashed in their canonical base64url, because a server may accept
+// other encodings: for example with padding, or with unused bits that are not zero.
 func TokenHash(token string) string {
 	sum := sha256.Sum256([]byte(canonicalToken(token)))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // canonicalToken returns the part that all encodings of a JWS or a JWE share, in
-// canonical form, and any other token as it is.
+// canonical form. It returns any other token unchanged.
 func canonicalToken(token string) string {
 	parts := strings.Split(token, ".")
 	if len(parts) < 2 {
@@ -38,7 +38,7 @@ func canonicalToken(token string) string {
 		return token
 	}
 	if header["enc"] == nil { // not a JWE (RFC 7516 §4)
-		if parts[1] == "" { // the signature is all that tells two of them apart
+		if parts[1] == "" { // two such tokens differ only in the signature
 			return token
 		}
 		parts = parts[:2]

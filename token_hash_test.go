@@ -14,7 +14,7 @@ import (
 
 func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 
-// byBytes is the hash of a string as it stands.
+// byBytes returns the hash of all bytes of a string.
 func byBytes(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
@@ -28,8 +28,7 @@ var (
 	jwe        = b64(`{"alg":"dir","enc":"A128GCM"}`)
 )
 
-// TestTokenHash: strings that a server may take for the same token have the same
-// hash, and all others have another.
+// Strings that a server may accept as the same token have the same hash; all others have another.
 func TestTokenHash(t *testing.T) {
 	t.Parallel()
 	odd := oddHeader + "." + oddPayload
@@ -66,7 +65,7 @@ func TestTokenHash(t *testing.T) {
 	}
 }
 
-func TestTokenHashIsThatOf(t *testing.T) {
+func TestTokenHashOfTheSigningInput(t *testing.T) {
 	t.Parallel()
 	for token, hashed := range map[string]string{
 		"mF_9.B5f-4.1JqM":                   "mF_9.B5f-4.1JqM",
@@ -79,9 +78,8 @@ func TestTokenHashIsThatOf(t *testing.T) {
 	}
 }
 
-// A JWS that a server was asked about is revoked with every encoding of its
-// signature.
-func TestJWSIsRevokedByWhatIsSigned(t *testing.T) {
+// A JWS that a server introspected is revoked with every encoding of its signature.
+func TestJWSIsRevokedByItsSigningInput(t *testing.T) {
 	t.Parallel()
 	one, other := jwsHeader+"."+jwsPayload+".c2ln", jwsHeader+"."+jwsPayload+".b3RoZXI"
 	revokedBy := func(hash, token string) bool {
@@ -92,10 +90,39 @@ func TestJWSIsRevokedByWhatIsSigned(t *testing.T) {
 	}
 	assert.True(t, revokedBy(oauthz.TokenHash(one), one))
 	assert.True(t, revokedBy(oauthz.TokenHash(one), other))
-	assert.False(t, revokedBy(byBytes(one), one), "of a JWS, the hash of all bytes names nothing")
+	assert.False(t, revokedBy(byBytes(one), one), "the hash of all bytes of a JWS matches no token")
 	assert.False(t, revokedBy(oauthz.TokenHash(one), jwsHeader+"."+b64(`{}`)+".c2ln"))
 
 	claim, ok := parse(t, `{"iss":"i"}`).WithTokenHash(one).Claim(oauthz.MatchTokenHash)
 	assert.True(t, ok)
 	assert.Equal(t, `"`+oauthz.TokenHash(one)+`"`, string(claim))
+}
+
+// A token that a server introspected may be revoked by its bytes. A token that was verified locally has other encodings, so it
+// never has a hash, even if it has a claim of that name.
+func TestRevokedByHash(t *testing.T) {
+	t.Parallel()
+	const known = "mF_9.B5f-4.1JqM"
+	assert.Equal(t, "uOFIVFsTx4vHTaLxpydd1x5W3ezhKdfS97PswG95lNo", oauthz.TokenHash(known))
+	list := revocations(t, by(match{"iss": "i", oauthz.MatchTokenHash: oauthz.TokenHash(known)})...)
+	for _, tt := range []struct {
+		name  string
+		token *oauthz.Token
+		want  bool
+	}{
+		{name: "introspected", token: parse(t, `{"iss":"i"}`).WithTokenHash(known), want: true},
+		{name: "a copy of it", token: parse(t, `{"iss":"i"}`).WithTokenHash(known).Clone(), want: true},
+		{name: "introspected, another issuer", token: parse(t, `{"iss":"j"}`).WithTokenHash(known)},
+		{name: "introspected, another token", token: parse(t, `{"iss":"i"}`).WithTokenHash(known + "=")},
+		{name: "introspected, claims to be it", token: parse(t, `{"iss":"i","token_sha256":"`+oauthz.TokenHash(known)+`"}`).WithTokenHash("x")},
+		{name: "verified locally", token: parse(t, `{"iss":"i"}`)},
+		{name: "verified locally, claims to be it", token: parse(t, `{"iss":"i","token_sha256":"`+oauthz.TokenHash(known)+`"}`)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			revoked, err := list.Revoked(t.Context(), tt.token)
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, revoked)
+		})
+	}
 }

@@ -1,8 +1,9 @@
-// Package settled decides by which reading of a wall clock it is safe to delete.
+// Package settled derives a time from the readings of a wall clock by which it is safe
+// to delete expired entries.
 //
 // A wall clock may be far ahead for a moment: before a machine that has just
-// started is synchronised, or after a wrong answer of a time server. What is
-// deleted at that moment is lost for good.
+// started is synchronised, or after a wrong answer of a time server. An
+// entry that is deleted at that moment is lost.
 package settled
 
 import (
@@ -22,9 +23,10 @@ type Clock struct {
 	settled time.Time
 }
 
-// Observe takes a reading of the wall clock and returns the settled time. That
-// is zero until two readings are period apart, and at most 2 × period behind the
-// wall clock if readings are frequent. It goes back with a reading before it.
+// Observe records a reading of the wall clock and returns the settled time. That is
+// zero until two readings are period apart, and at most 2 × period behind the wall
+// clock if readings are frequent. If a reading is before the settled time, the settled
+// time becomes that reading.
 func (c *Clock) Observe(reading time.Time, period time.Duration) time.Time {
 	reading = reading.Round(0) // without its monotonic reading, by which it would be compared
 	c.mu.Lock()

@@ -13,7 +13,7 @@ import (
 
 const period = 5 * time.Minute
 
-// A reading is what a wall clock shows some time after the one before it.
+// reading is a reading of a wall clock, some time after the reading before it.
 type reading struct {
 	after time.Duration // of monotonic time
 	ahead time.Duration // of that

@@ -2,7 +2,6 @@ package oauthz_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -30,7 +29,7 @@ func TestCheckRevoked(t *testing.T) {
 			lists := []oauthz.RevocationList{list}
 			checked, err := oauthz.CheckRevoked(tt.next, lists...)
 			require.NoError(t, err)
-			lists[0] = nil // it has its own
+			lists[0] = nil // CheckRevoked has copied the lists
 			got, err := checked.Introspect(t.Context(), goodToken)
 			if tt.want != nil {
 				assert.Nil(t, got)
@@ -43,8 +42,8 @@ func TestCheckRevoked(t *testing.T) {
 	}
 }
 
-// Neither a token nor an error is a mistake of the introspector: not a refusal, and not a panic.
-func TestCheckRevokedOfNothing(t *testing.T) {
+// An introspector that returns neither a token nor an error is faulty: that is not a refusal, and not a panic.
+func TestCheckRevokedOfNeitherTokenNorError(t *testing.T) {
 	t.Parallel()
 	checked, err := oauthz.CheckRevoked(answers(nil, nil), &oauthz.Revocations{})
 	require.NoError(t, err)
@@ -54,19 +53,7 @@ func TestCheckRevokedOfNothing(t *testing.T) {
 	assert.NotErrorIs(t, err, oauthz.ErrInvalidToken)
 }
 
-// A fault says how long to wait, if the list said so.
-func TestFaultOfAListSaysWhenToComeBack(t *testing.T) {
-	t.Parallel()
-	limited := listSays{false, &oauthz.Error{Status: 503, RetryAfter: time.Minute, Err: errDown}}
-	w := &watch{}
-	got := serve(t, newGuard(t, oauthz.Config{Revocations: []oauthz.RevocationList{limited}, Observe: w.observe}), oauthz.Require(), withGoodToken())
-	cannotTell.check(t, got)
-	assert.Equal(t, "60", got.header.Get("Retry-After"))
-	assert.ErrorIs(t, w.decisions[0].Err, oauthz.ErrUnavailable)
-	assert.ErrorIs(t, w.decisions[0].Err, errDown)
-}
-
-func TestCheckRevokedRefuses(t *testing.T) {
+func TestCheckRevokedMistakes(t *testing.T) {
 	t.Parallel()
 	var noList *oauthz.Revocations
 	list := &oauthz.Revocations{}
@@ -91,36 +78,7 @@ func TestCheckRevokedRefuses(t *testing.T) {
 	}
 }
 
-// RV-06, RV-07: a token that a server was asked about may be revoked by its bytes. A token that was verified here has twins
-// with other bytes, so it never has a hash, whatever it claims.
-func TestRevokedByHash(t *testing.T) {
-	t.Parallel()
-	const known = "mF_9.B5f-4.1JqM"
-	assert.Equal(t, "uOFIVFsTx4vHTaLxpydd1x5W3ezhKdfS97PswG95lNo", oauthz.TokenHash(known))
-	list := revocations(t, by(match{"iss": "i", oauthz.MatchTokenHash: oauthz.TokenHash(known)})...)
-	for _, tt := range []struct {
-		name  string
-		token *oauthz.Token
-		want  bool
-	}{
-		{name: "asked about", token: parse(t, `{"iss":"i"}`).WithTokenHash(known), want: true},
-		{name: "a copy of it", token: parse(t, `{"iss":"i"}`).WithTokenHash(known).Clone(), want: true},
-		{name: "asked about, another issuer", token: parse(t, `{"iss":"j"}`).WithTokenHash(known)},
-		{name: "asked about, another token", token: parse(t, `{"iss":"i"}`).WithTokenHash(known + "=")},
-		{name: "asked about, claims to be it", token: parse(t, `{"iss":"i","token_sha256":"`+oauthz.TokenHash(known)+`"}`).WithTokenHash("x")},
-		{name: "verified here", token: parse(t, `{"iss":"i"}`)},
-		{name: "verified here, claims to be it", token: parse(t, `{"iss":"i","token_sha256":"`+oauthz.TokenHash(known)+`"}`)},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			revoked, err := list.Revoked(t.Context(), tt.token)
-			require.NoError(t, err)
-			assert.Equal(t, tt.want, revoked)
-		})
-	}
-}
-
-// CA-10: what must be asked each time is not remembered.
+// Results that need the lists each time are not cacheable.
 func TestCacheable(t *testing.T) {
 	t.Parallel()
 	checked, err := oauthz.CheckRevoked(knows(`{}`), &oauthz.Revocations{})
