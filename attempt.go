@@ -9,23 +9,23 @@ import (
 	"time"
 )
 
-// attempt is one request on its way through a Guard.
+// attempt is the way of one request through a Guard.
 type attempt struct {
 	guard   *Guard
 	r       *http.Request
 	req     Requirement
 	pattern string // of the route
-	outer   *grant // of a Guard that the request has passed, if any
+	outer   *grant // of an outer Guard that has let the request through, if any
 
-	where  string // which hook is running, if it should panic
-	token  *Token // once the introspector has answered
-	source Source
-	passed Outcome // why there is a way through, when it is not a token
+	running   string // the hook that is running, for the message if it panics
+	token     *Token // set after the introspector has accepted it
+	source    Source
+	allowedAs Outcome // the outcome, if the request is let through without a token
 }
 
-// decideAndReport decides, and tells the hook, which must not let a request
-// through that it failed to record.
-func (a *attempt) decideAndReport() (next *http.Request, e *Error) {
+// decideAndObserve decides, and calls Config.Observe. If Observe panics, the
+// decision is not recorded, and the request is refused.
+func (a *attempt) decideAndObserve() (next *http.Request, e *Error) {
 	start := time.Now()
 	next, e = a.decide()
 	d := Decision{
@@ -37,85 +37,86 @@ func (a *attempt) decideAndReport() (next *http.Request, e *Error) {
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			next, e = nil, panicked("Observe hook", v)
+			next, e = nil, panicError("Observe hook", v)
 		}
 	}()
 	a.guard.observe(a.r.Context(), d)
 	return next, e
 }
 
-// decide is the way of a request: credentials, introspector, revocations,
-// sender constraint, requirement.
+// decide checks, in this order: the credentials, the introspector, the revocation
+// lists, the proof of possession, the requirement.
 func (a *attempt) decide() (next *http.Request, e *Error) {
 	defer func() {
 		if v := recover(); v != nil {
-			next, e = nil, panicked(a.where, v)
+			next, e = nil, panicError(a.running, v)
 		}
 	}()
-	a.where = "Guard"
+	a.running = "Guard"
 	g := a.guard
 	if g.allowPreflight && isPreflight(a.r) {
-		a.passed = OutcomePreflight
+		a.allowedAs = OutcomePreflight
 		return a.r, nil
 	}
-	if a.req.open() {
-		a.passed = OutcomePublic
+	if a.req.isPublic() {
+		a.allowedAs = OutcomePublic
 		return a.r, nil
 	}
-	if a.granted() {
-		return a.again()
+	if a.alreadyAuthorized() {
+		return a.reauthorize()
 	}
-	token, err := bearerToken(a.r)
+	token, err := BearerToken(a.r)
 	if err != nil {
 		return a.withoutToken(err)
 	}
-	if e := a.judge(token); e != nil {
+	if e := a.validate(token); e != nil {
 		return nil, e
 	}
 	return a.grant(), nil
 }
 
-// again decides about a request that an outer Protect of the same Guard has let
-// through. It checks everything that may have changed since then, except the
-// verdict of the introspector, and the proofs of possession, each of which is
-// good for one use.
-func (a *attempt) again() (*http.Request, *Error) {
+// reauthorize decides about a request that an outer Protect of the same Guard has
+// let through. It repeats every check whose result may have changed since then,
+// with two exceptions: the verdict of the introspector, and the proofs of
+// possession, each of which may be used only once.
+func (a *attempt) reauthorize() (*http.Request, *Error) {
 	a.token, a.source = a.outer.token, a.outer.source
 	if !a.guard.cacheable {
-		if e := a.askAgain(); e != nil {
+		if e := a.reintrospect(); e != nil {
 			return nil, e
 		}
 	}
-	if e := a.askLists(); e != nil {
+	if e := a.checkRevocation(); e != nil {
 		return nil, e
 	}
 	if e := a.checkToken(); e != nil {
 		return nil, e
 	}
 	if found, _ := TokenFrom(a.r.Context()); found != &a.outer.own {
-		return a.grant(), nil // somebody between has put another into the context
+		return a.grant(), nil // a handler in between has put another token into the context
 	}
 	return a.r, nil
 }
 
-// askAgain calls an introspector that has revocation lists of its own. The token
-// stays the one that the outer Guard has judged, whose proof has been checked.
-func (a *attempt) askAgain() *Error {
-	token, err := bearerToken(a.r)
+// reintrospect calls an introspector that has revocation lists of its own. The
+// token stays the one that the outer Guard has validated and whose proof of
+// possession it has checked.
+func (a *attempt) reintrospect() *Error {
+	token, err := BearerToken(a.r)
 	if err != nil {
-		return told(err)
+		return toError(err)
 	}
-	a.where = "Introspector"
-	if _, err := a.ask(token); err != nil {
-		return refusal(err)
+	a.running = "Introspector"
+	if _, err := a.introspect(token); err != nil {
+		return tokenError(err)
 	}
 	return nil
 }
 
-// granted reports whether an outer Protect of the same Guard has judged the same
-// credentials: a handler may have put a request of another caller into this
-// context.
-func (a *attempt) granted() bool {
+// alreadyAuthorized reports whether an outer Protect of the same Guard has let the
+// same credentials through. It compares the credentials because a handler may have
+// put the request of another client into this context.
+func (a *attempt) alreadyAuthorized() bool {
 	if a.outer == nil || a.outer.guard != a.guard {
 		return false
 	}
@@ -123,59 +124,60 @@ func (a *attempt) granted() bool {
 	return len(fields) == 1 && fields[0] == a.outer.credentials
 }
 
+// withoutToken decides about a request for which BearerToken returned err.
 func (a *attempt) withoutToken(err error) (*http.Request, *Error) {
 	if !errors.Is(err, ErrNoToken) {
-		return nil, told(err)
+		return nil, toError(err)
 	}
 	if !a.req.allowsAnonymous() {
 		return nil, a.req.withoutToken()
 	}
-	a.passed = OutcomeAnonymous
-	if _, ok := TokenFrom(a.r.Context()); ok { // somebody else's: this request has none
+	a.allowedAs = OutcomeAnonymous
+	if _, ok := TokenFrom(a.r.Context()); ok { // the token of another request: this request has none
 		return a.r.WithContext(WithToken(a.r.Context(), nil)), nil
 	}
 	return a.r, nil
 }
 
-// judge judges the token in all but what the route requires, and then that.
-func (a *attempt) judge(token string) *Error {
-	a.where = "Introspector"
-	t, err := a.ask(token)
+// validate checks the token, and then the requirement of the route.
+func (a *attempt) validate(token string) *Error {
+	a.running = "Introspector"
+	t, err := a.introspect(token)
 	switch {
 	case err != nil:
-		return refusal(err)
+		return tokenError(err)
 	case t == nil:
 		return serverError(errNilToken)
 	}
 	a.token = t
-	if e := a.askLists(); e != nil {
+	if e := a.checkRevocation(); e != nil {
 		return e
 	}
 	if t.Confirmation != nil {
-		a.where = "Confirmer"
+		a.running = "Confirmer"
 		if err := a.confirm(token); err != nil {
-			return refusal(err)
+			return tokenError(err)
 		}
 	}
 	return a.checkToken()
 }
 
-// askLists looks the token up in the revocation lists, on every request and at
-// every Guard: a token may be revoked while a request is on its way.
-func (a *attempt) askLists() *Error {
+// checkRevocation looks the token up in the revocation lists, on every request and
+// at every Guard, because a token may be revoked while its request is on the way.
+func (a *attempt) checkRevocation() *Error {
 	if len(a.guard.revocations) == 0 {
 		return nil
 	}
-	a.where = "RevocationList"
+	a.running = "RevocationList"
 	if err := askLists(a.r.Context(), a.guard.revocations, a.token); err != nil {
-		return refusal(err)
+		return tokenError(err)
 	}
 	return nil
 }
 
-// ask asks the introspector, and, if somebody wants to know, where its verdict
-// comes from.
-func (a *attempt) ask(token string) (*Token, error) {
+// introspect calls the introspector. If the Guard has an Observe hook, introspect
+// also records where the verdict came from.
+func (a *attempt) introspect(token string) (*Token, error) {
 	ctx := a.r.Context()
 	if a.guard.observe == nil {
 		return a.guard.introspector.Introspect(ctx, token)
@@ -185,8 +187,8 @@ func (a *attempt) ask(token string) (*Token, error) {
 	return a.guard.introspector.Introspect(context.WithValue(ctx, sourceKey{}, reported), token)
 }
 
-// confirm asks for every member of cnf. One that is empty binds the token to
-// nothing that could be checked.
+// confirm calls the Confirmer of every member of cnf (RFC 7800 §3.1). An empty cnf
+// is refused, because it binds the token to a key that no Confirmer can check.
 func (a *attempt) confirm(token string) error {
 	methods := a.token.Confirmation.Methods()
 	if len(methods) == 0 {
@@ -204,21 +206,21 @@ func (a *attempt) confirm(token string) error {
 	return nil
 }
 
-// checkToken checks what depends on the route and on the time.
+// checkToken makes the checks that depend on the route and on the time.
 func (a *attempt) checkToken() *Error {
-	a.where = "Now hook"
+	a.running = "Now hook"
 	now := a.guard.now()
-	a.where = "Guard"
+	a.running = "Guard"
 	if a.token.Expired(now) {
-		return refusal(ErrExpired)
+		return tokenError(ErrExpired)
 	}
 	if a.token.issuedTooFarAhead(now) {
-		return refusal(errIssuedTooFarAhead)
+		return tokenError(errIssuedTooFarAhead)
 	}
 	return a.req.check(a.token, now)
 }
 
-// grant makes the request that the handler sees.
+// grant returns the request that the handler receives.
 func (a *attempt) grant() *http.Request {
 	ctx := &grant{
 		Context: a.r.Context(), guard: a.guard, token: a.token, source: a.source,
@@ -228,15 +230,17 @@ func (a *attempt) grant() *http.Request {
 	return a.r.WithContext(ctx)
 }
 
-// isPreflight: an OPTIONS request with these two fields (Fetch §3.2.2).
+// isPreflight reports whether r is a CORS preflight: an OPTIONS request with these
+// two fields (Fetch §3.2.2).
 func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
+// outcome returns the outcome of a decision; e is nil if the request is let through.
 func (a *attempt) outcome(e *Error) Outcome {
 	switch {
-	case e == nil && a.passed != "":
-		return a.passed
+	case e == nil && a.allowedAs != "":
+		return a.allowedAs
 	case e == nil:
 		return OutcomeAllowed
 	case e.Status == http.StatusServiceUnavailable:

@@ -13,14 +13,14 @@ const (
 	maxRetryAfter     = time.Hour
 )
 
-// writeHeader sets every header of a refusal. It adds the challenge, for other
-// layers may have one of their own (RFC 9110 §11.6.1).
+// writeHeader sets every header of a refusal. It adds its challenge to those that
+// other handlers have set (RFC 9110 §11.6.1).
 func (g *Guard) writeHeader(h http.Header, e *Error) {
 	challenged := e.Status < 500
 	for name, values := range e.Header {
 		for _, v := range values {
 			if challenged || http.CanonicalHeaderKey(name) != "Www-Authenticate" {
-				h.Add(name, strings.Map(visible, v))
+				h.Add(name, strings.Map(replaceControl, v))
 			}
 		}
 	}
@@ -35,15 +35,16 @@ func (g *Guard) writeHeader(h http.Header, e *Error) {
 	}
 }
 
-// visible replaces what would end a field.
-func visible(r rune) rune {
+// replaceControl replaces the characters that could end a header field.
+func replaceControl(r rune) rune {
 	if r < 0x20 && r != '\t' || r == 0x7F {
 		return '?'
 	}
 	return r
 }
 
-// retryAfter is in seconds, rounded up: too early would be asking in vain.
+// retryAfter returns d in seconds (RFC 9110 §10.2.3), rounded up: a client that
+// retries too early gets another 503.
 func retryAfter(d time.Duration) string {
 	if d <= 0 {
 		d = defaultRetryAfter
@@ -52,8 +53,8 @@ func retryAfter(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }
 
-// challenge writes the one challenge of this package (RFC 6750 §3, RFC 9470 §3,
-// RFC 9728 §5.1).
+// challenge returns the challenge for e (RFC 6750 §3, RFC 9470 §3, RFC 9728 §5.1).
+// No other function builds one.
 func (g *Guard) challenge(e *Error) string {
 	var b strings.Builder
 	b.WriteString(schemeBearer)
@@ -80,9 +81,9 @@ func (g *Guard) challenge(e *Error) string {
 	return b.String()
 }
 
-// writeParam writes an auth-param as a quoted-string (RFC 9110 §5.6.4). What a
-// quoted-string cannot hold becomes a question mark: a hook's Error may hold
-// anything, and a response must not be split by it.
+// writeParam writes an auth-param as a quoted-string (RFC 9110 §5.6.4). It replaces
+// each character that a quoted-string cannot hold with a question mark, because the
+// Error of a hook may hold any text, and a line break in it would split the response.
 func writeParam(b *strings.Builder, name, value string) {
 	if b.Len() > len(schemeBearer)+1 {
 		b.WriteString(", ")
@@ -103,8 +104,9 @@ func writeParam(b *strings.Builder, name, value string) {
 	b.WriteByte('"')
 }
 
-// body is the JSON of a refusal. It is built from fixed strings alone.
-func body(e *Error) []byte {
+// errorBody returns the JSON body of a refusal: the code and the description of
+// RFC 6750 §3.1, which are fixed strings.
+func errorBody(e *Error) []byte {
 	var out struct {
 		Error       string `json:"error,omitempty"`
 		Description string `json:"error_description,omitempty"`

@@ -18,7 +18,7 @@ import (
 
 const metadataURL = "https://api.example/.well-known/oauth-protected-resource"
 
-// challengeTests are whole challenges, one for each outcome and for each setting that shows in them.
+// challengeTests are complete challenges, one for each outcome and one for each setting that changes a challenge.
 var challengeTests = []struct {
 	name     string
 	realm    string
@@ -33,7 +33,7 @@ var challengeTests = []struct {
 	{name: "no token, one of several scopes needed", req: oauthz.RequireAny("b", "a"), want: asks("b")},
 	{name: "no token, login needed", req: oauthz.RequireACR("gold"), want: noToken},
 	{
-		name: "realm with a quote and a backslash (RS-01)", realm: `a "b" \c`,
+		name: "realm with a quote and a backslash", realm: `a "b" \c`,
 		want: answer{401, `Bearer realm="a \"b\" \\c"`, `{}`},
 	},
 	{name: "realm of a backslash", realm: `\`, want: answer{401, `Bearer realm="\\"`, `{}`}},
@@ -49,9 +49,9 @@ var challengeTests = []struct {
 	{name: "fault, metadata", metadata: metadataURL, err: errors.New("down"), want: cannotTell},
 	{name: "bad token", err: oauthz.ErrInvalidToken, want: badToken},
 	{name: "expired", err: fmt.Errorf("jwt: %w", oauthz.ErrExpired), want: expired},
-	{name: "revoked is told like any bad token (RS-05)", err: oauthz.ErrRevoked, want: badToken},
-	{name: "inactive is told like any bad token (RS-05)", err: oauthz.ErrInactive, want: badToken},
-	{name: "not recognized is told like any bad token", err: oauthz.ErrUnrecognized, want: badToken},
+	{name: "revoked is answered like any bad token", err: oauthz.ErrRevoked, want: badToken},
+	{name: "inactive is answered like any bad token", err: oauthz.ErrInactive, want: badToken},
+	{name: "not recognized is answered like any bad token", err: oauthz.ErrUnrecognized, want: badToken},
 	{name: "lacks a scope", req: oauthz.Require("a"), claims: `{"scope":"b"}`, want: lacksScope("a")},
 	{name: "lacks a claim", req: oauthz.RequireClaim("r", "a"), claims: `{}`, want: lacksClaim},
 	{name: "acr", req: oauthz.RequireACR("gold", "silver"), claims: `{}`, want: stepUp(`acr_values="gold silver"`)},
@@ -112,7 +112,7 @@ func TestChallenge(t *testing.T) {
 	}
 }
 
-// RS-16: how long to wait is said in whole seconds, never too few, and never for ever.
+// Retry-After is in whole seconds, is rounded up, and has an upper bound.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -137,7 +137,8 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// RS-10: a challenge, and any other header of an Error, is added to those of other layers. What must hold is set.
+// The challenge and the headers of an Error are added to the headers that other layers have set. The headers that protect
+// the response, such as Cache-Control, are replaced.
 func TestHeadersOfOtherLayers(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{Introspector: answers(nil, &oauthz.Error{
@@ -157,7 +158,7 @@ func TestHeadersOfOtherLayers(t *testing.T) {
 	assert.Equal(t, []string{"nosniff"}, h.Values("X-Content-Type-Options"))
 }
 
-// RS-01: what a challenge could not say is refused when the program starts.
+// New refuses a configuration that a challenge cannot express.
 func TestNewRefusesWhatNoChallengeCanSay(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -203,8 +204,8 @@ func TestNewTakesMetadataURLs(t *testing.T) {
 	}
 }
 
-// FuzzChallenge: whatever a hook's Error says, there is one challenge, which parses back to the realm and to the Error's
-// fields, and no header holds a byte that could end it.
+// FuzzChallenge: for every Error that a hook returns there is one challenge, it parses back to the realm and to the fields
+// of the Error, and no header holds a byte that could end it.
 func FuzzChallenge(f *testing.F) {
 	for _, tt := range challengeTests {
 		var e *oauthz.Error
@@ -240,7 +241,7 @@ func FuzzChallenge(f *testing.F) {
 	})
 }
 
-// parameters are those of the challenge for an Error that has scopes, acr values and a maximal age.
+// parameters returns those of the challenge for an Error that has scopes, acr values and a maximal age.
 func parameters(realm string, e *oauthz.Error) map[string]string {
 	params := map[string]string{
 		"realm": realm, "scope": printable(strings.Join(e.Scopes, " ")), "acr_values": printable(strings.Join(e.ACRValues, " ")),
@@ -258,7 +259,7 @@ func parameters(realm string, e *oauthz.Error) map[string]string {
 	return params
 }
 
-// printable is s with a question mark for each byte that a quoted-string cannot hold.
+// printable returns s with a question mark for each byte that a quoted-string cannot hold.
 func printable(s string) string {
 	b := []byte(s)
 	for i, c := range b {

@@ -78,6 +78,14 @@ func TestCheckRevokedMistakes(t *testing.T) {
 	}
 }
 
+// hashed returns a token with these claims that an introspector has sent to a server.
+func hashed(t *testing.T, claims, token string) *oauthz.Token {
+	t.Helper()
+	out := parse(t, claims)
+	out.SetVerdict(oauthz.Verdict{TokenHash: oauthz.TokenHash(token)})
+	return out
+}
+
 // Results that need the lists each time are not cacheable.
 func TestCacheable(t *testing.T) {
 	t.Parallel()

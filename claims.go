@@ -9,20 +9,21 @@ import (
 	"github.com/oauthz/oauthz/internal/strictjson"
 )
 
-// Claim returns a claim as JSON, and whether there is one. Standard names are
-// answered from the fields, so that what an introspector filled in or a handler
-// changed is seen; all other names from the claims as they came. Names are
-// exact: "a.b" is the claim called a.b.
-func (t *Token) Claim(name string) (json.RawMessage, bool) {
-	value, ok := t.claim(name)
+// Claim returns a claim as JSON; ok is false if there is none. A claim that Token has
+// a field for is made from the field, so that a value that an introspector or a
+// handler has set is returned. Every other claim is returned as it was parsed. Names
+// are compared exactly (RFC 7519 §4): "a.b" is the claim called a.b.
+func (t *Token) Claim(name string) (value json.RawMessage, ok bool) {
+	text, ok := t.claim(name)
 	if !ok {
 		return nil, false
 	}
-	return json.RawMessage(value), true
+	return json.RawMessage(text), true
 }
 
+// claim is Claim without a copy.
 func (t *Token) claim(name string) (value string, ok bool) {
-	if value, standard := t.field(name); standard {
+	if value, standard := t.standardClaim(name); standard {
 		return value, value != ""
 	}
 	return strictjson.Lookup(t.claims, name)
@@ -33,9 +34,10 @@ var standardClaims = []string{
 	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "sid", "username", "scope", "cnf", "acr", "auth_time",
 }
 
-// field returns the JSON of a standard claim, "" if its field is zero.
-func (t *Token) field(name string) (value string, standard bool) {
-	if text, ok := t.text(name); ok {
+// standardClaim returns the JSON of a claim that Token has a field for, "" if the
+// field is zero. standard is false for any other claim.
+func (t *Token) standardClaim(name string) (value string, standard bool) {
+	if text, ok := t.textClaim(name); ok {
 		return quoteString(text), true
 	}
 	switch name {
@@ -58,8 +60,9 @@ func (t *Token) field(name string) (value string, standard bool) {
 	}
 }
 
-// text returns a standard claim that is a string, "" if its field is zero.
-func (t *Token) text(name string) (value string, standard bool) {
+// textClaim returns the field of a standard claim that is a string, "" if the field
+// is zero. standard is false for any other claim.
+func (t *Token) textClaim(name string) (value string, standard bool) {
 	switch name {
 	case "iss":
 		return t.Issuer, true
@@ -75,9 +78,10 @@ func (t *Token) text(name string) (value string, standard bool) {
 		return t.Username, true
 	case "acr":
 		return t.ACR, true
-	// Not claims that a token can make of itself: see where they are declared.
+	// The introspector sets these, and no claim of the token can: see MatchTokenHash
+	// and MatchTenant.
 	case MatchTokenHash:
-		return t.hash, true
+		return t.verdict.TokenHash, true
 	case MatchTenant:
 		return t.Tenant, true
 	default:
@@ -85,18 +89,19 @@ func (t *Token) text(name string) (value string, standard bool) {
 	}
 }
 
+// json returns cnf: the fields of c, and the other members as they were parsed.
 func (c *Confirmation) json(claims []strictjson.Member) string {
 	if c == nil {
 		return ""
 	}
 	members := map[string]json.RawMessage{}
 	value, _ := strictjson.Lookup(claims, "cnf")
-	came, _ := strictjson.Object(value)          // none, if it did not come
-	other := make(map[string]bool, len(c.other)) // not a search for each: a server chooses how many there are
+	parsed, _ := strictjson.Object(value)        // empty if there is no cnf in the claims
+	other := make(map[string]bool, len(c.other)) // a map, because a server may send any number of members
 	for _, name := range c.other {
 		other[name] = true
 	}
-	for _, m := range came {
+	for _, m := range parsed {
 		if other[m.Name] {
 			members[m.Name] = json.RawMessage(m.Value)
 		}
@@ -111,6 +116,7 @@ func (c *Confirmation) json(claims []strictjson.Member) string {
 	return string(object)
 }
 
+// quoteString returns s as JSON, "" if s is empty.
 func quoteString(s string) string {
 	if s == "" {
 		return ""
@@ -118,6 +124,8 @@ func quoteString(s string) string {
 	return quoted(s)
 }
 
+// quoteStrings returns aud as JSON, "" if list is empty: one audience is a string
+// (RFC 7519 §4.1.3).
 func quoteStrings(list []string) string {
 	switch len(list) {
 	case 0:
@@ -129,6 +137,7 @@ func quoteStrings(list []string) string {
 	return string(quoted)
 }
 
+// formatDate returns at as a NumericDate (RFC 7519 §2), "" if at is zero.
 func formatDate(at time.Time) string {
 	if at.IsZero() {
 		return ""

@@ -14,13 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// rootBuildList is what a program that imports the root has in its build list: what packages of the root module stand on.
+// rootBuildList is the build list of a program that imports the root: the dependencies of the root module.
 var rootBuildList = []string{
 	"github.com/MicahParks/jwkset", "github.com/MicahParks/keyfunc/v3", "github.com/golang-jwt/jwt/v5", "github.com/maypok86/otter/v2",
 	floorModule, "github.com/stretchr/testify", "go.yaml.in/yaml/v3", "golang.org/x/time",
 }
 
-// nestedModules are the modules that have a framework or a client of their own, which nobody else must pay for.
+// nestedModules are the modules with a framework or a client of their own. A program that does not use them must not
+// depend on it.
 var nestedModules = map[string]string{
 	"adapters/authzchi":   "github.com/go-chi/chi/v5",
 	"adapters/authzgin":   "github.com/gin-gonic/gin",
@@ -31,7 +32,8 @@ var nestedModules = map[string]string{
 	"revlog/pglog":        "github.com/jackc/pgx/v5",
 }
 
-// TestConsumersPayForTheRootAlone: the build list of a throw-away module that imports only the root, and what of it is built in.
+// TestConsumersPayForTheRootAlone checks the build list of a temporary module that imports only the root, and the packages
+// that are linked into it.
 func TestConsumersPayForTheRootAlone(t *testing.T) {
 	t.Parallel()
 	dir := consumer(t, floorModule)
@@ -40,7 +42,7 @@ func TestConsumersPayForTheRootAlone(t *testing.T) {
 		goList(t, dir, "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "."))
 }
 
-// TestConsumersPayForWhatTheyUse: with a nested module comes its own client, and none of the others'.
+// TestConsumersPayForWhatTheyUse: a nested module brings its own client, and none of the clients of the others.
 func TestConsumersPayForWhatTheyUse(t *testing.T) {
 	t.Parallel()
 	for folder, client := range nestedModules {

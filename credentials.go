@@ -6,24 +6,28 @@ import (
 	"strings"
 )
 
-// MaxTokenBytes is how long a token may be. A Guard refuses a longer one before
-// it looks at it.
+// MaxTokenBytes is the maximum length of a token, in bytes. A Guard refuses a longer
+// token before it reads it.
 const MaxTokenBytes = 16 << 10
 
-// The ways in which a request carries no good credentials.
 const (
 	schemeBearer     = "Bearer"
 	authorization    = "Authorization"
 	queryAccessToken = "access_token"
 )
 
-// bearerToken takes the token out of the Authorization field (RFC 6750 §2.1),
-// the only place that is looked at; that a token is also in the query is a
-// mistake worth telling (§2.3), and the body is never touched.
-func bearerToken(r *http.Request) (string, error) {
+// BearerToken returns the access token of the Authorization field (RFC 6750 §2.1),
+// as a [Guard] reads it. It is for handlers that pass the token on or revoke it. It
+// does not validate the token: use it behind [Guard.Protect].
+//
+// The error is [ErrNoToken] if r has no Bearer credentials, [ErrInvalidRequest] if
+// they are malformed or repeated or if the query has an access_token too (§2: only one
+// method in a request; §2.3), and [ErrInvalidToken] if the token is longer than
+// [MaxTokenBytes]. The body is never read (§2.2).
+func BearerToken(r *http.Request) (string, error) {
 	fields := r.Header[authorization]
 	switch {
-	case len(fields) > 1: // one may hide from a proxy, or from Header.Get
+	case len(fields) > 1: // a proxy and Header.Get may each see another one
 		return "", ErrInvalidRequest
 	case len(fields) == 0 || fields[0] == "":
 		return "", ErrNoToken
@@ -47,9 +51,9 @@ func bearerToken(r *http.Request) (string, error) {
 	return credentials, nil
 }
 
-// splitField splits credentials = auth-scheme [ 1*SP ... ] (RFC 9110 §11.4). A
-// tab in place of the space is not within the grammar, but what was meant is
-// clear: tab reports it.
+// splitField splits credentials = auth-scheme [ 1*SP ... ] (RFC 9110 §11.4). tab
+// reports whether there is a tab in place of the space: the grammar does not allow
+// it, but the scheme is clear.
 func splitField(field string) (scheme, rest string, tab bool) {
 	end := strings.IndexAny(field, " \t")
 	if end < 0 {
@@ -58,9 +62,9 @@ func splitField(field string) (scheme, rest string, tab bool) {
 	return field[:end], strings.TrimLeft(field[end:], " "), field[end] == '\t'
 }
 
-// namesBearer reports whether field has Bearer credentials behind a comma: two
-// fields that a proxy merged into one. It reads each byte once: anybody may send
-// a megabyte of commas.
+// namesBearer reports whether field has Bearer credentials after a comma: a proxy
+// has then merged two fields into one. It reads each byte once, because a client may
+// send a megabyte of commas.
 func namesBearer(field string) bool {
 	afterComma := false
 	for i := range len(field) {
@@ -78,7 +82,7 @@ func namesBearer(field string) bool {
 	return false
 }
 
-// beginsWithBearer reports whether the scheme of credentials is Bearer.
+// beginsWithBearer reports whether credentials begin with the scheme Bearer.
 func beginsWithBearer(credentials string) bool {
 	n := len(schemeBearer)
 	if len(credentials) < n || !equalASCIIFold(credentials[:n], schemeBearer) {
@@ -87,8 +91,8 @@ func beginsWithBearer(credentials string) bool {
 	return len(credentials) == n || credentials[n] == ' ' || credentials[n] == '\t'
 }
 
-// equalASCIIFold compares schemes, which are case-insensitive (RFC 9110
-// §11.1). strings.EqualFold would also fold letters outside ASCII.
+// equalASCIIFold reports whether the scheme s is want. Schemes are case-insensitive
+// (RFC 9110 §11.1). strings.EqualFold would also fold letters outside ASCII.
 func equalASCIIFold(s, want string) bool {
 	if len(s) != len(want) {
 		return false
@@ -102,16 +106,16 @@ func equalASCIIFold(s, want string) bool {
 	return true
 }
 
-// isB64Token: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" )
-// *"=" (RFC 6750 §2.1).
+// isB64Token reports whether s is a b64token (RFC 6750 §2.1):
+// 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=".
 func isB64Token(s string) bool {
 	body := strings.TrimRight(s, "=")
 	if body == "" {
 		return false
 	}
-	// Eight at a time and without a branch: every byte of every request's token
-	// comes by here, which was a third of the time of a request with a token that
-	// is remembered.
+	// Eight bytes at a time and without a branch: this loop reads every byte of the
+	// token of every request. A simple loop took a third of the time of a request with
+	// a token that a cache remembers.
 	var outside uint8
 	for ; len(body) >= 8; body = body[8:] {
 		outside |= notB64Token[body[0]] | notB64Token[body[1]] | notB64Token[body[2]] | notB64Token[body[3]] |
@@ -123,7 +127,7 @@ func isB64Token(s string) bool {
 	return outside == 0
 }
 
-// notB64Token is 1 for what is not within b64token.
+// notB64Token is 1 for each byte that b64token does not allow.
 var notB64Token = func() (table [256]uint8) {
 	for i := range table {
 		table[i] = 1
@@ -134,7 +138,8 @@ var notB64Token = func() (table [256]uint8) {
 	return table
 }()
 
-// hasQueryToken looks for the parameter of RFC 6750 §2.3.
+// hasQueryToken reports whether the query of u has the parameter access_token (RFC
+// 6750 §2.3).
 func hasQueryToken(u *url.URL) bool {
 	if u == nil {
 		return false
@@ -143,7 +148,7 @@ func hasQueryToken(u *url.URL) bool {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
 		name, _, _ := strings.Cut(pair, "=")
-		if len(name) > len(queryAccessToken) && strings.Contains(name, "%") { // an escape is longer than the byte that it stands for
+		if len(name) > len(queryAccessToken) && strings.Contains(name, "%") { // an escape is longer than the byte that it encodes
 			name, _ = url.QueryUnescape(name)
 		}
 		if name == queryAccessToken {

@@ -1,6 +1,7 @@
 package oauthz_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net/http"
@@ -16,64 +17,64 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// credentialsTests are the cases of hostile-inputs §3.1 that matter most, with some that it does not have.
+// credentialsTests are the most important cases of Authorization fields, as attackers send them.
 var credentialsTests = []struct {
 	name   string
 	fields []string // of Authorization
 	target string   // default "/"
 	want   answer
-	asked  string // what the introspector is asked, beside goodToken
-	onWire answer // where a server hands on something else than it got; default want
+	asked  string // the token that the introspector receives, if not goodToken
+	onWire answer // where net/http changes or refuses the field; default want
 }{
-	{name: "canonical (hp-ok)", fields: []string{"Bearer " + goodToken}, want: allowed},
-	{name: "scheme in lower case (hp-scheme-lower)", fields: []string{"bearer " + goodToken}, want: allowed},
-	{name: "scheme in mixed case (hp-scheme-mixed)", fields: []string{"bEaReR " + goodToken}, want: allowed},
-	{name: "many spaces (hp-ten-spaces)", fields: []string{"Bearer          " + goodToken}, want: allowed},
-	{name: "no field (hp-missing)", want: noToken},
-	{name: "empty field (hp-empty)", fields: []string{""}, want: noToken},
-	{name: "another scheme (hp-basic)", fields: []string{"Basic dXNlcjpwYXNz"}, want: noToken},
-	{name: "DPoP, which nobody checks yet", fields: []string{"DPoP " + goodToken}, want: noToken},
-	{name: "no scheme (hp-raw-token)", fields: []string{goodToken}, want: noToken},
-	{name: "glued (hp-glued)", fields: []string{"Bearer" + goodToken}, want: noToken},
-	{name: "colon (hp-colon)", fields: []string{"Bearer: " + goodToken}, want: noToken},
-	{name: "full-width B (hp-fullwidth)", fields: []string{"\uff22earer " + goodToken}, want: noToken},
+	{name: "canonical", fields: []string{"Bearer " + goodToken}, want: allowed},
+	{name: "scheme in lower case", fields: []string{"bearer " + goodToken}, want: allowed},
+	{name: "scheme in mixed case", fields: []string{"bEaReR " + goodToken}, want: allowed},
+	{name: "many spaces", fields: []string{"Bearer          " + goodToken}, want: allowed},
+	{name: "no field", want: noToken},
+	{name: "empty field", fields: []string{""}, want: noToken},
+	{name: "another scheme", fields: []string{"Basic dXNlcjpwYXNz"}, want: noToken},
+	{name: "DPoP, without a Confirmer", fields: []string{"DPoP " + goodToken}, want: noToken},
+	{name: "no scheme", fields: []string{goodToken}, want: noToken},
+	{name: "glued", fields: []string{"Bearer" + goodToken}, want: noToken},
+	{name: "colon", fields: []string{"Bearer: " + goodToken}, want: noToken},
+	{name: "full-width B", fields: []string{"\uff22earer " + goodToken}, want: noToken},
 	{name: "long s, which folds to s", fields: []string{"Ba\u017fic " + goodToken}, want: noToken},
-	{name: "bit 0x20 of what is no letter", fields: []string{"Bearer\x00 " + goodToken}, want: noToken, onWire: answer{status: 400}},
-	{name: "scheme alone (hp-scheme-only)", fields: []string{"Bearer"}, want: badRequest},
-	{name: "scheme and space (hp-scheme-space)", fields: []string{"Bearer "}, want: badRequest},
-	{name: "space before (hp-lead-space)", fields: []string{" Bearer " + goodToken}, want: noToken, onWire: allowed},
-	{name: "space behind (hp-trail-space)", fields: []string{"Bearer " + goodToken + " "}, want: badRequest, onWire: allowed},
-	{name: "tab for space (hp-tab)", fields: []string{"Bearer\t" + goodToken}, want: badRequest},
+	{name: "bit 0x20 of a byte that is not a letter", fields: []string{"Bearer\x00 " + goodToken}, want: noToken, onWire: answer{status: 400}},
+	{name: "scheme alone", fields: []string{"Bearer"}, want: badRequest},
+	{name: "scheme and space", fields: []string{"Bearer "}, want: badRequest},
+	{name: "space before", fields: []string{" Bearer " + goodToken}, want: noToken, onWire: allowed},
+	{name: "space behind", fields: []string{"Bearer " + goodToken + " "}, want: badRequest, onWire: allowed},
+	{name: "tab for space", fields: []string{"Bearer\t" + goodToken}, want: badRequest},
 	{name: "tab after space", fields: []string{"Bearer \t" + goodToken}, want: badRequest},
-	{name: "quoted (hp-quoted)", fields: []string{`Bearer "` + goodToken + `"`}, want: badRequest},
-	{name: "parameter (hp-kv)", fields: []string{`Bearer token="` + goodToken + `"`}, want: badRequest},
-	{name: "two tokens (hp-two-tokens)", fields: []string{"Bearer " + goodToken + " " + goodToken}, want: badRequest},
-	{name: "merged (hp-comma)", fields: []string{"Bearer " + goodToken + ", Bearer " + goodToken}, want: badRequest},
-	{name: "merged with another scheme (hp-comma-basic)", fields: []string{"Basic dXNlcjpwYXNz, Bearer " + goodToken}, want: badRequest},
+	{name: "quoted", fields: []string{`Bearer "` + goodToken + `"`}, want: badRequest},
+	{name: "parameter", fields: []string{`Bearer token="` + goodToken + `"`}, want: badRequest},
+	{name: "two tokens", fields: []string{"Bearer " + goodToken + " " + goodToken}, want: badRequest},
+	{name: "merged", fields: []string{"Bearer " + goodToken + ", Bearer " + goodToken}, want: badRequest},
+	{name: "merged with another scheme", fields: []string{"Basic dXNlcjpwYXNz, Bearer " + goodToken}, want: badRequest},
 	{name: "merged with two others", fields: []string{"Basic dXNlcjpwYXNz, Negotiate YII=,bearer " + goodToken}, want: badRequest},
 	{name: "merged, without a space", fields: []string{"Basic dXNlcjpwYXNz,Bearer\t" + goodToken}, want: badRequest},
 	{name: "merged, empty elements between", fields: []string{"Basic dXNlcjpwYXNz, ,\t,BEARER"}, want: badRequest},
 	{name: "merged, glued", fields: []string{"Basic dXNlcjpwYXNz, Bearer" + goodToken + ",Bearer,x"}, want: noToken},
 	{name: "Bearer behind a space", fields: []string{"Basic Bearer " + goodToken}, want: noToken},
 	{name: "merged others", fields: []string{"Basic dXNlcjpwYXNz, Negotiate YII="}, want: noToken},
-	{name: "twice the same (hp-dup-same)", fields: []string{"Bearer " + goodToken, "Bearer " + goodToken}, want: badRequest},
-	{name: "good and bad (hp-dup-good-bad)", fields: []string{"Bearer " + goodToken, "Bearer bad"}, want: badRequest},
-	{name: "bad and good (hp-dup-bad-good)", fields: []string{"Bearer bad", "Bearer " + goodToken}, want: badRequest},
-	{name: "two schemes (hp-dup-basic-bearer)", fields: []string{"Basic dXNlcjpwYXNz", "Bearer " + goodToken}, want: badRequest},
-	{name: "empty and good (hp-dup-empty)", fields: []string{"", "Bearer " + goodToken}, want: badRequest},
+	{name: "twice the same", fields: []string{"Bearer " + goodToken, "Bearer " + goodToken}, want: badRequest},
+	{name: "good and bad", fields: []string{"Bearer " + goodToken, "Bearer bad"}, want: badRequest},
+	{name: "bad and good", fields: []string{"Bearer bad", "Bearer " + goodToken}, want: badRequest},
+	{name: "two schemes", fields: []string{"Basic dXNlcjpwYXNz", "Bearer " + goodToken}, want: badRequest},
+	{name: "empty and good", fields: []string{"", "Bearer " + goodToken}, want: badRequest},
 	{name: "good and empty", fields: []string{"Bearer " + goodToken, ""}, want: badRequest},
 	{name: "two empty", fields: []string{"", ""}, want: badRequest},
-	{name: "NUL (hp-nul)", fields: []string{"Bearer " + goodToken + "\x00"}, want: badRequest, onWire: answer{status: 400}},
-	{name: "obs-text (hp-latin1)", fields: []string{"Bearer \xe9\xe9"}, want: badRequest},
-	{name: "UTF-8 (hp-utf8)", fields: []string{"Bearer t\u00f6ken"}, want: badRequest},
-	{name: "= alone (hp-only-eq)", fields: []string{"Bearer ===="}, want: badRequest},
-	{name: "= inside (hp-eq-inside)", fields: []string{"Bearer abc=def"}, want: badRequest},
-	{name: "percent (hp-pct)", fields: []string{"Bearer %41%42"}, want: badRequest},
-	{name: "unknown (hp-b64token-all)", fields: []string{"Bearer AZaz09-._~+/=="}, want: badToken, asked: "AZaz09-._~+/=="},
+	{name: "NUL", fields: []string{"Bearer " + goodToken + "\x00"}, want: badRequest, onWire: answer{status: 400}},
+	{name: "obs-text", fields: []string{"Bearer \xe9\xe9"}, want: badRequest},
+	{name: "UTF-8", fields: []string{"Bearer t\u00f6ken"}, want: badRequest},
+	{name: "= alone", fields: []string{"Bearer ===="}, want: badRequest},
+	{name: "= inside", fields: []string{"Bearer abc=def"}, want: badRequest},
+	{name: "percent", fields: []string{"Bearer %41%42"}, want: badRequest},
+	{name: "unknown", fields: []string{"Bearer AZaz09-._~+/=="}, want: badToken, asked: "AZaz09-._~+/=="},
 	{name: "longest", fields: []string{"Bearer " + longest}, want: badToken, asked: longest},
-	{name: "too long (hp-64k)", fields: []string{"Bearer " + longest + "A"}, want: badToken},
-	{name: "query (hp-query)", target: "/?access_token=" + goodToken, want: noToken},
-	{name: "query and header (hp-query-and-header)", fields: []string{"Bearer " + goodToken}, target: "/?access_token=x", want: badRequest},
+	{name: "too long", fields: []string{"Bearer " + longest + "A"}, want: badToken},
+	{name: "query", target: "/?access_token=" + goodToken, want: noToken},
+	{name: "query and header", fields: []string{"Bearer " + goodToken}, target: "/?access_token=x", want: badRequest},
 	{name: "escaped query and header", fields: []string{"Bearer " + goodToken}, target: "/?a=b&access%5Ftoken=x", want: badRequest},
 	{name: "query without a value, and header", fields: []string{"Bearer " + goodToken}, target: "/?access_token", want: badRequest},
 	{name: "query and another scheme", fields: []string{"Basic dXNlcjpwYXNz"}, target: "/?access_token=x", want: noToken},
@@ -123,7 +124,37 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
-// withGood is what an introspector is asked.
+// BearerToken reads the same field as a Guard, by the same rules.
+func TestBearerToken(t *testing.T) {
+	t.Parallel()
+	for _, tt := range credentialsTests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := httptest.NewRequest(http.MethodGet, cmp.Or(tt.target, "/"), nil)
+			r.Header["Authorization"] = tt.fields
+			got, err := oauthz.BearerToken(r)
+			switch {
+			case tt.want == allowed:
+				require.NoError(t, err)
+				assert.Equal(t, goodToken, got)
+				return
+			case tt.asked != "": // well-formed; only an introspector refuses it
+				require.NoError(t, err)
+				assert.Equal(t, tt.asked, got)
+				return
+			case tt.want == noToken:
+				require.ErrorIs(t, err, oauthz.ErrNoToken)
+			case tt.want == badRequest:
+				require.ErrorIs(t, err, oauthz.ErrInvalidRequest)
+			default:
+				require.ErrorIs(t, err, oauthz.ErrInvalidToken)
+			}
+			assert.Empty(t, got)
+		})
+	}
+}
+
+// withGood returns the tokens that an introspector must receive.
 func withGood(want answer, others []string) []string {
 	if want == allowed {
 		return append(others, goodToken)
@@ -144,14 +175,14 @@ func TestCredentialsAsSent(t *testing.T) {
 		name, request string
 		want          answer
 	}{
-		{name: "HTTP/1.0 (CX-16)", request: "GET / HTTP/1.0\r\nAuthorization: Bearer " + goodToken + "\r\n\r\n", want: allowed},
+		{name: "HTTP/1.0", request: "GET / HTTP/1.0\r\nAuthorization: Bearer " + goodToken + "\r\n\r\n", want: allowed},
 		{name: "name in lower case", request: "GET / HTTP/1.1\r\nHost: h\r\nauthorization: Bearer " + goodToken + "\r\n\r\n", want: allowed},
 		{name: "two spellings of the name", request: "GET / HTTP/1.1\r\nHost: h\r\nauthorization: Bearer bad\r\nAUTHORIZATION: Bearer " + goodToken + "\r\n\r\n", want: badRequest},
 		{name: "folded", request: "GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer mF_9\r\n .B5f\r\n\r\n", want: badRequest},
 		{name: "trailer", request: "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTrailer: Authorization\r\n\r\n0\r\nAuthorization: Bearer " + goodToken + "\r\n\r\n", want: noToken},
 		{name: "user in the URL", request: "GET http://Bearer:" + url.PathEscape(goodToken) + "@h/ HTTP/1.1\r\nHost: h\r\n\r\n", want: noToken},
 		{name: "absolute URL and header", request: "GET http://h/?access_token=x HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer " + goodToken + "\r\n\r\n", want: badRequest},
-		{name: "WebSocket protocol (CX-15)", request: "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: bearer, " + goodToken + "\r\n\r\n", want: noToken},
+		{name: "WebSocket protocol", request: "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: bearer, " + goodToken + "\r\n\r\n", want: noToken},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -162,7 +193,7 @@ func TestCredentialsAsSent(t *testing.T) {
 	}
 }
 
-// CX-16: the fields of HTTP/2 are told apart as those of HTTP/1.1 are.
+// Repeated fields of HTTP/2 are distinguished as those of HTTP/1.1 are.
 func TestCredentialsOverHTTP2(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -196,7 +227,7 @@ func TestCredentialsOverHTTP2(t *testing.T) {
 	}
 }
 
-// The whole grammar, said another way than the code does.
+// The whole grammar, as an expression that is independent of the code.
 var (
 	bearerField = regexp.MustCompile(`^[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)$`)
 	mergedField = regexp.MustCompile(`,[ \t]*[Bb][Ee][Aa][Rr][Ee][Rr]([ \t]|\z)`)
@@ -204,8 +235,8 @@ var (
 	plainQuery  = regexp.MustCompile(`^[a-z&=]*$`)
 )
 
-// FuzzCredentials: a request gets through an introspector that takes every token exactly when it has one Authorization
-// field of the right form, and that introspector is asked for what the field says, to the byte.
+// FuzzCredentials: with an introspector that accepts every token, a request is let through if and only if it has one
+// well-formed Authorization field, and the introspector receives exactly the bytes of the token in that field.
 func FuzzCredentials(f *testing.F) {
 	for _, tt := range credentialsTests {
 		fields := append(tt.fields, "", "")

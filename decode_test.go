@@ -58,7 +58,7 @@ type (
 	right struct{ Same, R string }
 )
 
-// raw keeps what it is given: a type with an UnmarshalJSON of its own.
+// raw keeps its input. It is a type with its own UnmarshalJSON.
 type raw struct{ got string }
 
 func (r *raw) UnmarshalJSON(b []byte) error {
@@ -66,7 +66,7 @@ func (r *raw) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// level reads itself from text.
+// level is a type with its own UnmarshalText.
 type level struct{ Name string }
 
 func (l *level) UnmarshalText(b []byte) error {
@@ -110,13 +110,14 @@ var decodeTests = []struct {
 	{name: "a name that two embedded structs have", claims: `{"Same":"x","L":"l","R":"r"}`, decode: as[ambiguous], want: ambiguous{left: left{L: "l"}, right: right{R: "r"}}},
 	{name: "null", claims: `{"role":null,"member":null}`, decode: as[group], want: group{}},
 	{
-		name: "types that decode themselves see their part as it came", decode: as[custom],
+		name: "types that decode themselves receive their part as it was parsed", decode: as[custom],
 		claims: `{"raw":{"a":1, "A":2},"level":"HIGH","message":[ {"A":1} ],"when":"2026-01-02T03:04:05Z","any":{"a":1,"A":2}}`,
 		want:   custom{raw{`{"a":1, "A":2}`}, level{"high"}, json.RawMessage(`[ {"A":1} ]`), epoch, map[string]any{"a": 1.0, "A": 2.0}},
 	},
 }
 
-// TestDecodeIsExact: a member fills a field only by its exact name, at every depth, wherever the other spelling stands.
+// TestDecodeIsExact: a member sets a field only by its exact name, at every depth, whether the other spelling comes first
+// or last.
 func TestDecodeIsExact(t *testing.T) {
 	t.Parallel()
 	for _, tt := range decodeTests {
@@ -137,7 +138,8 @@ func as[T any](t *oauthz.Token) (any, error) { return oauthz.ClaimsAs[T](t) }
 
 func pointer[T any](v T) *T { return &v }
 
-// Standard claims come from the fields: what an introspector filled in is decoded, and what a token cannot say is not.
+// Standard claims are made from the fields: a value that an introspector has set is decoded, and a claim that a token must
+// not set is not.
 func TestDecodeStandardClaims(t *testing.T) {
 	t.Parallel()
 	token := parse(t, `{"iss":"i","aud":"x","exp":1e9,"acr":7,"token_sha256":"forged","org":"o"}`)
@@ -155,7 +157,7 @@ func TestDecodeStandardClaims(t *testing.T) {
 	assert.Equal(t, claims{Issuer: "changed", Sub: "filled", Exp: 1e9, Org: "o"}, got)
 }
 
-// Decode into what is there already keeps what the claims do not name, as json.Unmarshal does.
+// Decode keeps the fields of v that the claims do not name, as json.Unmarshal does.
 func TestDecodeIntoValues(t *testing.T) {
 	t.Parallel()
 	token := parse(t, `{"role":"user","ROLE":"admin"}`)
@@ -167,7 +169,7 @@ func TestDecodeIntoValues(t *testing.T) {
 	require.NoError(t, token.Decode(&inside))
 	assert.Equal(t, &member{Role: "user", Name: "kept"}, inside)
 
-	// encoding/json goes on with what lies in a list beyond its length.
+	// encoding/json reuses the elements between the length and the capacity of a slice.
 	beyond := struct {
 		List []any `json:"list"`
 	}{[]any{&member{Name: "kept"}}[:0]}
@@ -175,7 +177,7 @@ func TestDecodeIntoValues(t *testing.T) {
 	assert.Equal(t, []any{&member{Role: "user", Name: "kept"}}, beyond.List)
 }
 
-// decodeErrorTests are what the claims of TestDecodeErrors do not fit.
+// decodeErrorTests are types that the claims of TestDecodeErrors do not fit.
 var decodeErrorTests = []struct {
 	name string
 	into any
@@ -208,7 +210,7 @@ var decodeErrorTests = []struct {
 	{name: "nil pointer", into: (*member)(nil), want: "oauthz: decode: claims do not fit oauthz_test.member"},
 }
 
-// Errors name the field and the type, and nothing of the token.
+// Errors name the field and the type, and hold no part of the token.
 func TestDecodeErrors(t *testing.T) {
 	t.Parallel()
 	token := parse(t, `{"role":"CANARY","number":"CANARY","list":["CANARY"],"huge":1e400,"when":"CANARY","CANARY":7,"self":"CANARY"}`)
@@ -226,7 +228,7 @@ func TestDecodeErrors(t *testing.T) {
 	}
 }
 
-// failing quotes what it was given, as unmarshalers do.
+// failing quotes its input in its error, as many unmarshalers do.
 type failing struct{}
 
 func (*failing) UnmarshalJSON(b []byte) error { return errors.New("cannot read " + string(b)) }

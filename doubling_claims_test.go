@@ -74,7 +74,7 @@ var longTokens = map[string]func(n int) string{
 	"unknown members": func(n int) string { return `{"more":[` + doubling.Objects()["names with escapes"](n) + `]}` },
 }
 
-// The Guard and a handler look for claims, decode them, copy them, and check requirements.
+// The Guard and a handler look up claims, decode them, copy them, and check requirements.
 func TestCostOfUsingATokenIsLinear(t *testing.T) {
 	t.Parallel()
 	req := oauthz.All(

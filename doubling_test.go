@@ -15,7 +15,7 @@ import (
 // maxFieldBytes is the longest field that net/http passes on: by default all fields together have a megabyte.
 const maxFieldBytes = http.DefaultMaxHeaderBytes
 
-// longFields are Authorization fields of n bytes at which a scan for credentials could stop.
+// longFields are Authorization fields of n bytes that could make a search for credentials slow.
 var longFields = map[string]func(n int) string{
 	"commas":                   func(n int) string { return "x" + strings.Repeat(",", n) },
 	"commas and spaces":        func(n int) string { return "x" + strings.Repeat(", ", n/2) },
@@ -31,7 +31,7 @@ var longFields = map[string]func(n int) string{
 	"a list of tokens":         func(n int) string { return "Bearer a" + strings.Repeat(", Bearer a", n/10) },
 }
 
-// Anybody can send a field of a megabyte to any route, one without credentials too.
+// Any client can send a field of a megabyte to any route, also a field without credentials.
 func TestCostOfAFieldIsLinear(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{Introspector: answers(&oauthz.Token{}, nil)})
@@ -67,7 +67,7 @@ func TestCostOfAQueryIsLinear(t *testing.T) {
 	}
 }
 
-// BenchmarkLongField measures the cost of a megabyte from a stranger.
+// BenchmarkLongField measures the cost of a megabyte from an unauthenticated client.
 func BenchmarkLongField(b *testing.B) {
 	guard := newGuard(b, oauthz.Config{Introspector: oauthz.IntrospectorFunc(
 		func(context.Context, string) (*oauthz.Token, error) { return &oauthz.Token{}, nil },

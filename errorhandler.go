@@ -8,18 +8,18 @@ import (
 	"net/http"
 )
 
-// refusalWriter is the writer of an ErrorHandler. It sends the status of the
-// refusal unless the handler has chosen another status: net/http would send 200.
+// refusalWriter is the http.ResponseWriter of an ErrorHandler. It sends the status of
+// the refusal unless the handler has written another status: net/http would send 200.
 type refusalWriter struct {
 	http.ResponseWriter
 	status   int
-	sent     bool // a status has been written
+	sent     bool // a status has been sent
 	answered bool // the handler has written a status or a body
 }
 
-// WriteHeader sends no informational responses (1xx). A writer that holds the
-// answer back, as that of http.TimeoutHandler does, takes the first one for the
-// status, and net/http then sends 200.
+// WriteHeader ignores informational responses (1xx). A writer that buffers the
+// response, such as the one of http.TimeoutHandler, takes the first informational
+// response for the status, and net/http then sends 200.
 func (w *refusalWriter) WriteHeader(status int) {
 	if status < http.StatusOK && status != http.StatusSwitchingProtocols {
 		return
@@ -28,12 +28,14 @@ func (w *refusalWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
+// Write writes a part of the body, after the status.
 func (w *refusalWriter) Write(p []byte) (int, error) {
 	w.sendStatus()
 	w.answered = true
 	return w.ResponseWriter.Write(p)
 }
 
+// sendStatus sends the status of the refusal unless a status has been sent.
 func (w *refusalWriter) sendStatus() {
 	if !w.sent {
 		w.sent = true
@@ -41,26 +43,27 @@ func (w *refusalWriter) sendStatus() {
 	}
 }
 
-// FlushError is what http.ResponseController calls. The status must be sent
-// here: behind Unwrap, net/http would send 200 with the first flush.
+// FlushError is called by http.ResponseController. It must send the status: if
+// http.ResponseController found the flush of the net/http writer through Unwrap,
+// net/http would send 200 with the first flush.
 func (w *refusalWriter) FlushError() error {
 	w.sendStatus()
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Flush makes the writer an http.Flusher.
+// Flush implements http.Flusher.
 func (w *refusalWriter) Flush() { _ = w.FlushError() }
 
-// Hijack returns an error: a hijacked connection has no status.
+// Hijack returns an error, because no status would be sent on a hijacked connection.
 func (*refusalWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, fmt.Errorf("oauthz: ErrorHandler: hijack: %w", http.ErrNotSupported)
 }
 
-// Unwrap is for the deadlines of http.ResponseController.
+// Unwrap lets http.ResponseController set the deadlines of the connection.
 func (w *refusalWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// handleError calls the ErrorHandler, and sends the default answer if the handler
-// sends none.
+// handleError calls the ErrorHandler, and writes the default response if the handler
+// writes nothing.
 func (g *Guard) handleError(w http.ResponseWriter, r *http.Request, e *Error) {
 	refusal := &refusalWriter{ResponseWriter: w, status: e.Status}
 	defer func() {
@@ -75,16 +78,17 @@ func (g *Guard) handleError(w http.ResponseWriter, r *http.Request, e *Error) {
 	}
 }
 
-// writePanic answers for an ErrorHandler that panicked. The decision has been
-// observed, once, so the cause goes where net/http reports panics.
+// writePanic writes the response for an ErrorHandler that panicked. Config.Observe has
+// already been called for this request, and is called only once, so writePanic logs the
+// cause where net/http logs panics.
 func (g *Guard) writePanic(w *refusalWriter, r *http.Request, v any) {
-	e := panicked("ErrorHandler hook", v)
+	e := panicError("ErrorHandler hook", v)
 	logf := log.Printf
 	if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && server.ErrorLog != nil {
 		logf = server.ErrorLog.Printf
 	}
 	logf("%v", e)
-	if w.sent { // what has been sent has been sent
+	if w.sent { // too late for another response
 		return
 	}
 	for _, name := range []string{"WWW-Authenticate", "Retry-After"} {

@@ -18,7 +18,7 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// flushes are ErrorHandlers that use more of a ResponseWriter than its own methods.
+// flushes are ErrorHandlers that also use the optional interfaces of a ResponseWriter.
 var flushes = []struct {
 	name    string
 	handler func(*testing.T, http.ResponseWriter)
@@ -116,7 +116,7 @@ func TestErrorHandlerThatFlushes(t *testing.T) {
 	}
 }
 
-// A server that cannot flush is still answered with the status of the refusal, and the ErrorHandler learns of it.
+// If the ResponseWriter cannot flush, the status of the refusal is still sent, and the ErrorHandler receives the error.
 func TestErrorHandlerBehindAWriterThatCannotFlush(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ *oauthz.Error) {
@@ -127,7 +127,8 @@ func TestErrorHandlerBehindAWriterThatCannotFlush(t *testing.T) {
 	lacksScope("a").check(t, seen(t, recorder.Result(), handler))
 }
 
-// Many requests may get the same answer of an introspector: those of one flight, and those that a cache of refusals answers.
+// Many requests may receive the same error of an introspector: concurrent requests that share one call, and requests that
+// a cache of refusals answers.
 func TestEachRequestHasItsOwnError(t *testing.T) {
 	t.Parallel()
 	shared := func() *oauthz.Error {
@@ -160,7 +161,7 @@ func TestEachRequestHasItsOwnError(t *testing.T) {
 	assert.Equal(t, shared(), err)
 }
 
-// An ErrorHandler does not change the error that the caller of WriteError still holds.
+// An ErrorHandler cannot change the error of the caller of WriteError.
 func TestWriteErrorLeavesTheErrorAlone(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, e *oauthz.Error) {

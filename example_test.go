@@ -15,9 +15,9 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// A server protects its routes, each with what it requires.
+// A server protects its routes. Each route has its own requirement.
 func Example() {
-	// First say who knows what a token says: here a table, in a real program localjwt or remote.
+	// First make an Introspector. Here it is a table; a real program uses localjwt or remote.
 	issued := map[string]string{
 		"reader": `{"sub":"alice","scope":"orders:read"}`,
 		"writer": `{"sub":"bob","scope":"orders:read orders:write"}`,
@@ -33,7 +33,7 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	// Next say what each route requires, where it is registered.
+	// Next protect each route with its requirement, where the route is registered.
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token, _ := oauthz.TokenFrom(r.Context())
 		fmt.Fprint(w, "hello ", token.Subject)
@@ -42,7 +42,7 @@ func Example() {
 	mux.Handle("GET /orders", guard.Protect(oauthz.Require("orders:read"))(handler))
 	mux.Handle("POST /orders", guard.Protect(oauthz.Require("orders:write"))(handler))
 
-	// Finally call it.
+	// Finally call the server.
 	for _, call := range []string{"GET reader", "POST reader", "POST writer", "POST forged"} {
 		method, token, _ := strings.Cut(call, " ")
 		w, r := httptest.NewRecorder(), httptest.NewRequest(method, "/orders", nil)
@@ -57,7 +57,7 @@ func Example() {
 	// POST forged: 401 {"error":"invalid_token","error_description":"The access token is not valid"}
 }
 
-// Claims of your own are read into a type of your own. Only a member with exactly the name of a field fills it.
+// A program can decode its own claims into its own type. A claim sets a field only if it has exactly the name of the field.
 func ExampleClaimsAs() {
 	type claims struct {
 		Subject string `json:"sub"`
@@ -85,8 +85,8 @@ func ExampleClaimsAs() {
 	// oauthz: decode: claim for field role does not fit int
 }
 
-// A route may serve everybody, and those who are known better. A bad token is still refused: whoever sends one would
-// otherwise take the anonymous answer for their own.
+// A route can serve anonymous requests, and serve more to a client with a token. A bad token is still refused: its client
+// would otherwise mistake the anonymous answer for its own.
 func ExampleRequirement_OrAnonymous() {
 	guard, err := oauthz.New(oauthz.Config{Introspector: oauthz.IntrospectorFunc(func(_ context.Context, token string) (*oauthz.Token, error) {
 		if token != "alice" {
@@ -119,8 +119,8 @@ func ExampleRequirement_OrAnonymous() {
 	// 401 {"error":"invalid_token","error_description":"The access token is not valid"}
 }
 
-// Refusals can be written as the rest of an API writes its errors: here as problem details (RFC 9457). The challenge and
-// the other headers are set already, and what Err holds is not for the client.
+// An ErrorHandler writes refusals in the format of the other errors of an API: here as problem details (RFC 9457). The
+// challenge and the other headers have been set already. Err must not be sent to the client.
 func ExampleConfig_errorHandler() {
 	guard, err := oauthz.New(oauthz.Config{
 		Introspector: oauthz.IntrospectorFunc(func(context.Context, string) (*oauthz.Token, error) { return nil, oauthz.ErrExpired }),
@@ -146,7 +146,7 @@ func ExampleConfig_errorHandler() {
 	// {"detail":"The access token expired","status":401,"title":"Unauthorized"}
 }
 
-// Every decision can be logged, with the cause that the client is not told.
+// An Observe hook can log every decision, with the cause, which is not sent to the client.
 func ExampleConfig_observe() {
 	plain := func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {
@@ -185,9 +185,10 @@ func ExampleConfig_observe() {
 	// level=WARN msg=request outcome=unavailable required="any valid token" err="oauthz: temporarily_unavailable: oauthz: unavailable: authorization server: context deadline exceeded"
 }
 
-// A logout, or a stolen laptop: all tokens of a user that were issued until now are refused, on the next request.
+// After a logout, or if a laptop was stolen, a program revokes all tokens of a user that were issued until now. They are
+// refused from the next request on.
 func ExampleRevocations() {
-	var revoked oauthz.Revocations // in memory: it ends with the program
+	var revoked oauthz.Revocations // in memory: the list is lost when the program ends
 	guard, err := oauthz.New(oauthz.Config{
 		Introspector: oauthz.IntrospectorFunc(func(context.Context, string) (*oauthz.Token, error) {
 			return oauthz.ParseToken([]byte(`{"iss":"https://login.example.com","sub":"alice","iat":1700000000}`))
@@ -205,10 +206,10 @@ func ExampleRevocations() {
 		fmt.Println(w.Code, strings.TrimSpace(w.Body.String()))
 	}
 
-	call() // the handler's own answer
+	call() // the answer of the handler
 	_ = revoked.Revoke(context.Background(), oauthz.Revocation{
 		Match:       map[string]any{"iss": "https://login.example.com", "sub": "alice"},
-		IssuedUntil: time.Now().Add(5 * time.Second), // the server's clock may be ahead
+		IssuedUntil: time.Now().Add(5 * time.Second), // the clock of the authorization server may be ahead
 		Reason:      "laptop stolen",
 	})
 	call()

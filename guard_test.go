@@ -16,7 +16,7 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// confirmer checks one member of cnf, and remembers what it was asked.
+// confirmer checks one member of cnf, and records the arguments of its calls.
 type confirmer struct {
 	method string
 	err    error
@@ -30,7 +30,7 @@ func (c *confirmer) Confirm(r *http.Request, scheme, token string, t *oauthz.Tok
 	return c.err
 }
 
-// CX-12: all mistakes are told at once, and a nil inside an interface is one.
+// New reports all mistakes at once. A nil inside an interface is a mistake too.
 func TestNewTellsAllMistakes(t *testing.T) {
 	t.Parallel()
 	var (
@@ -78,7 +78,7 @@ func TestConfigIsCopied(t *testing.T) {
 	badToken.check(t, serve(t, guard, oauthz.Require(), withGoodToken()))
 }
 
-// A Guard that nobody made, and a handler that is none, let nobody through.
+// A nil Guard and a nil handler let no request through.
 func TestZeroGuard(t *testing.T) {
 	t.Parallel()
 	got := serve(t, &oauthz.Guard{}, oauthz.Require(), withGoodToken())
@@ -92,7 +92,7 @@ const (
 	forKey = "/orders Bearer " + goodToken + " s" // what a confirmer is asked
 )
 
-// confirmerTests are tokens that are bound, and who checks them.
+// confirmerTests are bound tokens, with the Confirmers that check them.
 var confirmerTests = []struct {
 	name       string
 	claims     string
@@ -136,7 +136,7 @@ func TestConfirmers(t *testing.T) {
 	}
 }
 
-// A route that requires more does not ask a Confirmer less: it is asked before the requirement.
+// A Confirmer is called before the requirement is checked, whatever the route requires.
 func TestConfirmersAreAskedOnEveryRoute(t *testing.T) {
 	t.Parallel()
 	jkt := &confirmer{method: "jkt", err: oauthz.ErrInvalidToken}
@@ -156,7 +156,7 @@ var firstOfTests = []struct {
 }{
 	{name: "the first knows it", chain: []error{nil, errDown}, asked: 1},
 	{name: "the first does not recognize it", chain: []error{errForeign, nil}, asked: 2},
-	{name: "a refusal ends it (IN-27)", chain: []error{oauthz.ErrExpired, nil}, asked: 1, want: oauthz.ErrExpired},
+	{name: "a refusal ends the sequence", chain: []error{oauthz.ErrExpired, nil}, asked: 1, want: oauthz.ErrExpired},
 	{name: "a fault ends it", chain: []error{errForeign, errDown, nil}, asked: 2, want: errDown},
 	{name: "nobody recognizes it", chain: []error{errForeign, errForeign}, asked: 2, want: oauthz.ErrUnrecognized},
 }
@@ -192,7 +192,7 @@ func TestFirstOf(t *testing.T) {
 	require.EqualError(t, err, "oauthz: FirstOf: introspector 1 is nil")
 }
 
-// CX-13, RS-09, RS-11: what a method changes.
+// The effect of the method of a request.
 func TestMethods(t *testing.T) {
 	t.Parallel()
 	preflight := http.Header{"Origin": {"https://app.example"}, "Access-Control-Request-Method": {"DELETE"}}
@@ -233,7 +233,7 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-// RS-13: a browser is not redirected to a login page.
+// A browser is not redirected to a login page.
 func TestBrowsersAreToldTheSame(t *testing.T) {
 	t.Parallel()
 	r := get()
@@ -241,7 +241,7 @@ func TestBrowsersAreToldTheSame(t *testing.T) {
 	noToken.check(t, serve(t, newGuard(t, oauthz.Config{}), oauthz.Require(), r))
 }
 
-// CX-14: mounted around a router, a Guard answers first.
+// A Guard around a router answers before the router does.
 func TestUnknownRoutesAreRefused(t *testing.T) {
 	t.Parallel()
 	mux := http.NewServeMux()
@@ -256,7 +256,7 @@ func TestUnknownRoutesAreRefused(t *testing.T) {
 	}
 }
 
-// hp-form, RS-12: the body is not read and not closed, whatever the outcome.
+// The body is not read and not closed, for every outcome.
 func TestBodyIsNotTouched(t *testing.T) {
 	t.Parallel()
 	for name, authorization := range map[string]string{"allowed": "Bearer " + goodToken, "refused": "Bearer bad", "malformed": "Bearer a b", "none": ""} {
@@ -280,7 +280,7 @@ func (u untouchable) Close() error {
 	return nil
 }
 
-// CX-06: users do not meet, though their requests do, and though each handler changes what it was given.
+// Concurrent requests do not affect each other, even if each handler changes its token.
 func TestParallelRequestsOfManyUsers(t *testing.T) {
 	t.Parallel()
 	const users, requests = 10, 1000

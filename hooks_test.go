@@ -17,7 +17,7 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// panics are hooks that panic with a value, by what Observe is told of where.
+// panics returns configurations whose hooks panic with value, by the name of the hook in the error.
 func panics(value any) map[string]oauthz.Config {
 	blow := func() { panic(value) }
 	bound := knows(`{"cnf":{"jkt":"k"}}`)
@@ -57,7 +57,7 @@ type leaky string
 func (l leaky) Error() string  { return string(l) }
 func (l leaky) String() string { return string(l) }
 
-// panicValues are what hooks may panic with, with what an error may say of each.
+// panicValues are values that hooks may panic with, and the text that an error may contain for each.
 var panicValues = []struct {
 	name  string
 	value any
@@ -71,8 +71,8 @@ var panicValues = []struct {
 	{name: "a token", value: &oauthz.Token{ID: goodToken}, says: "*oauthz.Token"},
 }
 
-// CX-08: a panic in a hook is a 500. The handler does not run, the client learns nothing, Observe is told where it was and
-// not with which value, for that might be a token.
+// A panic in a hook is a 500. The handler does not run, and the response holds nothing about the panic. The error that
+// Observe receives names the hook and not the value, because the value might be a token.
 func TestPanicsInHooks(t *testing.T) {
 	t.Parallel()
 	for _, tt := range panicValues {
@@ -86,7 +86,7 @@ func TestPanicsInHooks(t *testing.T) {
 				d := w.decisions[0]
 				assert.Equal(t, oauthz.OutcomeServerError, d.Outcome)
 				assert.Contains(t, d.Err.Error(), "oauthz: panic in the "+where+": "+tt.says)
-				assert.Contains(t, d.Err.Error(), "oauthz_test.", "it says where in the program")
+				assert.Contains(t, d.Err.Error(), "oauthz_test.", "the function that panicked")
 				assert.NotContains(t, d.Err.Error(), goodToken)
 
 				cfg.Observe = nil
@@ -96,7 +96,7 @@ func TestPanicsInHooks(t *testing.T) {
 	}
 }
 
-// What the runtime says of its own panics holds no values, and helps whoever must mend it.
+// The errors of the Go runtime hold no values, and help the operator to find the mistake.
 func TestRuntimePanicsAreExplained(t *testing.T) {
 	t.Parallel()
 	w := &watch{}
@@ -112,7 +112,7 @@ func TestRuntimePanicsAreExplained(t *testing.T) {
 	assert.NotContains(t, w.decisions[0].Err.Error(), goodToken)
 }
 
-// A request that could not be recorded is not let through, nor is one that was refused told why.
+// If Observe panics, the request is not let through. If it was refused, the response does not hold the reason.
 func TestPanicsInObserve(t *testing.T) {
 	t.Parallel()
 	for _, tt := range panicValues {
@@ -149,13 +149,13 @@ func TestPanicsInErrorHandler(t *testing.T) {
 	}
 }
 
-// logging is r as a server with this log would give it.
+// logging returns r as a server with this log would pass it on.
 func logging(r *http.Request, to io.Writer) *http.Request {
 	server := &http.Server{ErrorLog: log.New(to, "", 0)}
 	return r.WithContext(context.WithValue(r.Context(), http.ServerContextKey, server))
 }
 
-// A handler's own panic is not the Guard's to hide.
+// The Guard does not recover a panic of the handler.
 func TestPanicsInHandlersPass(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{Observe: (&watch{}).observe})
@@ -163,7 +163,7 @@ func TestPanicsInHandlersPass(t *testing.T) {
 	assert.PanicsWithValue(t, http.ErrAbortHandler, func() { h.ServeHTTP(httptest.NewRecorder(), withGoodToken()) })
 }
 
-// An ErrorHandler has the headers set, and the status and the body to write.
+// When an ErrorHandler is called, the headers are set, and the status and the body are not yet written.
 func TestErrorHandler(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{ErrorHandler: func(w http.ResponseWriter, r *http.Request, e *oauthz.Error) {
@@ -186,7 +186,7 @@ func TestErrorHandler(t *testing.T) {
 	}
 }
 
-// A refusal is never a 200, whatever an ErrorHandler forgets.
+// A refusal never has status 200, even if an ErrorHandler writes no status.
 func TestForgetfulErrorHandlers(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -214,7 +214,7 @@ func TestForgetfulErrorHandlers(t *testing.T) {
 	}
 }
 
-// Informational responses are not the answer (RFC 9110 §15.2): net/http would go on with 200.
+// Informational responses are not sent (RFC 9110 §15.2): after one, net/http would send 200.
 func TestErrorHandlerSendsHints(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"", "no"} {
@@ -236,7 +236,7 @@ func TestErrorHandlerSendsHints(t *testing.T) {
 	}
 }
 
-// WriteError takes any error: adapters hand on what Authorize returned.
+// WriteError accepts any error: adapters pass on the error that Authorize returned.
 func TestWriteError(t *testing.T) {
 	t.Parallel()
 	var none *oauthz.Error

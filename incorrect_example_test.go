@@ -12,14 +12,14 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// The example below shows a mistake that is common, and that no test with good tokens finds.
+// The example below shows a common mistake. A test that has only good tokens does not find it.
 //
-// A middleware of the program's own reads the claims out of every token, for the log say, and puts them into the context;
-// a handler then checks the scope there. Nobody asked whether the token is genuine, so whoever writes one gets in.
+// A middleware of the program decodes the claims of every token, for example for the log, and puts them into the context.
+// A handler then checks the scope there. The program never verifies the token, so a client that forges one gets in.
 //
-// [oauthz.TokenFrom] cannot tell who put a token into the context: it reads what a Guard found, and equally what
-// [oauthz.WithToken] was given. So protect every route with [oauthz.Guard.Protect], which judges the credentials of the
-// request whatever is in its context, and let it check the scope: see the example of the package.
+// [oauthz.TokenFrom] cannot distinguish a token that a Guard has put into the context from one that [oauthz.WithToken]
+// has put there. So protect every route with [oauthz.Guard.Protect], which ignores the context and validates the
+// credentials of the request, and let it check the scope: see the example of the package.
 func Example_incorrect() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("DELETE /orders", func(w http.ResponseWriter, r *http.Request) { // incorrect! There is no Protect.
@@ -32,7 +32,7 @@ func Example_incorrect() {
 	})
 	server := withClaims(mux)
 
-	// Anybody can write a token. This one is not even signed.
+	// Any client can forge a token. This one is not even signed.
 	encode := base64.RawURLEncoding.EncodeToString
 	forged := encode([]byte(`{"alg":"none"}`)) + "." + encode([]byte(`{"sub":"mallory","scope":"orders:write"}`)) + "."
 
@@ -44,7 +44,7 @@ func Example_incorrect() {
 
 	// With Protect the same server, with the same middleware, refuses.
 	guard, err := oauthz.New(oauthz.Config{Introspector: oauthz.IntrospectorFunc(func(context.Context, string) (*oauthz.Token, error) {
-		return nil, oauthz.ErrInvalidToken // localjwt would say so of this token
+		return nil, oauthz.ErrInvalidToken // localjwt returns this error for this token
 	})})
 	if err != nil {
 		log.Fatal(err)
@@ -58,7 +58,7 @@ func Example_incorrect() {
 	// 401 Bearer realm="api", error="invalid_token", error_description="The access token is not valid"
 }
 
-// withClaims decodes a token and verifies nothing.
+// withClaims decodes a token and does not verify it.
 func withClaims(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, rest, ok := strings.Cut(r.Header.Get("Authorization"), "."); ok {

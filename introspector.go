@@ -4,35 +4,33 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"reflect"
 	"sync/atomic"
 )
 
-// Introspector says what an access token says.
+// Introspector validates access tokens and returns their claims.
 //
-// It must be safe for concurrent use. It may be asked with any string that the
-// grammar of RFC 6750 §2.1 allows, up to [MaxTokenBytes] long when a [Guard] asks.
+// It must be safe for concurrent use. It must accept any string that the grammar of
+// RFC 6750 §2.1 allows. A [Guard] calls it with at most [MaxTokenBytes] bytes.
 type Introspector interface {
-	// Introspect judges token. There are four answers:
+	// Introspect validates token. It has four kinds of results:
 	//
-	//   - A nil error: the token is active, and t says what it grants. The
-	//     caller only reads t, which may be shared.
-	//   - An error that wraps ErrInvalidToken: a refusal. If it may not last, for
-	//     the token is not valid yet or its key is not published, the error has a
-	//     method Temporary() bool that returns true: no cache remembers it, and
-	//     nobody takes the token for dead.
-	//   - An error that wraps ErrUnrecognized: the string is not of the kind
-	//     that this Introspector judges. FirstOf asks the next one.
-	//   - Any other error: a fault. Nothing is known of the token, and the
-	//     client is told to come back, not that its token is bad.
+	//   - A nil error: the token is active, and t holds its claims. The caller
+	//     only reads t, which may be shared.
+	//   - An error that wraps ErrInvalidToken: a refusal. If the refusal may be
+	//     temporary (the token is not valid yet, or its key is not published), the
+	//     error has a method Temporary() bool that returns true. A cache then does
+	//     not remember the refusal, and no caller treats the token as ended.
+	//   - An error that wraps ErrUnrecognized: the string is not of the kind of
+	//     tokens that this Introspector validates. FirstOf calls the next one.
+	//   - Any other error: a fault. The state of the token is unknown. The answer
+	//     is 503 with Retry-After, and not that the token is bad.
 	//
-	// An error never holds the token or a part of it.
+	// An error must never hold the token or a part of it.
 	Introspect(ctx context.Context, token string) (t *Token, err error)
 }
 
-// IntrospectorFunc is a function that is an [Introspector].
+// IntrospectorFunc is a function that implements [Introspector].
 type IntrospectorFunc func(ctx context.Context, token string) (*Token, error)
 
 // Introspect calls f.
@@ -40,9 +38,11 @@ func (f IntrospectorFunc) Introspect(ctx context.Context, token string) (*Token,
 	return f(ctx, token)
 }
 
-// FirstOf asks one Introspector after the other until one recognizes the
-// token. A fault or a refusal ends the chain: a token that one of them judged
-// is never sent to another.
+// FirstOf returns an Introspector that calls introspectors in their order until one
+// recognizes the token. A fault or a refusal ends the sequence: a token that one of
+// them has accepted or refused is never sent to another. If none recognizes the
+// token, the error is [ErrUnrecognized]. FirstOf returns an error if there are no
+// introspectors, or if one is nil.
 func FirstOf(introspectors ...Introspector) (Introspector, error) {
 	if len(introspectors) == 0 {
 		return nil, errors.New("oauthz: FirstOf: no introspector")
@@ -67,8 +67,8 @@ func (f firstOf) Introspect(ctx context.Context, token string) (*Token, error) {
 	return nil, ErrUnrecognized
 }
 
-// isNil also finds the nil pointer or function inside an interface, which
-// would otherwise panic at the first request.
+// isNil reports whether v is nil or holds a nil pointer, function, map, slice or
+// channel. A nil inside an interface would otherwise panic at the first request.
 func isNil(v any) bool {
 	if v == nil {
 		return true
@@ -81,15 +81,17 @@ func isNil(v any) bool {
 	}
 }
 
-// Source is where a verdict came from.
+// Source is where the verdict about a token came from.
 type Source int
 
 const (
-	// Fresh: the introspector judged the token now.
+	// Fresh means that the introspector validated the token for this request.
 	Fresh Source = iota
-	// Remembered: a cache held the verdict, and it still stood.
+	// Remembered means that a cache held the verdict, and that the verdict was still
+	// valid.
 	Remembered
-	// Stale: a cache held the verdict, and the introspector could not be asked again.
+	// Stale means that a cache held the verdict, and that the introspector could not
+	// be reached to renew it.
 	Stale
 )
 
@@ -109,39 +111,12 @@ func (s Source) String() string {
 
 type sourceKey struct{}
 
-// ReportSource tells the [Guard] that is asking where the verdict comes from;
-// [Decision] shows it. It does nothing when nobody listens, and is safe for
-// concurrent use.
+// ReportSource reports to the calling [Guard] where the verdict came from, for
+// [Decision.Source]. An [Introspector] calls it with the context that it received.
+// It has no effect if the Guard has no Observe hook, or if ctx is not from a Guard.
+// It is safe for concurrent use.
 func ReportSource(ctx context.Context, s Source) {
 	if cell, ok := ctx.Value(sourceKey{}).(*atomic.Int64); ok {
 		cell.Store(int64(s))
 	}
 }
-
-// Secret is a string that is not printed: by package fmt, in slog and in JSON it
-// is "[redacted]". Convert it to string to use it.
-//
-// That holds for values and for exported fields. These print the string itself,
-// because they call no method of its type:
-//
-//   - package fmt with the verb %p, and with %w (go vet reports both), and for
-//     fields that are not exported. Keep a Secret behind a pointer or in a
-//     function there.
-//   - encoding/json for the keys of a map.
-//   - encoding/gob, and whatever else goes by reflection alone.
-type Secret string
-
-const redacted = "[redacted]"
-
-// String returns "[redacted]".
-func (Secret) String() string { return redacted }
-
-// Format writes "[redacted]" for every verb for which package fmt calls it: all
-// but %T, %p and %w.
-func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
-
-// MarshalText returns "[redacted]"; JSON uses it too.
-func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-
-// LogValue returns "[redacted]".
-func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }

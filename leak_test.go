@@ -20,7 +20,7 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// The canaries: a token of three segments, none of which may be seen either, and a client secret.
+// The canaries: a token of three segments, none of which may be visible on its own, and a client secret.
 const (
 	canarySegment = "Y2FuYXJ5LXBheWxvYWQ"
 	canaryToken   = "Y2FuYXJ5LWhlYWRlcg." + canarySegment + ".Y2FuYXJ5LXNpZ25hdHVyZQ"
@@ -35,7 +35,7 @@ func requireNoLeak(t *testing.T, where, text string) {
 	}
 }
 
-// prints is v as a careless program would print and log it.
+// prints returns v as a careless program would print and log it.
 func prints(v any) string {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%v %+v %#v %s %q ", v, v, v, v, v)
@@ -90,7 +90,7 @@ var leakTests = []struct {
 	{name: "allowed", cfg: oauthz.Config{Introspector: always(`{"sub":"s"}`)}},
 }
 
-// always is an introspector that takes every token for one with these claims.
+// always is an introspector that accepts every token and returns these claims.
 func always(claims string) oauthz.Introspector {
 	return oauthz.IntrospectorFunc(func(context.Context, string) (*oauthz.Token, error) { return oauthz.ParseToken([]byte(claims)) })
 }
@@ -111,7 +111,7 @@ func canaryRequest(target string, headers []string) *http.Request {
 	return r
 }
 
-// RS-06: no byte of a token is in a response, in an error, in what is logged of a Decision, or in a context.
+// No byte of a token is in a response, in an error, in the log of a Decision, or in a printed context.
 func TestTokenDoesNotLeak(t *testing.T) {
 	t.Parallel()
 	for _, tt := range leakTests {
@@ -122,7 +122,7 @@ func TestTokenDoesNotLeak(t *testing.T) {
 	}
 }
 
-// RS-06: nor is it when a hook panics with it.
+// No byte of a token is visible if a hook panics with the token.
 func TestPanicsDoNotLeak(t *testing.T) {
 	t.Parallel()
 	for _, value := range []any{canaryToken, leaky(canaryToken), fmt.Errorf("token %s", canaryToken), &url.Error{URL: canaryToken}, []string{canaryToken}, canaryRequest("", nil)} {
@@ -145,7 +145,7 @@ func TestPanicsDoNotLeak(t *testing.T) {
 	}
 }
 
-// searchForCanaries sends r, and searches everything that the Guard lets out.
+// searchForCanaries sends r, and searches all outputs of the Guard.
 func searchForCanaries(t *testing.T, cfg oauthz.Config, req oauthz.Requirement, r *http.Request) {
 	t.Helper()
 	decisions := 0
@@ -180,7 +180,7 @@ func searchForCanaries(t *testing.T, cfg oauthz.Config, req oauthz.Requirement, 
 
 type decisionKey struct{}
 
-// credentials are what a client of an authorization server is configured with.
+// credentials is the configuration of a client of an authorization server.
 type credentials struct {
 	ID      string
 	Secret  oauthz.Secret
@@ -202,7 +202,7 @@ func someCredentials() credentials {
 	return c
 }
 
-// RS-06: a Secret is not printed through any verb with any flag, alone or within something else, but for two.
+// A Secret is not printed by any verb with any flag, alone or within another value, except by two verbs.
 func TestSecretIsNotPrinted(t *testing.T) {
 	t.Parallel()
 	c := someCredentials()
@@ -225,7 +225,7 @@ func TestSecretIsNotPrinted(t *testing.T) {
 	assert.Equal(t, canarySecret, string(c.Secret), "it is used by converting it")
 }
 
-// For two verbs package fmt calls no method of a value. The comment of Secret says so, for as long as it is true.
+// For two verbs package fmt calls no method of a value. The comment of Secret must name them as long as that is true.
 func TestVerbsThatPrintASecret(t *testing.T) {
 	t.Parallel()
 	for _, verb := range []string{"%p", "%w"} {

@@ -117,7 +117,7 @@ type claimValues Token
 // of its elements, the first one apart. A claim of one value costs no allocation.
 func (c *claimValues) Values(name string) (first revindex.Value, more []revindex.Value, ok bool) {
 	t := (*Token)(c)
-	if text, standard := t.text(name); standard {
+	if text, standard := t.textClaim(name); standard {
 		return revindex.String(text), nil, text != ""
 	}
 	if name == "aud" && len(t.Audience) == 1 {

@@ -14,7 +14,7 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// CX-07: under a Protect of the same Guard only the requirement is checked again.
+// Under a Protect of the same Guard only the requirement is checked again.
 func TestNestedProtect(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -50,7 +50,7 @@ func TestNestedProtect(t *testing.T) {
 	}
 }
 
-// inside runs inner in a handler that guard protects, of a request with goodToken.
+// inside calls inner in a handler behind guard, with a request that has goodToken.
 func inside(t *testing.T, guard *oauthz.Guard, inner func(*http.Request)) {
 	t.Helper()
 	ran := false
@@ -61,7 +61,7 @@ func inside(t *testing.T, guard *oauthz.Guard, inner func(*http.Request)) {
 	assert.True(t, ran)
 }
 
-// otherCredentialsTests are requests inside a handler whose request came with goodToken.
+// otherCredentialsTests are requests that a handler makes, while it serves a request with goodToken.
 var otherCredentialsTests = []struct {
 	name    string
 	header  []string // of the request inside
@@ -81,9 +81,9 @@ var otherCredentialsTests = []struct {
 	{name: "the same in another spelling", header: []string{"bearer " + goodToken}, subject: "alice", asked: []string{goodToken}},
 }
 
-// A handler may carry a request of somebody else in its context: a batch, or a proxy that swaps credentials. What was
-// found out about one caller says nothing of another.
-func TestOtherCredentialsAreJudgedAnew(t *testing.T) {
+// A handler may serve the request of another client in its own context: a batch, or a proxy that replaces credentials.
+// The verdict about one client must not be used for another.
+func TestOtherCredentialsAreValidatedAgain(t *testing.T) {
 	t.Parallel()
 	for _, tt := range otherCredentialsTests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -110,8 +110,8 @@ func TestOtherCredentialsAreJudgedAnew(t *testing.T) {
 	}
 }
 
-// What one Guard found out is nothing to another, which has other lists, and another introspector.
-func TestAnotherGuardJudgesAnew(t *testing.T) {
+// One Guard does not rely on the verdict of another, which has other lists and another introspector.
+func TestAnotherGuardValidatesAgain(t *testing.T) {
 	t.Parallel()
 	outer := newGuard(t, oauthz.Config{Introspector: knows(`{"sub":"outer","scope":"a"}`)})
 	strict := knows(`{"sub":"inner"}`)
@@ -125,8 +125,8 @@ func TestAnotherGuardJudgesAnew(t *testing.T) {
 	assert.Equal(t, []string{goodToken, goodToken}, strict.questions())
 }
 
-// The time is looked at again: a token may end between a group and its route.
-func TestNestedProtectLooksAtTheTime(t *testing.T) {
+// An inner Guard checks the time again: a token may expire between a group and its route.
+func TestNestedProtectChecksTheTime(t *testing.T) {
 	t.Parallel()
 	now := epoch
 	in := knows(fmt.Sprintf(`{"exp":%d,"auth_time":%d}`, epoch.Unix()+60, epoch.Unix()))
@@ -141,7 +141,7 @@ func TestNestedProtectLooksAtTheTime(t *testing.T) {
 	assert.Len(t, in.questions(), 1)
 }
 
-// What a handler makes of its copy is nothing to the Guard, to the introspector, or to the next request (CA-14, CX-04).
+// A handler that changes its copy does not affect the Guard, the introspector or the next request.
 func TestEachHandlerHasItsOwnToken(t *testing.T) {
 	t.Parallel()
 	const claims = `{"sub":"alice","scope":"a","aud":["x"],"cnf":{"jkt":"k"}}`
@@ -161,7 +161,7 @@ func TestEachHandlerHasItsOwnToken(t *testing.T) {
 	})
 }
 
-// CX-05: a token outlives its request.
+// A token is valid after its request.
 func TestTokenOutlivesTheRequest(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{Introspector: knows(`{"sub":"alice","scope":"a"}`)})
@@ -176,7 +176,7 @@ func TestTokenOutlivesTheRequest(t *testing.T) {
 	assert.Equal(t, oauthz.Scopes{"a"}, token.Scopes)
 }
 
-// CX-01, CX-02, CX-03: what is no token in a context is not taken for one.
+// TokenFrom does not return a value that is not a token.
 func TestTokenFrom(t *testing.T) {
 	t.Parallel()
 	mine := &oauthz.Token{Subject: "s"}
@@ -208,8 +208,8 @@ func TestTokenFrom(t *testing.T) {
 	}
 }
 
-// The Guard judges the credentials of the request, whatever is in its context.
-func TestWithTokenIsNotBelieved(t *testing.T) {
+// The Guard validates the credentials of the request, and ignores a token in its context.
+func TestGuardIgnoresWithToken(t *testing.T) {
 	t.Parallel()
 	forge := func(r *http.Request) *http.Request {
 		return r.WithContext(oauthz.WithToken(r.Context(), &oauthz.Token{Subject: "mallory", Scopes: oauthz.Scopes{"a"}}))
@@ -223,7 +223,7 @@ func TestWithTokenIsNotBelieved(t *testing.T) {
 	assert.Equal(t, "alice", got.token.Subject)
 }
 
-// The context of an authorized request is still that of the request.
+// The context of an authorized request keeps the values and the deadline of the request.
 func TestContextIsKept(t *testing.T) {
 	t.Parallel()
 	type key struct{}

@@ -17,7 +17,7 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// watch is what Observe was told.
+// watch records the decisions that Observe receives.
 type watch struct {
 	decisions []oauthz.Decision
 	contexts  []context.Context
@@ -29,7 +29,7 @@ func (w *watch) observe(ctx context.Context, d oauthz.Decision) {
 
 var errDown = errors.New("connect: refused")
 
-// observeTests are one request each, with what Observe must be told of it.
+// observeTests are one request each, with the decision that Observe must receive.
 var observeTests = []struct {
 	name    string
 	req     oauthz.Requirement
@@ -65,7 +65,7 @@ var observeTests = []struct {
 	{name: "an Error of a hook: 503", header: "Bearer x", cfg: oauthz.Config{Introspector: answers(nil, &oauthz.Error{Status: 503, Err: errDown})}, outcome: oauthz.OutcomeUnavailable, cause: errDown},
 }
 
-// says is an introspector that reports where its verdict is from.
+// says is an introspector that reports the source of its verdict.
 func says(s oauthz.Source, err error) oauthz.Config {
 	return oauthz.Config{Introspector: oauthz.IntrospectorFunc(func(ctx context.Context, _ string) (*oauthz.Token, error) {
 		oauthz.ReportSource(ctx, s)
@@ -73,7 +73,7 @@ func says(s oauthz.Source, err error) oauthz.Config {
 	})}
 }
 
-// listSays is a list that always says the same.
+// listSays is a list with a fixed answer.
 type listSays struct {
 	revoked bool
 	err     error
@@ -81,7 +81,7 @@ type listSays struct {
 
 func (l listSays) Revoked(context.Context, *oauthz.Token) (bool, error) { return l.revoked, l.err }
 
-// TestObserve: every decision is told, once, before the handler runs, and it is the one that the client gets.
+// TestObserve: Observe is called once for each decision, before the handler runs, with the decision that is answered.
 func TestObserve(t *testing.T) {
 	t.Parallel()
 	for _, tt := range observeTests {
@@ -121,7 +121,7 @@ func TestObserve(t *testing.T) {
 	}
 }
 
-// The Err of an allowed Decision is a nil *Error: a program that logs it as it is shows no error.
+// The Err of an allowed Decision is a nil *Error: a program that logs it shows no error.
 func TestErrOfAnAllowedDecisionPrintsAsNil(t *testing.T) {
 	t.Parallel()
 	w := &watch{}
@@ -146,7 +146,7 @@ func TestObserveSeesPreflights(t *testing.T) {
 	assert.True(t, w.decisions[0].Allowed)
 }
 
-// What Observe does to its copy is nothing to the handler, and it is told before that one runs.
+// A change that Observe makes to its copy does not reach the handler, although Observe is called before the handler.
 func TestObserveHasItsOwnToken(t *testing.T) {
 	t.Parallel()
 	var order []string
@@ -164,7 +164,7 @@ func TestObserveHasItsOwnToken(t *testing.T) {
 	assert.Equal(t, []string{"observed a", "handled s a"}, order)
 }
 
-// Each Protect decides, so each is told; where the verdict came from is remembered with it.
+// Observe is called for the decision of each Protect. The source of the verdict is kept with the grant.
 func TestObserveUnderNestedProtect(t *testing.T) {
 	t.Parallel()
 	w := &watch{}
@@ -180,7 +180,7 @@ func TestObserveUnderNestedProtect(t *testing.T) {
 	assert.Equal(t, []string{"allowed, any valid token, remembered, s", "insufficient_scope, scope a, remembered, s"}, got)
 }
 
-func TestReportSourceWhereNobodyListens(t *testing.T) {
+func TestReportSourceWithoutObserve(t *testing.T) {
 	t.Parallel()
 	oauthz.ReportSource(t.Context(), oauthz.Stale)
 	allowed.check(t, serve(t, newGuard(t, says(oauthz.Stale, nil)), oauthz.Require(), withGoodToken()))

@@ -12,10 +12,10 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// alphabet is small, so that sets of scopes meet: there are 32 of them, and never too many alternatives.
+// alphabet is small, so that sets of scopes coincide: there are 32 sets, so never too many alternatives.
 var alphabet = []string{"a", "b", "c", "d", "e"}
 
-// subset is the scopes whose bits are set, from the last to the first if backwards.
+// subset returns the scopes whose bits are set, from the last to the first if backwards.
 func subset(bits int, backwards bool) []string {
 	var scopes []string
 	for i, s := range alphabet {
@@ -29,7 +29,7 @@ func subset(bits int, backwards bool) []string {
 	return scopes
 }
 
-// grower makes a requirement of bytes: any bytes make one.
+// grower makes a requirement from bytes. Any bytes make one.
 type grower []byte
 
 // choose takes a number below n from the next byte.
@@ -74,7 +74,7 @@ func (g *grower) growParts(n, depth int) []oauthz.Requirement {
 	return parts
 }
 
-// checkOpenAPI: where only scopes are required, a document says exactly what Check and a Guard do.
+// checkOpenAPI: if a requirement has only scopes, a document lists exactly what Check and a Guard enforce.
 func checkOpenAPI(t *testing.T, guard *oauthz.Guard, req oauthz.Requirement) {
 	t.Helper()
 	security, err := req.OpenAPI("at")
@@ -122,7 +122,7 @@ func requireSets(t *testing.T, sets [][]string) {
 	}
 }
 
-func TestOpenAPISaysWhatCheckDoes(t *testing.T) {
+func TestOpenAPIListsWhatCheckEnforces(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{})
 	random := rand.New(rand.NewPCG(1, 2))

@@ -15,7 +15,7 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// pairs is All of n Anys, each of two scopes that no other has: it has 2^n alternatives.
+// pairs returns All of n Anys, each of two scopes that no other has: it has 2^n alternatives.
 func pairs(n int) oauthz.Requirement {
 	parts := make([]oauthz.Requirement, n)
 	for i := range parts {
@@ -24,7 +24,7 @@ func pairs(n int) oauthz.Requirement {
 	return oauthz.All(parts...)
 }
 
-// numbered is Require of each of n scopes.
+// numbered returns Require of each of n scopes.
 func numbered(n int) []oauthz.Requirement {
 	reqs := make([]oauthz.Requirement, n)
 	for i := range reqs {
@@ -110,8 +110,8 @@ func TestOpenAPI(t *testing.T) {
 	}
 }
 
-// How much of a requirement a document can list. What is too much is found before it has been worked out: the biggest
-// of these would have 2^30 alternatives.
+// The bounds of a document. They are applied before all alternatives have been computed: the biggest requirement here
+// would have 2^30.
 func TestOpenAPIBounds(t *testing.T) {
 	t.Parallel()
 	const tooMany, tooLong = "oauthz: openapi: more than 64 alternatives", "oauthz: openapi: more than 4096 scopes in an alternative"
@@ -164,7 +164,7 @@ func TestOpenAPIBounds(t *testing.T) {
 	}
 }
 
-// OpenAPI 3.1 §4.8.7: what a component may be called, which is said of open routes too.
+// The names of components (OpenAPI 3.1 §4.8.7). They are checked for public routes too.
 func TestOpenAPISchemeName(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -180,7 +180,7 @@ func TestOpenAPISchemeName(t *testing.T) {
 				assert.NoError(t, err, "%q", tt.scheme)
 				continue
 			}
-			assert.EqualError(t, err, fmt.Sprintf("oauthz: openapi: scheme %q: the name of a component matches ^[a-zA-Z0-9._-]+$", tt.scheme))
+			assert.EqualError(t, err, fmt.Sprintf("oauthz: openapi: scheme %q: want a component name that matches ^[a-zA-Z0-9._-]+$", tt.scheme))
 			assert.Nil(t, security)
 		}
 	}
@@ -206,7 +206,7 @@ func TestGuardOpenAPI(t *testing.T) {
 	}
 }
 
-// What a caller does with a result changes neither the requirement nor the next result, and callers do not meet.
+// A caller that changes a result changes neither the requirement nor the next result. OpenAPI is safe for concurrent use.
 func TestOpenAPIConcurrently(t *testing.T) {
 	t.Parallel()
 	req := oauthz.Any(oauthz.Require("a", "b"), oauthz.All(scopeC, ab), admin).OrAnonymous()
@@ -233,7 +233,7 @@ func TestOpenAPIConcurrently(t *testing.T) {
 	assert.Equal(t, []string{"a", "b"}, req.Scopes())
 }
 
-// A document says what the routes require by asking those who enforce it.
+// A program builds its OpenAPI document from the requirements that its Guards enforce.
 func ExampleRequirement_OpenAPI() {
 	guard, err := oauthz.New(oauthz.Config{
 		Introspector: oauthz.IntrospectorFunc(func(context.Context, string) (*oauthz.Token, error) {

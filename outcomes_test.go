@@ -9,8 +9,7 @@ import (
 	"github.com/oauthz/oauthz/adapters/adaptertest"
 )
 
-// TestOutcomes: the outcome table of this package, which every adapter must
-// pass too.
+// TestOutcomes runs the outcome table of this package, which every adapter must pass too.
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	adaptertest.RunOutcomes(t, func(guard *oauthz.Guard, handler http.HandlerFunc, requirements ...oauthz.Requirement) http.Handler {

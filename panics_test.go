@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A program may build a requirement, or protect a handler, while it answers a request: the comment warns of a panic.
-func TestFunctionsThatPanicSaySo(t *testing.T) {
+// A program may build a requirement, or protect a handler, while it answers a request: the comment of the function must document the panic.
+func TestFunctionsThatPanicDocumentIt(t *testing.T) {
 	t.Parallel()
 	functions := rootFunctions(t)
 	panics := map[string]bool{"panic": true}

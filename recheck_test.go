@@ -12,7 +12,7 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// between sends a request through two Protects of one Guard, with what happens after the first has let it through.
+// between sends a request through two Protects of one Guard, and calls a function between the two.
 func between(t *testing.T, guard *oauthz.Guard, happens func()) response {
 	t.Helper()
 	handler, recorder := &spy{}, httptest.NewRecorder()
@@ -40,8 +40,8 @@ var recheckTests = []struct {
 	{name: "panics", panics: true, want: ourMistake, outcome: oauthz.OutcomeServerError},
 }
 
-// Lists are asked on every request by every Guard that it meets: a revocation may come while a request is on its way.
-func TestInnerGuardAsksTheLists(t *testing.T) {
+// Every Guard that a request meets looks in the lists: a token may be revoked while its request is on the way.
+func TestInnerGuardChecksTheLists(t *testing.T) {
 	t.Parallel()
 	for _, tt := range recheckTests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -71,8 +71,8 @@ func TestInnerGuardAsksTheLists(t *testing.T) {
 	}
 }
 
-// The same with a list in memory, and for a handler that calls Authorize while it answers.
-func TestAuthorizeInAHandlerAsksTheLists(t *testing.T) {
+// The same with a list in memory, and for a handler that calls Authorize while it serves the request.
+func TestAuthorizeInAHandlerChecksTheLists(t *testing.T) {
 	t.Parallel()
 	list := &oauthz.Revocations{}
 	in := knows(`{"iss":"https://login.example","sub":"s","jti":"1"}`)
@@ -94,7 +94,7 @@ func TestAuthorizeInAHandlerAsksTheLists(t *testing.T) {
 }
 
 // CheckRevoked has lists too: a Guard calls it again, behind FirstOf as well.
-func TestInnerGuardAsksCheckRevoked(t *testing.T) {
+func TestInnerGuardCallsCheckRevoked(t *testing.T) {
 	t.Parallel()
 	for _, revoked := range []bool{false, true} {
 		outerPassed, asked := false, 0
@@ -119,8 +119,8 @@ func TestInnerGuardAsksCheckRevoked(t *testing.T) {
 	}
 }
 
-// One Guard looks a token up once.
-func TestOneGuardAsksOnce(t *testing.T) {
+// One Guard looks a token up once in each list.
+func TestOneGuardChecksTheListsOnce(t *testing.T) {
 	t.Parallel()
 	asked := 0
 	guard := newGuard(t, oauthz.Config{Revocations: []oauthz.RevocationList{listFunc(func() (bool, error) {

@@ -18,7 +18,7 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// CX-04: an empty list with room at its end is not shared either, or two handlers append into one array.
+// An empty list with spare capacity is not shared: otherwise two handlers would append to one array.
 // ParseToken makes such a list from an scp array without a valid scope.
 func TestCloneSharesNoEmptyLists(t *testing.T) {
 	t.Parallel()
@@ -35,8 +35,8 @@ func TestCloneOfNil(t *testing.T) {
 	assert.Nil(t, parse(t, `{"scope":"a"}`).Clone().Audience)
 }
 
-// RS-06: for a verb that does not fit (%s, %d, %q) package fmt prints what a pointer in a struct points to, and asks no
-// method on the way: a Guard and a Config do not let it.
+// For a verb that does not fit (%s, %d, %q) package fmt prints the targets of the pointers in a struct, and calls no
+// method of theirs. A Guard and a Config prevent it.
 func TestGuardPrintsNoSecrets(t *testing.T) {
 	t.Parallel()
 	c := someCredentials()
@@ -44,7 +44,7 @@ func TestGuardPrintsNoSecrets(t *testing.T) {
 	assert.NotContains(t, fmt.Sprintf("%s", oauthz.Config{Introspector: &c}), canarySecret)
 }
 
-// An introspector says nothing of the request: these two errors are faults like any other.
+// An introspector does not see the request. If it returns an error about the request, that is a fault like any other.
 func TestFaultThatWrapsRequestErrors(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{oauthz.ErrNoToken, oauthz.ErrInvalidRequest} {
@@ -52,7 +52,7 @@ func TestFaultThatWrapsRequestErrors(t *testing.T) {
 	}
 }
 
-// RS-17: after an ErrorHandler that panicked when it had written, nothing is written.
+// If an ErrorHandler panics after it has written, nothing more is written.
 func TestErrorHandlerThatPanicsLate(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{ErrorHandler: func(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) {
@@ -80,7 +80,7 @@ func TestNilErrorOfAList(t *testing.T) {
 	assert.NotPanics(t, func() { _, _ = checked.Introspect(context.Background(), goodToken) })
 }
 
-// A 503 has no challenge, whatever a hook's Error brings along, and no value of Error.Header can end its field.
+// A 503 has no challenge, even if the Error of a hook has one, and no value of Error.Header can end its field.
 func TestErrorHeader(t *testing.T) {
 	t.Parallel()
 	e := &oauthz.Error{Status: 503, Header: http.Header{"WWW-Authenticate": {`Bearer error="invalid_token"`}, "X": {"a\r\nb"}}}
@@ -89,7 +89,7 @@ func TestErrorHeader(t *testing.T) {
 	assert.NotContains(t, got.header.Get("X"), "\n")
 }
 
-// With middleware between two Protects of one Guard, the handler gets the token that was judged.
+// With middleware between two Protects of one Guard, the handler receives the token that was validated.
 func TestNestedProtectLeavesNoForeignToken(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{Introspector: knows(`{"sub":"alice"}`)})
@@ -101,20 +101,20 @@ func TestNestedProtectLeavesNoForeignToken(t *testing.T) {
 	})
 }
 
-// A port is no host.
+// A port without a host is not a host.
 func TestMetadataURLWithoutHost(t *testing.T) {
 	t.Parallel()
 	_, err := oauthz.New(oauthz.Config{Introspector: knows(`{}`), ResourceMetadataURL: "https://:443/x"})
 	assert.Error(t, err)
 }
 
-// SC-08: a scope of null grants nothing, and is no other mistake.
+// A scope of null grants nothing, and is not an error.
 func TestScopeNull(t *testing.T) {
 	t.Parallel()
 	lacksScope("read").check(t, serve(t, newGuard(t, oauthz.Config{Introspector: knows(`{"scope":null}`)}), oauthz.Require("read"), withGoodToken()))
 }
 
-// SC-13: the cap on scopes holds for an scp array too.
+// The limit of scopes holds for an scp array too.
 func TestSCPArrayIsCapped(t *testing.T) {
 	t.Parallel()
 	scopes, _ := json.Marshal(bytesOf(100_000))

@@ -1,225 +1,205 @@
 package oauthz
 
 import (
-	"net/http"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
-
-	"github.com/oauthz/oauthz/internal/strictjson"
 )
 
-// open says whether no credentials are looked at.
-func (r Requirement) open() bool {
-	switch r.kind {
-	case kindPublic:
-		return true
-	case kindAll:
-		return len(r.parts) > 0 && !slices.ContainsFunc(r.parts, func(p Requirement) bool { return !p.open() })
-	case kindAny:
-		return slices.ContainsFunc(r.parts, Requirement.open)
-	default:
-		return false
-	}
+// Requirement describes what a route requires of a request. It is immutable and
+// safe for concurrent use. The zero Requirement is Require(): any valid token.
+//
+// A mistake in a requirement, such as a scope that contains a space, is a mistake
+// in the program. The functions that build a requirement therefore panic and name
+// the mistake. Build requirements when the program starts: a function that builds
+// one from the data of a request panics while it serves that request.
+type Requirement struct {
+	kind      kind
+	claim     string        // of kindClaim
+	values    []string      // the scopes, claim values or ACR values
+	maxAge    time.Duration // of kindMaxAge
+	parts     []Requirement // of kindAll and kindAny
+	anonymous bool          // set by OrAnonymous
+	preflight bool          // set for a Guard with AllowPreflight: see Guard.required
 }
 
-// allowsAnonymous reports whether a request without credentials meets r.
-func (r Requirement) allowsAnonymous() bool { return r.allows(false) }
-
-// allows reports whether a request without credentials meets r: any such
-// request, or a preflight, of which only the Requirement of a [Route] knows.
-func (r Requirement) allows(preflight bool) bool {
-	switch {
-	case r.anonymous || r.kind == kindPublic || preflight && r.preflight:
-		return true
-	case r.kind == kindAll:
-		return len(r.parts) > 0 && !slices.ContainsFunc(r.parts, func(p Requirement) bool { return !p.allows(preflight) })
-	case r.kind == kindAny:
-		return slices.ContainsFunc(r.parts, func(p Requirement) bool { return p.allows(preflight) })
-	default:
-		return false
-	}
-}
-
-// Check says whether t meets r at the time now: nil, or the *[Error] to answer
-// with. A nil t, which is no token at all, meets only what is public or
-// anonymous.
-func (r Requirement) Check(t *Token, now time.Time) error {
-	if e := r.check(t, now); e != nil {
-		return e
-	}
-	return nil
-}
-
-func (r Requirement) check(t *Token, now time.Time) *Error {
-	if t == nil {
-		if r.allowsAnonymous() {
-			return nil
-		}
-		return r.withoutToken()
-	}
-	if r.met(t, now) {
-		return nil
-	}
-	return r.lack(t, now).error()
-}
-
-// withoutToken is the answer to a request without credentials: what to ask for,
-// and no error (RFC 6750 §3.1).
-func (r Requirement) withoutToken() *Error {
-	return &Error{Status: http.StatusUnauthorized, Scopes: r.Scopes(), Err: ErrNoToken}
-}
-
-func (r *Requirement) met(t *Token, now time.Time) bool {
-	switch r.kind {
-	case kindScopes:
-		for _, s := range r.values {
-			if !t.Scopes.Has(s) {
-				return false
-			}
-		}
-		return true
-	case kindClaim:
-		return t.claimIsOneOf(r.claim, r.values)
-	case kindACR:
-		return t.ACR != "" && slices.Contains(r.values, t.ACR)
-	case kindMaxAge:
-		return !t.AuthTime.IsZero() && now.Sub(t.AuthTime) <= r.maxAge && t.AuthTime.Sub(now) <= MaxLeeway
-	case kindAll:
-		for i := range r.parts {
-			if !r.parts[i].met(t, now) {
-				return false
-			}
-		}
-		return true
-	case kindAny:
-		for i := range r.parts {
-			if r.parts[i].met(t, now) {
-				return true
-			}
-		}
-		return false
-	default: // kindPublic
-		return true
-	}
-}
-
-func (t *Token) claimIsOneOf(name string, values []string) bool {
-	value, ok := t.claim(name)
-	if !ok {
-		return false
-	}
-	if s, err := strictjson.String(value); err == nil {
-		return slices.Contains(values, s)
-	}
-	elements, _ := strictjson.Array(value) // what is neither has no elements
-	return slices.ContainsFunc(elements, func(e string) bool {
-		s, err := strictjson.String(e)
-		return err == nil && slices.Contains(values, s)
-	})
-}
-
-// lack is why a token does not meet a requirement, in the order of what helps
-// least: a new token with more scope, or a new login, changes nothing about a
-// claim that is missing.
-type lack struct {
-	reason reason
-	scopes []string // all that the chosen alternatives need, met or not (RFC 6750 §3)
-	acr    []string // of the chosen alternatives, likewise
-	maxAge *time.Duration
-}
-
-type reason int
+type kind int
 
 const (
-	lacksNothing reason = iota
-	lacksLogin
-	lacksScope
-	lacksClaim
+	kindScopes kind = iota
+	kindClaim
+	kindACR
+	kindMaxAge
+	kindAll
+	kindAny
+	kindPublic
 )
 
-// lack explains a Requirement that is not met. Of an Any it is the alternative
-// that is met, else one that a new login alone would meet, else the first.
-func (r *Requirement) lack(t *Token, now time.Time) lack {
-	var l lack
-	met := r.met(t, now)
+// Require returns a requirement that a token meets if it has all of scopes (RFC
+// 6749 §3.3). Any valid token meets Require(). Require panics if one of scopes is
+// empty or is not a scope-token.
+func Require(scopes ...string) Requirement {
+	return Requirement{kind: kindScopes, values: mustBeValid("Require", "scope", scopes, isScopeToken)}
+}
+
+// RequireAny returns a requirement that a token meets if it has at least one of
+// scopes (RFC 6749 §3.3): [Any] of the [Require] of each. It panics if there are no
+// scopes, or if one is empty or is not a scope-token.
+func RequireAny(scopes ...string) Requirement {
+	mustNotBeEmpty("RequireAny", scopes)
+	mustBeValid("RequireAny", "scope", scopes, isScopeToken)
+	parts := make([]Requirement, len(scopes))
+	for i, s := range scopes {
+		parts[i] = Require(s)
+	}
+	return Any(parts...)
+}
+
+// RequireClaim returns a requirement that a token meets if the claim called name
+// is a string and one of values, or is an array that contains such a string. The
+// name is exact, not a path: "a.b" is the claim called a.b. RequireClaim panics if
+// the name or one of values is empty, or if there are no values.
+func RequireClaim(name string, values ...string) Requirement {
+	if name == "" {
+		panic("oauthz: RequireClaim: no name")
+	}
+	mustNotBeEmpty("RequireClaim", values)
+	return Requirement{kind: kindClaim, claim: name, values: mustBeValid("RequireClaim", "value", values, func(s string) bool { return s != "" })}
+}
+
+// RequireACR returns a requirement that a token meets if the user logged in with
+// one of these authentication context classes (claim acr). Otherwise the challenge
+// requests a new login with acr_values (RFC 9470 §3). RequireACR panics if there are
+// no values, or if one is empty or has a space, a quote, a backslash or a character
+// that is not printable ASCII.
+func RequireACR(values ...string) Requirement {
+	mustNotBeEmpty("RequireACR", values)
+	return Requirement{kind: kindACR, values: mustBeValid("RequireACR", "value", values, isScopeToken)}
+}
+
+// RequireMaxAge returns a requirement that a token meets if the user logged in
+// (claim auth_time) no longer than d ago. Otherwise the challenge requests a new
+// login with max_age (RFC 9470 §3), which is in seconds. RequireMaxAge panics if d
+// is not a positive whole number of seconds.
+func RequireMaxAge(d time.Duration) Requirement {
+	if d < time.Second || d%time.Second != 0 {
+		panic(fmt.Sprintf("oauthz: RequireMaxAge: %v is not a positive number of seconds", d))
+	}
+	return Requirement{kind: kindMaxAge, maxAge: d}
+}
+
+// All returns a requirement that is met if all of reqs are met. Any valid token
+// meets All().
+func All(reqs ...Requirement) Requirement {
+	return Requirement{kind: kindAll, parts: slices.Clone(reqs)}
+}
+
+// Any returns a requirement that is met if at least one of reqs is met. It panics
+// if there are no reqs, because no token could meet it.
+func Any(reqs ...Requirement) Requirement {
+	if len(reqs) == 0 {
+		panic("oauthz: Any: no requirements, so no token could meet it")
+	}
+	return Requirement{kind: kindAny, parts: slices.Clone(reqs)}
+}
+
+// Public returns a requirement that every request meets. The Guard does not look
+// at its credentials. Public records in the code that a route is open on purpose.
+func Public() Requirement { return Requirement{kind: kindPublic} }
+
+// OrAnonymous returns a copy of r that a request without credentials meets too:
+// its handler finds no token in the context. A bad token is still refused.
+func (r Requirement) OrAnonymous() Requirement {
+	r.anonymous = true
+	return r
+}
+
+// mustNotBeEmpty panics if there are no values.
+func mustNotBeEmpty(function string, values []string) {
+	if len(values) == 0 {
+		panic("oauthz: " + function + ": no values")
+	}
+}
+
+// mustBeValid returns a copy of values without repetitions. It panics if one of
+// values is not valid.
+func mustBeValid(function, what string, values []string, valid func(string) bool) []string {
+	var out []string
+	for _, v := range values {
+		if !valid(v) {
+			panic(fmt.Sprintf("oauthz: %s: %s %q is empty or has an invalid character", function, what, v))
+		}
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// Scopes returns the scopes that a client should request (RFC 6750 §3): all that r
+// requires, and of an [Any] those that its first alternative requires.
+func (r Requirement) Scopes() []string {
+	var scopes []string
 	switch r.kind {
 	case kindScopes:
-		l = lack{reason: lacksScope, scopes: r.values}
-	case kindClaim:
-		l = lack{reason: lacksClaim}
-	case kindACR:
-		l = lack{reason: lacksLogin, acr: r.values}
-	case kindMaxAge:
-		age := r.maxAge // a copy: an ErrorHandler gets a pointer to it
-		l = lack{reason: lacksLogin, maxAge: &age}
+		scopes = r.values
 	case kindAll:
-		for i := range r.parts {
-			l = l.and(r.parts[i].lack(t, now))
+		for _, p := range r.parts {
+			for _, s := range p.Scopes() {
+				if !slices.Contains(scopes, s) {
+					scopes = append(scopes, s)
+				}
+			}
 		}
 	case kindAny:
-		return r.alternative(t, now)
+		scopes = r.parts[0].Scopes()
 	}
-	if met {
-		l.reason = lacksNothing
-	}
-	return l
+	return slices.Clone(scopes)
 }
 
-func (r *Requirement) alternative(t *Token, now time.Time) lack {
-	var chosen lack
-	for i := range r.parts {
-		l := r.parts[i].lack(t, now)
-		switch {
-		case l.reason == lacksNothing:
-			return l
-		case i == 0, l.reason == lacksLogin && chosen.reason != lacksLogin:
-			chosen = l
-		}
+// String describes r on one line, for a table of routes. If the Guard of a [Route]
+// lets preflights through ([Config.AllowPreflight]), the line ends in "or
+// preflight".
+func (r Requirement) String() string {
+	s := r.describe()
+	if r.anonymous {
+		s += " or anonymous"
 	}
-	return chosen
+	if r.preflight {
+		s += " or preflight"
+	}
+	return s
 }
 
-// and joins what two parts of an All lack. Of two lists of acr values the client
-// is told what is in both (or the first, if no login could meet both), and of
-// two ages the shorter.
-func (l lack) and(m lack) lack {
-	l.reason = max(l.reason, m.reason)
-	for _, s := range m.scopes {
-		if !slices.Contains(l.scopes, s) {
-			l.scopes = append(slices.Clip(l.scopes), s)
+// describe returns the line of [Requirement.String] without its exceptions.
+func (r Requirement) describe() string {
+	switch r.kind {
+	case kindScopes:
+		if len(r.values) == 0 {
+			return "any valid token"
 		}
-	}
-	both := slices.DeleteFunc(slices.Clone(l.acr), func(v string) bool { return !slices.Contains(m.acr, v) })
-	switch {
-	case l.acr == nil:
-		l.acr = m.acr
-	case len(both) > 0:
-		l.acr = both
-	}
-	if l.maxAge == nil || m.maxAge != nil && *m.maxAge < *l.maxAge {
-		l.maxAge = m.maxAge
-	}
-	return l
-}
-
-func (l lack) error() *Error {
-	switch l.reason {
-	case lacksLogin:
-		return &Error{
-			Status: http.StatusUnauthorized, Code: codeInsufficientAuthentication,
-			Description: "A newer or stronger login is required",
-			ACRValues:   slices.Clone(l.acr), MaxAge: l.maxAge, Err: ErrInsufficientAuthentication,
-		}
-	case lacksScope:
-		return &Error{
-			Status: http.StatusForbidden, Code: codeInsufficientScope,
-			Description: "The access token lacks a scope that is required",
-			Scopes:      slices.Clone(l.scopes), Err: ErrInsufficientScope,
-		}
+		return "scope " + strings.Join(r.values, " ")
+	case kindClaim:
+		return fmt.Sprintf("claim %q in %q", r.claim, r.values)
+	case kindACR:
+		return "acr " + strings.Join(r.values, " ")
+	case kindMaxAge:
+		return fmt.Sprintf("max_age %d", int64(r.maxAge/time.Second))
+	case kindAll:
+		return describeList("all", r.parts)
+	case kindAny:
+		return describeList("any", r.parts)
 	default:
-		return &Error{
-			Status: http.StatusForbidden, Code: codeInsufficientScope,
-			Description: "The access token does not allow this", Err: ErrInsufficientScope,
-		}
+		return "public"
 	}
+}
+
+// describeList returns the line of an All or an Any.
+func describeList(name string, parts []Requirement) string {
+	described := make([]string, len(parts))
+	for i, p := range parts {
+		described[i] = p.String()
+	}
+	return name + "(" + strings.Join(described, ", ") + ")"
 }

@@ -49,7 +49,7 @@ var anonymousTests = []struct {
 	{name: "any, nested public, bad", req: oauthz.Any(scopeA, oauthz.All(oauthz.Public())), authorization: "Bearer bad", want: allowed},
 }
 
-// CX-11: who is let through without credentials, and that bad ones are refused wherever any are looked at.
+// Requirements that let requests without credentials through. Bad credentials are refused unless the route is public.
 func TestAnonymous(t *testing.T) {
 	t.Parallel()
 	for _, tt := range anonymousTests {
@@ -66,7 +66,7 @@ func TestAnonymous(t *testing.T) {
 	}
 }
 
-// A token that somebody else put into the context is not the token of an anonymous request.
+// A token that other code has put into the context is not the token of an anonymous request.
 func TestAnonymousHasNoToken(t *testing.T) {
 	t.Parallel()
 	r := get()
@@ -76,7 +76,7 @@ func TestAnonymousHasNoToken(t *testing.T) {
 	assert.Nil(t, got.token)
 }
 
-// SC-17: a requirement alone lets nobody through without a token.
+// A requirement on its own lets no request through without a token.
 func TestCheckWithoutToken(t *testing.T) {
 	t.Parallel()
 	for name, req := range map[string]oauthz.Requirement{
@@ -100,14 +100,14 @@ func TestCheckWithoutToken(t *testing.T) {
 	}
 }
 
-// Check returns a nil error, not a nil *Error in one.
+// Check returns a nil error, not an error that holds a nil *Error.
 func TestCheckReturnsNil(t *testing.T) {
 	t.Parallel()
 	err := oauthz.Require().Check(&oauthz.Token{}, epoch)
 	assert.True(t, err == nil)
 }
 
-// SC-15, RS-02: what cannot be asked for is a mistake in the program, which says so when it starts.
+// A requirement that no token can meet is a mistake in the program, which panics when it starts.
 func TestRequirementsPanic(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -121,19 +121,19 @@ func TestRequirementsPanic(t *testing.T) {
 		{name: "scope with CR LF", build: func() oauthz.Requirement { return oauthz.Require("a\r\n") }, names: `oauthz: Require: scope "a\r\n" `},
 		{name: "scope outside ASCII", build: func() oauthz.Requirement { return oauthz.Require("é") }, names: `oauthz: Require: scope "é" `},
 		{name: "empty scope", build: func() oauthz.Requirement { return oauthz.Require("") }, names: `oauthz: Require: scope "" `},
-		{name: "any of no scope", build: func() oauthz.Requirement { return oauthz.RequireAny() }, names: "oauthz: RequireAny: nothing to ask for"},
+		{name: "any of no scope", build: func() oauthz.Requirement { return oauthz.RequireAny() }, names: "oauthz: RequireAny: no values"},
 		{name: "any of a bad scope", build: func() oauthz.Requirement { return oauthz.RequireAny("a", "") }, names: `oauthz: RequireAny: scope "" `},
 		{name: "claim without a name", build: func() oauthz.Requirement { return oauthz.RequireClaim("", "x") }, names: "oauthz: RequireClaim: no name"},
-		{name: "claim without values", build: func() oauthz.Requirement { return oauthz.RequireClaim("x") }, names: "oauthz: RequireClaim: nothing to ask for"},
+		{name: "claim without values", build: func() oauthz.Requirement { return oauthz.RequireClaim("x") }, names: "oauthz: RequireClaim: no values"},
 		{name: "claim with an empty value", build: func() oauthz.Requirement { return oauthz.RequireClaim("x", "") }, names: `oauthz: RequireClaim: value "" `},
-		{name: "acr without values", build: func() oauthz.Requirement { return oauthz.RequireACR() }, names: "oauthz: RequireACR: nothing to ask for"},
+		{name: "acr without values", build: func() oauthz.Requirement { return oauthz.RequireACR() }, names: "oauthz: RequireACR: no values"},
 		{name: "acr with a space", build: func() oauthz.Requirement { return oauthz.RequireACR("a b") }, names: `oauthz: RequireACR: value "a b" `},
 		{name: "acr with a quote", build: func() oauthz.Requirement { return oauthz.RequireACR(`"`) }, names: `oauthz: RequireACR: value "\"" `},
 		{name: "age zero", build: func() oauthz.Requirement { return oauthz.RequireMaxAge(0) }, names: "oauthz: RequireMaxAge: 0s "},
 		{name: "age negative", build: func() oauthz.Requirement { return oauthz.RequireMaxAge(-time.Hour) }, names: "oauthz: RequireMaxAge: -1h0m0s "},
 		{name: "age with a fraction", build: func() oauthz.Requirement { return oauthz.RequireMaxAge(1500 * time.Millisecond) }, names: "oauthz: RequireMaxAge: 1.5s "},
 		{name: "age as long as can be", build: func() oauthz.Requirement { return oauthz.RequireMaxAge(math.MaxInt64) }, names: "oauthz: RequireMaxAge: "},
-		{name: "any of nothing", build: func() oauthz.Requirement { return oauthz.Any() }, names: "oauthz: Any: nothing to choose from"},
+		{name: "any of nothing", build: func() oauthz.Requirement { return oauthz.Any() }, names: "oauthz: Any: no requirements"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -195,7 +195,7 @@ func TestRequirementConcurrently(t *testing.T) {
 	wg.Wait()
 }
 
-// Nothing that goes into a Requirement, or comes out of it, can change it.
+// A change of the arguments or of the results of a Requirement does not change it.
 func TestRequirementIsImmutable(t *testing.T) {
 	t.Parallel()
 	scopes, values, parts := []string{"a", "b"}, []string{"x", "y"}, []oauthz.Requirement{oauthz.Require("a"), gold, recent}

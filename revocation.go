@@ -128,7 +128,7 @@ func matchKey(match map[string]any) (k revindex.Key, err error) {
 		if err != nil {
 			return k, fmt.Errorf("match %q: %w", name, err)
 		}
-		if _, text := new(Token).text(name); text && value == revindex.String("") {
+		if _, text := new(Token).textClaim(name); text && value == revindex.String("") {
 			return k, fmt.Errorf("match %q: %w", name, errEmpty)
 		}
 		k.Values = append(k.Values, value)

@@ -32,9 +32,9 @@ func (rev Revocation) MarshalJSON() ([]byte, error) {
 	}
 	var match strings.Builder
 	match.WriteByte('{')
-	writeMember(&match, "iss", quoted(e.Issuer))
+	strictjson.WriteMember(&match, "iss", quoted(e.Issuer))
 	for i, v := range e.Values {
-		writeMember(&match, e.Names[i], v.JSON())
+		strictjson.WriteMember(&match, e.Names[i], v.JSON())
 	}
 	match.WriteByte('}')
 	return json.Marshal(wireRevocation{

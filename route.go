@@ -68,7 +68,7 @@ func (r Route) answersOptions() bool {
 // preflight reaches the handler without meeting req, even if it carries a bad
 // token, which a Requirement with OrAnonymous refuses.
 func (g *Guard) required(req Requirement) Requirement {
-	req.preflight = g.allowPreflight && !req.open()
+	req.preflight = g.allowPreflight && !req.isPublic()
 	return req
 }
 
@@ -103,13 +103,13 @@ func probeRefusal(kind probe.Refusal) *Error {
 	case probe.None:
 		return nil
 	case probe.NoToken:
-		return told(because(ErrNoToken))
+		return toError(because(ErrNoToken))
 	case probe.InvalidToken:
-		return told(because(ErrInvalidToken))
+		return toError(because(ErrInvalidToken))
 	case probe.Expired:
-		return told(because(ErrExpired))
+		return toError(because(ErrExpired))
 	case probe.InvalidRequest:
-		return told(because(ErrInvalidRequest))
+		return toError(because(ErrInvalidRequest))
 	case probe.InsufficientScope:
 		return &Error{Status: http.StatusForbidden, Code: codeInsufficientScope, Err: because(ErrInsufficientScope)}
 	case probe.InsufficientAuthentication:

@@ -21,14 +21,14 @@ var (
 // Strings that an introspector put into the fields count by their length, as long
 // as they are longer than the claims that they replace.
 func (t *Token) Size() int {
-	size := tokenBytes + allocated(len(t.hash)) + allocated(len(t.Tenant)) + listBytes(cap(t.claims), memberBytes)
+	size := tokenBytes + allocated(len(t.verdict.TokenHash)) + allocated(len(t.Tenant)) + listBytes(cap(t.claims), memberBytes)
 	text := 0
 	for i := range t.claims {
 		text += textBytes(&t.claims[i])
 	}
 	size += allocated(text)
 	for _, name := range textClaims {
-		text, _ := t.text(name)
+		text, _ := t.textClaim(name)
 		size += t.apart(name, text)
 	}
 	scopes := "scope"
@@ -37,7 +37,7 @@ func (t *Token) Size() int {
 	}
 	size += listBytes(cap(t.Audience), stringBytes) + t.apart("aud", t.Audience...)
 	size += listBytes(cap(t.Scopes), stringBytes) + t.apart(scopes, t.Scopes...)
-	if t.live != nil {
+	if t.verdict.Live != nil {
 		size += allocated(stringBytes) // a function and its receiver
 	}
 	if c := t.Confirmation; c != nil {

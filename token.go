@@ -9,12 +9,13 @@ import (
 	"github.com/oauthz/oauthz/internal/strictjson"
 )
 
-// Token is what an access token says. Fields that the token does not name are
-// zero. The names in brackets are those of the claims (RFC 7519 §4.1, RFC 7662
-// §2.2, RFC 9068 §2.2).
+// Token holds the claims of an access token. The fields of claims that the token
+// does not have are zero. The comment of each field names its claim (RFC 7519 §4.1,
+// RFC 7662 §2.2, RFC 9068 §2.2).
 //
-// A handler's Token is its own copy. One that an [Introspector] returned may be
-// shared, and is only read.
+// The Token that a handler receives is its own copy. The Token that an
+// [Introspector] returns may be shared, so its users must only read it. A Token is
+// safe for concurrent use as long as no goroutine changes it.
 type Token struct {
 	ID        string // jti
 	Issuer    string // iss
@@ -22,11 +23,11 @@ type Token struct {
 	ClientID  string // client_id
 	SessionID string // sid
 	Username  string // username
-	Tenant    string // the customer acted for, where the introspector knows it
-	ACR       string // acr: how the user logged in
+	Tenant    string // the customer that the client acts for, if the introspector sets it; not read from a claim
+	ACR       string // acr: the authentication context class of the login
 
 	Audience []string // aud
-	Scopes   Scopes   // scope, or else scp
+	Scopes   Scopes   // scope; scp if there is no scope
 
 	IssuedAt  time.Time // iat
 	NotBefore time.Time // nbf
@@ -35,22 +36,20 @@ type Token struct {
 
 	Confirmation *Confirmation // cnf; nil for a bearer token
 
-	claims []strictjson.Member // as they came
-	until  time.Time           // how long the verdict may be kept
-	live   func() bool         // whether it still stands
-	hash   string              // TokenHash; empty unless a server was asked about it
+	claims  []strictjson.Member // all claims, as they were parsed
+	verdict Verdict
 }
 
-// Confirmation says to which key a token is bound (RFC 7800 §3.1).
+// Confirmation names the key that a token is bound to (RFC 7800 §3.1).
 type Confirmation struct {
 	JWKThumbprint  string // jkt, RFC 9449 §6.1
 	CertThumbprint string // x5t#S256, RFC 8705 §3.1
 
-	other []string
+	other []string // the names of all other members
 }
 
-// Methods returns the names of the members, known or not: each must be
-// confirmed before the token is accepted.
+// Methods returns the names of the members of cnf, also of those that this package
+// does not know. A Guard accepts the token only if each of them is confirmed.
 func (c *Confirmation) Methods() []string {
 	var methods []string
 	if c.JWKThumbprint != "" {
@@ -62,16 +61,18 @@ func (c *Confirmation) Methods() []string {
 	return append(methods, c.other...)
 }
 
-// ParseToken reads claims: the payload of a JWT, or an answer of an
-// introspection endpoint. It is strict: one JSON object with no member twice at
-// any depth, no folding of names, valid UTF-8, and each of the claims that
-// decide something of the right type. What is missing stays zero; whether it
-// may be missing is for the caller to say, and so is what the error means: a
-// bad token, or a server that answers nonsense.
+// ParseToken parses claims: the payload of a JWT (RFC 7519 §4), or an answer of an
+// introspection endpoint (RFC 7662 §2.2). It is strict. The input must be one JSON
+// object in valid UTF-8, in which no name occurs twice at any depth; names are
+// compared exactly, with case; and each standard claim must have the right type.
 //
-// An acr or auth_time of the wrong type is left out rather than refused: the
-// route that needs it then asks for a new login. A scope that is not within the
-// grammar of RFC 6749 §3.3 is left out too: no route can require it.
+// A claim that is missing leaves its field zero. The caller decides whether the
+// claim may be missing. The caller also decides the meaning of an error: a bad
+// token, or a server that sends malformed answers.
+//
+// An acr or auth_time of the wrong type is left out and not refused: a route that
+// requires it then requests a new login. A scope that is not in the grammar of RFC
+// 6749 §3.3 is left out too, because no route can require it.
 func ParseToken(claims []byte) (*Token, error) {
 	document := string(claims)
 	members, err := strictjson.Object(document)
@@ -93,13 +94,13 @@ func ParseToken(claims []byte) (*Token, error) {
 	return t, nil
 }
 
-// set fills the field of a standard claim. Its errors name no value.
+// set sets the field of a standard claim. Its errors do not contain the value.
 func (t *Token) set(name, value string) (err error) {
 	switch name {
 	case "iss":
 		t.Issuer, err = strictjson.String(value)
 	case "sub":
-		// An empty subject is one that all users of a broken issuer share.
+		// All users of a faulty issuer would share an empty subject.
 		if t.Subject, err = strictjson.String(value); err == nil && t.Subject == "" {
 			err = errors.New("empty")
 		}
@@ -120,7 +121,7 @@ func (t *Token) set(name, value string) (err error) {
 	case "username":
 		t.Username, err = strictjson.String(value)
 	case "scope":
-		if value == "null" { // grants nothing, and needs no other reason to be refused
+		if value == "null" { // grants no scope, so it need not be refused here
 			return nil
 		}
 		var scope string
@@ -136,7 +137,7 @@ func (t *Token) set(name, value string) (err error) {
 	return err
 }
 
-// setSCP reads the claim that some servers send in place of scope, as a string
+// setSCP reads the claim scp, which some servers send in place of scope, as a string
 // or as an array.
 func (t *Token) setSCP() error {
 	value, ok := strictjson.Lookup(t.claims, "scp")
@@ -156,6 +157,8 @@ func (t *Token) setSCP() error {
 	return nil
 }
 
+// stringOrStrings returns the strings of a value that is a string or an array of
+// strings.
 func stringOrStrings(value string) ([]string, error) {
 	if s, err := strictjson.String(value); err == nil {
 		return []string{s}, nil
@@ -163,8 +166,9 @@ func stringOrStrings(value string) ([]string, error) {
 	return strictjson.Strings(value)
 }
 
-// parseConfirmation reads cnf (RFC 7800 §3.1). A member that cannot be read is
-// an error, and one that is not known is kept by name: both end in a refusal.
+// parseConfirmation parses cnf (RFC 7800 §3.1). A known member that is malformed is an
+// error, and an unknown member is kept by its name: in both cases the token is
+// refused.
 func parseConfirmation(value string) (*Confirmation, error) {
 	members, err := strictjson.Object(value)
 	if err != nil {
@@ -187,20 +191,21 @@ func parseConfirmation(value string) (*Confirmation, error) {
 	return c, nil
 }
 
-// Clone returns a copy that shares nothing that can be changed.
+// Clone returns a copy of t. A change of one does not change the other.
 func (t *Token) Clone() *Token {
 	out := new(Token)
 	t.copyTo(out)
 	return out
 }
 
-// copyTo is Clone without an allocation of its own but for the lists, which
-// share one, each to its own end: what is appended to one reaches no other.
+// copyTo copies t to out as Clone does. The two lists of the copy share one
+// allocation, but each has its capacity clipped: an append to one list does not
+// overwrite the other.
 func (t *Token) copyTo(out *Token) {
 	*out = *t
 	list := make([]string, len(t.Audience)+len(t.Scopes))
-	out.Audience, list = moved(t.Audience, list)
-	scopes, _ := moved(t.Scopes, list)
+	out.Audience, list = copyInto(t.Audience, list)
+	scopes, _ := copyInto(t.Scopes, list)
 	out.Scopes = scopes
 	if t.Confirmation != nil {
 		c := *t.Confirmation
@@ -208,8 +213,8 @@ func (t *Token) copyTo(out *Token) {
 	}
 }
 
-// moved copies from to the front of list, and returns the copy and the rest.
-func moved(from, list []string) (copied, rest []string) {
+// copyInto copies from to the front of list. It returns the copy and the rest of list.
+func copyInto(from, list []string) (copied, rest []string) {
 	if from == nil {
 		return nil, list
 	}
@@ -217,61 +222,12 @@ func moved(from, list []string) (copied, rest []string) {
 	return list[:n:n], list[n:]
 }
 
-// thumbprint refuses an empty one: it would pass for no binding at all.
+// thumbprint returns a string that is not empty. An empty thumbprint would look like
+// a token that is not bound to a key.
 func thumbprint(value string) (string, error) {
 	s, err := strictjson.String(value)
 	if err == nil && s == "" {
 		err = errors.New("empty")
 	}
 	return s, err
-}
-
-// WithValidity is for introspectors. It returns t with how long the verdict may
-// be remembered, and with a function that says whether it still stands: a
-// cache never serves one that is not live. Take live before verifying, from
-// what verifies: the key set that will check the signature is the one that must
-// still stand.
-//
-// A zero until means ExpiresAt. One that is later than ExpiresAt is the leeway
-// of the introspector, and the [Guard] grants it, up to [MaxLeeway]. A nil live
-// means that the verdict stands until then.
-func (t *Token) WithValidity(until time.Time, live func() bool) *Token {
-	t.until, t.live = until, live
-	return t
-}
-
-// WithLeeway is for introspectors that remember nothing of their own. It returns
-// t with a verdict that may be relied on for so long beyond ExpiresAt, unless
-// [Token.WithValidity] has said how long.
-func (t *Token) WithLeeway(leeway time.Duration) *Token {
-	if t.until.IsZero() && !t.ExpiresAt.IsZero() {
-		t.until = t.ExpiresAt.Add(leeway)
-	}
-	return t
-}
-
-// Validity returns what [Token.WithValidity] set: when the verdict ends (zero:
-// never, as far as the token goes), and whether it stands now.
-func (t *Token) Validity() (until time.Time, live bool) {
-	until = t.until
-	if until.IsZero() {
-		until = t.ExpiresAt
-	}
-	return until, t.live == nil || t.live()
-}
-
-// Expired says whether the token is over, whatever an introspector said. It grants
-// what [Token.WithValidity] or [Token.WithLeeway] did, up to [MaxLeeway].
-func (t *Token) Expired(now time.Time) bool {
-	if t.ExpiresAt.IsZero() {
-		return false
-	}
-	end := t.ExpiresAt
-	if t.until.After(end) {
-		end = t.until
-		if latest := t.ExpiresAt.Add(MaxLeeway); end.After(latest) {
-			end = latest
-		}
-	}
-	return !now.Before(end)
 }

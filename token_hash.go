@@ -7,14 +7,6 @@ import (
 	"strings"
 )
 
-// WithTokenHash is for introspectors that ask a server. It returns t with the
-// hash of token, so that the one token can be revoked by [MatchTokenHash]
-// though it has no jti, or one that changes.
-func (t *Token) WithTokenHash(token string) *Token {
-	t.hash = TokenHash(token)
-	return t
-}
-
 // TokenHash returns base64url(SHA-256(token)): the value for [MatchTokenHash].
 //
 // Of a JWS (RFC 7515 §3.1) it hashes the signing input, header.payload, without the

@@ -84,7 +84,7 @@ func TestJWSIsRevokedByItsSigningInput(t *testing.T) {
 	one, other := jwsHeader+"."+jwsPayload+".c2ln", jwsHeader+"."+jwsPayload+".b3RoZXI"
 	revokedBy := func(hash, token string) bool {
 		list := revocations(t, by(match{"iss": "i", oauthz.MatchTokenHash: hash})...)
-		revoked, err := list.Revoked(t.Context(), parse(t, `{"iss":"i"}`).WithTokenHash(token).Clone())
+		revoked, err := list.Revoked(t.Context(), hashed(t, `{"iss":"i"}`, token).Clone())
 		require.NoError(t, err)
 		return revoked
 	}
@@ -93,7 +93,7 @@ func TestJWSIsRevokedByItsSigningInput(t *testing.T) {
 	assert.False(t, revokedBy(byBytes(one), one), "the hash of all bytes of a JWS matches no token")
 	assert.False(t, revokedBy(oauthz.TokenHash(one), jwsHeader+"."+b64(`{}`)+".c2ln"))
 
-	claim, ok := parse(t, `{"iss":"i"}`).WithTokenHash(one).Claim(oauthz.MatchTokenHash)
+	claim, ok := hashed(t, `{"iss":"i"}`, one).Claim(oauthz.MatchTokenHash)
 	assert.True(t, ok)
 	assert.Equal(t, `"`+oauthz.TokenHash(one)+`"`, string(claim))
 }
@@ -110,11 +110,11 @@ func TestRevokedByHash(t *testing.T) {
 		token *oauthz.Token
 		want  bool
 	}{
-		{name: "introspected", token: parse(t, `{"iss":"i"}`).WithTokenHash(known), want: true},
-		{name: "a copy of it", token: parse(t, `{"iss":"i"}`).WithTokenHash(known).Clone(), want: true},
-		{name: "introspected, another issuer", token: parse(t, `{"iss":"j"}`).WithTokenHash(known)},
-		{name: "introspected, another token", token: parse(t, `{"iss":"i"}`).WithTokenHash(known + "=")},
-		{name: "introspected, claims to be it", token: parse(t, `{"iss":"i","token_sha256":"`+oauthz.TokenHash(known)+`"}`).WithTokenHash("x")},
+		{name: "introspected", token: hashed(t, `{"iss":"i"}`, known), want: true},
+		{name: "a copy of it", token: hashed(t, `{"iss":"i"}`, known).Clone(), want: true},
+		{name: "introspected, another issuer", token: hashed(t, `{"iss":"j"}`, known)},
+		{name: "introspected, another token", token: hashed(t, `{"iss":"i"}`, known+"=")},
+		{name: "introspected, claims to be it", token: hashed(t, `{"iss":"i","token_sha256":"`+oauthz.TokenHash(known)+`"}`, "x")},
 		{name: "verified locally", token: parse(t, `{"iss":"i"}`)},
 		{name: "verified locally, claims to be it", token: parse(t, `{"iss":"i","token_sha256":"`+oauthz.TokenHash(known)+`"}`)},
 	} {

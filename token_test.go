@@ -14,7 +14,7 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// parseTokenTests are claims that ParseToken takes.
+// parseTokenTests are claims that ParseToken accepts.
 var parseTokenTests = []struct {
 	name, claims string
 	want         oauthz.Token // its exported fields
@@ -41,9 +41,9 @@ var parseTokenTests = []struct {
 	{name: "scp string", claims: `{"scp":"a b"}`, want: oauthz.Token{Scopes: oauthz.Scopes{"a", "b"}}},
 	{name: "scp array", claims: `{"scp":["a","b"]}`, want: oauthz.Token{Scopes: oauthz.Scopes{"a", "b"}}},
 	{name: "scp array with what is no scope", claims: `{"scp":["a","b c","","\""]}`, want: oauthz.Token{Scopes: oauthz.Scopes{"a"}}},
-	{name: "scope and scp, no union (SC-11)", claims: `{"scp":["a"],"scope":"b"}`, want: oauthz.Token{Scopes: oauthz.Scopes{"b"}}},
+	{name: "scope and scp, no union", claims: `{"scp":["a"],"scope":"b"}`, want: oauthz.Token{Scopes: oauthz.Scopes{"b"}}},
 	{name: "scp of the wrong type beside a scope", claims: `{"scp":7,"scope":"b"}`, want: oauthz.Token{Scopes: oauthz.Scopes{"b"}}},
-	{name: "acr and auth_time of the wrong type (SC-19)", claims: `{"acr":2,"auth_time":"1"}`},
+	{name: "acr and auth_time of the wrong type", claims: `{"acr":2,"auth_time":"1"}`},
 	{name: "jkt", claims: `{"cnf":{"jkt":"k"}}`, want: oauthz.Token{Confirmation: &oauthz.Confirmation{JWKThumbprint: "k"}}},
 	{name: "x5t#S256", claims: `{"cnf":{"x5t#S256":"c"}}`, want: oauthz.Token{Confirmation: &oauthz.Confirmation{CertThumbprint: "c"}}},
 	{name: "cnf of nothing is not none", claims: `{"cnf":{}}`, want: oauthz.Token{Confirmation: &oauthz.Confirmation{}}},
@@ -72,7 +72,8 @@ func fields(t *oauthz.Token) []any {
 
 type refusedClaims struct{ name, claims, want string }
 
-// refusals are claims that ParseToken does not take, with what its error says. They hold a canary, which it must not say.
+// refusals are claims that ParseToken refuses, with the text of the error. They hold a canary, which the error must not
+// contain.
 func refusals() []refusedClaims {
 	rows := []refusedClaims{
 		{name: "no JSON", claims: `CANARY`, want: "oauthz: claims: "},
@@ -96,7 +97,7 @@ func refusals() []refusedClaims {
 	}
 	for _, name := range []string{"iss", "sub", "aud", "jti", "client_id", "sid", "username", "scope", "cnf"} {
 		for _, value := range []string{"null", "7", "true"} {
-			if name+value == "scopenull" { // SC-08: no scope, and no other reason to refuse
+			if name+value == "scopenull" { // grants no scope, and is not an error
 				continue
 			}
 			rows = append(rows, refusedClaims{name + " " + value, fmt.Sprintf(`{%q:%s}`, name, value), "oauthz: claim " + name + ": "})
@@ -186,7 +187,7 @@ func TestClaim(t *testing.T) {
 	}
 }
 
-// What an introspector filled in, or a handler changed, is what Claim says.
+// Claim returns the value that an introspector or a handler has set.
 func TestClaimSeesTheFields(t *testing.T) {
 	t.Parallel()
 	token := parse(t, `{"sub":"s","aud":"x","scope":"a"}`)
@@ -239,7 +240,7 @@ func TestParseScopes(t *testing.T) {
 	assert.False(t, oauthz.Scopes{"ab"}.Has("a"))
 }
 
-// FuzzParseToken: ParseToken never panics, takes nothing that encoding/json would not, keeps every claim as it came, and
+// FuzzParseToken: ParseToken never panics, refuses all that encoding/json refuses, keeps every claim unchanged, and
 // decodes the claims that are not standard as encoding/json does.
 func FuzzParseToken(f *testing.F) {
 	for _, tt := range scopeTests {
@@ -280,13 +281,13 @@ func FuzzParseToken(f *testing.F) {
 	})
 }
 
-// standard are the claims that are answered from the fields, or never.
+// standard are the claims that Claim makes from the fields, or never returns.
 var standard = map[string]bool{
 	"iss": true, "sub": true, "aud": true, "exp": true, "nbf": true, "iat": true, "jti": true, "client_id": true, "sid": true,
 	"username": true, "scope": true, "cnf": true, "acr": true, "auth_time": true, oauthz.MatchTokenHash: true,
 }
 
-// requireSame compares two tokens in all that they say.
+// requireSame compares all fields and claims of two tokens.
 func requireSame(t *testing.T, want, got *oauthz.Token) {
 	t.Helper()
 	w, g := *want, *got

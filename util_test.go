@@ -23,12 +23,12 @@ import (
 // goodToken has every kind of character that a b64token has (RFC 6750 §2.1).
 const goodToken = "mF_9.B5f-4.1~Jq+M/=="
 
-// epoch is when tests happen, where the time matters.
+// epoch is the current time of the tests that need one.
 var epoch = time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC)
 
 func atEpoch() time.Time { return epoch }
 
-// issuer is an introspector that knows tokens by the JSON of what they claim, and remembers what it was asked.
+// issuer is an introspector that has the claims of each token as JSON, and records the tokens that it receives.
 type issuer struct {
 	claims map[string]string
 
@@ -36,7 +36,7 @@ type issuer struct {
 	asked []string
 }
 
-// knows is an issuer of one token, goodToken.
+// knows returns an issuer of one token, goodToken.
 func knows(claims string) *issuer { return &issuer{claims: map[string]string{goodToken: claims}} }
 
 func (i *issuer) Introspect(_ context.Context, token string) (*oauthz.Token, error) {
@@ -60,7 +60,7 @@ func (i *issuer) questions() []string {
 	return append([]string(nil), i.asked...)
 }
 
-// answers is an introspector that always says the same.
+// answers returns an introspector with a fixed answer.
 func answers(t *oauthz.Token, err error) oauthz.Introspector {
 	return oauthz.IntrospectorFunc(func(context.Context, string) (*oauthz.Token, error) { return t, err })
 }
@@ -82,7 +82,7 @@ func parse(t testing.TB, claims string) *oauthz.Token {
 	return token
 }
 
-// get is a request with Authorization fields, none if there are no values.
+// get returns a request with Authorization fields, none if there are no values.
 func get(authorization ...string) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "/orders", nil)
 	if len(authorization) > 0 {
@@ -93,7 +93,7 @@ func get(authorization ...string) *http.Request {
 
 func withGoodToken() *http.Request { return get("Bearer " + goodToken) }
 
-// spy is a handler that remembers that it ran, and with which token.
+// spy is a handler that records that it ran, and its token.
 type spy struct {
 	runs  atomic.Int64
 	token atomic.Pointer[oauthz.Token]
@@ -107,7 +107,7 @@ func (s *spy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// response is what a client sees, and whether the handler ran.
+// response is the response that a client receives. ran reports whether the handler ran.
 type response struct {
 	status    int
 	challenge string // all WWW-Authenticate fields, one on each line
@@ -117,7 +117,7 @@ type response struct {
 	token     *oauthz.Token // the handler's
 }
 
-// serve sends r through guard to a spy.
+// serve passes r through guard to a spy.
 func serve(t testing.TB, guard *oauthz.Guard, req oauthz.Requirement, r *http.Request) response {
 	t.Helper()
 	handler := &spy{}
@@ -170,13 +170,13 @@ func dial(t testing.TB, server *httptest.Server) (net.Conn, *bufio.Reader) {
 	return connection, bufio.NewReader(connection)
 }
 
-// answer is what a request must get: the status, the whole challenge and the body.
+// answer is the response that a request must receive: the status, the whole challenge and the body.
 type answer struct {
 	status          int
 	challenge, body string
 }
 
-// The answers of a Guard whose realm is the default (design §3).
+// The answers of a Guard with the default realm.
 var (
 	allowed    = answer{status: http.StatusNoContent}
 	noToken    = answer{http.StatusUnauthorized, `Bearer realm="api"`, `{}`}
@@ -208,14 +208,14 @@ func stepUp(params string) answer {
 	return a
 }
 
-// asks is noToken on a route that needs scopes.
+// asks is noToken on a route that requires scopes.
 func asks(scopes string) answer {
 	a := noToken
 	a.challenge += fmt.Sprintf(`, scope="%s"`, scopes)
 	return a
 }
 
-// check compares all that a client sees, and that the handler ran if and only if the request was allowed.
+// check compares the whole response, and checks that the handler ran if and only if the request was allowed.
 func (a answer) check(t testing.TB, got response) {
 	t.Helper()
 	assert.Equal(t, a, answer{got.status, got.challenge, got.body})

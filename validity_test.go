@@ -11,28 +11,28 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// The Guard looks at the time itself, whatever an introspector said. What that allowed beyond ExpiresAt is leeway, and
-// has a bound; what it allowed less is how long a cache may remember the verdict, and not an expiry.
+// The Guard checks the expiry itself, whatever the verdict of the introspector. A verdict that ends after ExpiresAt grants
+// leeway, which has a bound. A verdict that ends earlier bounds the time in a cache, and is not an expiry.
 func TestExpiry(t *testing.T) {
 	t.Parallel()
 	const hour = time.Hour
 	for _, tt := range []struct {
 		name  string
-		exp   time.Duration // from epoch; 0: the token has none
-		until time.Duration // likewise
+		exp   time.Duration // after epoch; 0: the token does not expire
+		until time.Duration // end of the verdict, after epoch; 0: none
 		want  answer
 	}{
 		{name: "no expiry", want: allowed},
-		{name: "not yet over", exp: 1, want: allowed},
-		{name: "over now", exp: -1, want: expired},
-		{name: "long over", exp: -hour, want: expired},
-		{name: "over, within the leeway", exp: -time.Minute, until: 1, want: allowed},
-		{name: "over, and the leeway too", exp: -time.Minute, until: -1, want: expired},
-		{name: "over, within the greatest leeway", exp: -oauthz.MaxLeeway + 1, until: hour, want: allowed},
-		{name: "over, beyond the greatest leeway", exp: -oauthz.MaxLeeway, until: hour, want: expired},
-		{name: "long over, whatever is said", exp: -hour, until: hour, want: expired},
-		{name: "an earlier end of the verdict is no expiry", exp: hour, until: -hour, want: allowed},
-		{name: "an end of the verdict alone is no expiry", until: -hour, want: allowed},
+		{name: "not yet expired", exp: 1, want: allowed},
+		{name: "expired now", exp: -1, want: expired},
+		{name: "expired long ago", exp: -hour, want: expired},
+		{name: "expired, within the leeway", exp: -time.Minute, until: 1, want: allowed},
+		{name: "expired, and the leeway too", exp: -time.Minute, until: -1, want: expired},
+		{name: "expired, within the greatest leeway", exp: -oauthz.MaxLeeway + 1, until: hour, want: allowed},
+		{name: "expired, beyond the greatest leeway", exp: -oauthz.MaxLeeway, until: hour, want: expired},
+		{name: "expired long ago, with a verdict that has not ended", exp: -hour, until: hour, want: expired},
+		{name: "an earlier end of the verdict is not an expiry", exp: hour, until: -hour, want: allowed},
+		{name: "an end of the verdict alone is not an expiry", until: -hour, want: allowed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -41,7 +41,7 @@ func TestExpiry(t *testing.T) {
 				token.ExpiresAt = epoch.Add(tt.exp)
 			}
 			if tt.until != 0 {
-				token.WithValidity(epoch.Add(tt.until), nil)
+				token.SetVerdict(oauthz.Verdict{Until: epoch.Add(tt.until)})
 			}
 			guard := newGuard(t, oauthz.Config{Introspector: answers(token, nil), Now: atEpoch})
 			tt.want.check(t, serve(t, guard, oauthz.Require(), withGoodToken()))
@@ -59,7 +59,8 @@ func TestExpiryIsExclusive(t *testing.T) {
 	expired.check(t, serve(t, tt, oauthz.Require(), withGoodToken()))
 }
 
-// A token whose iat is further ahead than any clock may be would escape every IssuedUntil, so none is accepted, of whatever introspector.
+// A token whose iat is further ahead than a clock may be would escape every IssuedUntil, so a Guard refuses it, whichever
+// introspector accepted it.
 func TestTokenIssuedTooFarAheadIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -99,20 +100,25 @@ func TestValidity(t *testing.T) {
 		name       string
 		exp, until time.Time
 		live       func() bool
+		leeway     time.Duration
 		wantUntil  time.Time
 		wantLive   bool
 	}{
-		{name: "nothing said", wantLive: true},
+		{name: "no verdict", wantLive: true},
 		{name: "expiry alone", exp: epoch, wantUntil: epoch, wantLive: true},
 		{name: "earlier than the expiry", exp: epoch, until: epoch.Add(-1), wantUntil: epoch.Add(-1), wantLive: true},
 		{name: "later than the expiry", exp: epoch, until: epoch.Add(1), wantUntil: epoch.Add(1), wantLive: true},
 		{name: "without an expiry", until: epoch, wantUntil: epoch, wantLive: true},
+		{name: "leeway after the expiry", exp: epoch, leeway: 1, wantUntil: epoch.Add(1), wantLive: true},
+		{name: "leeway and an earlier end of the verdict", exp: epoch, leeway: 1, until: epoch.Add(-1), wantUntil: epoch.Add(-1), wantLive: true},
+		{name: "leeway without an expiry", leeway: 1, wantLive: true},
 		{name: "no longer live", exp: epoch, live: never, wantUntil: epoch},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			token := &oauthz.Token{ExpiresAt: tt.exp}
-			assert.Same(t, token, token.WithValidity(tt.until, tt.live))
+			token.SetVerdict(oauthz.Verdict{Until: tt.until, Live: tt.live, Leeway: tt.leeway})
+			assert.Equal(t, tt.until, token.Verdict().Until)
 			for _, same := range []*oauthz.Token{token, token.Clone()} {
 				until, live := same.Validity()
 				assert.Equal(t, tt.wantUntil, until)
@@ -122,11 +128,12 @@ func TestValidity(t *testing.T) {
 	}
 }
 
-// Whether a verdict still stands is asked each time.
-func TestValidityAsksEachTime(t *testing.T) {
+// Live is called each time.
+func TestValidityCallsLiveEachTime(t *testing.T) {
 	t.Parallel()
 	stands := true
-	token := (&oauthz.Token{}).WithValidity(epoch, func() bool { return stands })
+	token := new(oauthz.Token)
+	token.SetVerdict(oauthz.Verdict{Until: epoch, Live: func() bool { return stands }})
 	_, live := token.Validity()
 	assert.True(t, live)
 	stands = false
@@ -134,7 +141,7 @@ func TestValidityAsksEachTime(t *testing.T) {
 	assert.False(t, live)
 }
 
-// CX-04: a copy shares nothing that can be changed.
+// A change of a copy does not change the original.
 func TestCloneIsIndependent(t *testing.T) {
 	t.Parallel()
 	const claims = `{"aud":["x"],"scope":"a","cnf":{"jkt":"k","kid":"1"},"org":{"id":1}}`
@@ -156,7 +163,7 @@ func TestCloneIsIndependent(t *testing.T) {
 	requireSame(t, before, token)
 }
 
-// A cache counts bytes by Size: whatever makes a token long must show in it.
+// A cache bounds its bytes by Size, so Size must count every part that makes a token long.
 func TestSize(t *testing.T) {
 	t.Parallel()
 	small := parse(t, `{}`).Size()

@@ -15,7 +15,7 @@ import (
 	"github.com/oauthz/oauthz"
 )
 
-// outermost remembers the ResponseWriter that a server gives.
+// outermost records the ResponseWriter of the server.
 func outermost(next http.Handler, given *http.ResponseWriter) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		*given = w
@@ -23,7 +23,7 @@ func outermost(next http.Handler, given *http.ResponseWriter) http.Handler {
 	})
 }
 
-// CX-15: a handler gets the very ResponseWriter of the server, with all that it can do.
+// A handler receives the ResponseWriter of the server itself, with all its optional interfaces.
 func TestResponseWriterIsNotWrapped(t *testing.T) {
 	t.Parallel()
 	w := &watch{}
@@ -49,7 +49,7 @@ func TestResponseWriterIsNotWrapped(t *testing.T) {
 const upgrade = "GET /socket HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
-// echo takes the connection over, and sends a line back.
+// echo hijacks the connection, and sends a line back.
 func echo(t *testing.T) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		connection, both, err := http.NewResponseController(w).Hijack()
@@ -65,7 +65,7 @@ func echo(t *testing.T) http.HandlerFunc {
 	}
 }
 
-// CX-15: a handler upgrades the connection, and only after the token was judged.
+// A handler can upgrade the connection, but only after the token was accepted.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	server := listen(t, newGuard(t, oauthz.Config{}).Protect(oauthz.Require())(echo(t)))
@@ -86,7 +86,7 @@ func TestUpgrade(t *testing.T) {
 	noToken.check(t, exchange(t, server, upgrade+"Sec-WebSocket-Protocol: "+goodToken+"\r\n\r\n", &spy{}))
 }
 
-// CX-15, CX-17: a stream is flushed piece by piece, and its handler can see when the token ends.
+// A stream is flushed piece by piece, and its handler can read when the token expires.
 func TestServerSentEvents(t *testing.T) {
 	t.Parallel()
 	guard := newGuard(t, oauthz.Config{Introspector: knows(fmt.Sprintf(`{"exp":%d}`, epoch.Unix()+60)), Now: atEpoch})
@@ -109,15 +109,15 @@ func TestServerSentEvents(t *testing.T) {
 	assert.Equal(t, "data: until 03:05:05\n", event)
 }
 
-// RS-12, RS-18: a refused upload is answered at once, without "100 Continue", and its body is not waited for: the server
+// A refused upload is answered at once, without "100 Continue", without waiting for its body: the server
 // closes the connection.
 func TestRefusedUploads(t *testing.T) {
 	t.Parallel()
 	const gigabyte = "Content-Length: 1073741824\r\n"
 	for name, fields := range map[string]string{
-		"RS-12 unread":        gigabyte,
-		"RS-12 form":          "Content-Type: application/x-www-form-urlencoded\r\n" + gigabyte,
-		"RS-18 expects a 100": "Expect: 100-continue\r\n" + gigabyte,
+		"unread":        gigabyte,
+		"form":          "Content-Type: application/x-www-form-urlencoded\r\n" + gigabyte,
+		"expects a 100": "Expect: 100-continue\r\n" + gigabyte,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -136,7 +136,7 @@ func TestRefusedUploads(t *testing.T) {
 	}
 }
 
-// A request that is let through reads its body, and only then is the client told to go on.
+// If a request is let through, its handler reads the body, and only then the server sends "100 Continue".
 func TestAllowedUpload(t *testing.T) {
 	t.Parallel()
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -159,7 +159,7 @@ func TestAllowedUpload(t *testing.T) {
 	assert.Equal(t, "hello", seen(t, answer, &spy{}).body)
 }
 
-// RS-03: whatever a hook's Error holds, no header is injected on the wire.
+// No Error of a hook can inject a header into the response.
 func TestNothingIsInjected(t *testing.T) {
 	t.Parallel()
 	evil := "x\r\nX-Injected: 1\r\n\r\n<script>"

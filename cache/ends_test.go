@@ -134,7 +134,7 @@ func TestStaleIfErrorEndsAtExp(t *testing.T) {
 				next := &upstream{answer: func(context.Context, string) (*oauthz.Token, error) {
 					token := oauthztest.Token(oauthztest.Claims{"exp": exp})
 					if leeway > 0 {
-						token.WithLeeway(leeway)
+						token.SetVerdict(oauthz.Verdict{Leeway: leeway})
 					}
 					return token, nil
 				}}

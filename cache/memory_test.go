@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -63,7 +62,8 @@ func parsing(shape string) oauthz.Introspector {
 			return nil, err
 		}
 		stillValid := number
-		return t.WithTokenHash(token).WithValidity(time.Time{}, func() bool { return stillValid > 0 }), nil
+		t.SetVerdict(oauthz.Verdict{TokenHash: oauthz.TokenHash(token), Live: func() bool { return stillValid > 0 }})
+		return t, nil
 	}}
 }
 

@@ -100,7 +100,7 @@ func TestIntrospectionGrantsTheLeewayOfAGuard(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			token := parseToken(t, fmt.Sprintf(`{"exp":%d}`, unixAt(-tt.expired)))
-			token.WithValidity(token.ExpiresAt.Add(tt.granted), nil)
+			token.SetVerdict(oauthz.Verdict{Until: token.ExpiresAt.Add(tt.granted)})
 			h := introspectionHandler(t, endpoint.IntrospectionConfig{Introspector: answers(token, nil)})
 			guard, err := oauthz.New(oauthz.Config{Introspector: answers(token, nil), Now: atNoon})
 			require.NoError(t, err)

@@ -150,7 +150,7 @@ func TestRevocationKeptForMaxTokenLifetime(t *testing.T) {
 			t.Parallel()
 			token := parseToken(t, `{"iss":"i","jti":"7","client_id":"`+client+`","exp":`+tt.exp+`}`)
 			if tt.remote {
-				token.WithTokenHash("opaque")
+				token.SetVerdict(oauthz.Verdict{TokenHash: oauthz.TokenHash("opaque")})
 			}
 			revoker := &recorder{}
 			h := revocationHandler(t, endpoint.RevocationConfig{Introspector: answers(token, nil), Revoker: revoker, MaxTokenLifetime: tt.lifetime})

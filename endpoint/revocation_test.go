@@ -90,7 +90,7 @@ func TestRevocationRecordsMatches(t *testing.T) {
 			}
 			token := parseToken(t, strings.ReplaceAll(tt.claims, "CLIENT", client))
 			if tt.remote {
-				token.WithTokenHash(presented)
+				token.SetVerdict(oauthz.Verdict{TokenHash: oauthz.TokenHash(presented)})
 			}
 			revoker := &recorder{}
 			h := revocationHandler(t, endpoint.RevocationConfig{Introspector: answers(token, nil), Revoker: revoker})

@@ -82,7 +82,8 @@ func (i *Introspector) introspect(ctx context.Context, jws *jose.JWS) (*oauthz.T
 	if !validity.Until.IsZero() && validity.Until.Before(until) {
 		until = validity.Until
 	}
-	return t.WithValidity(until, validity.Live), nil
+	t.SetVerdict(oauthz.Verdict{Until: until, Live: validity.Live})
+	return t, nil
 }
 
 // parseClaims returns the claims of the payload. They are verified only if the
@@ -114,10 +115,7 @@ func (i *Introspector) verifyError(jws *jose.JWS, err error) error {
 	var fault *jose.Unavailable
 	switch {
 	case errors.As(err, &fault):
-		return &oauthz.Error{
-			Status: 503, Code: "temporarily_unavailable", RetryAfter: fault.RetryAfter,
-			Err: fmt.Errorf("%w: issuer %q: %w", oauthz.ErrUnavailable, i.issuer, err),
-		}
+		return oauthz.Unavailable(fault.RetryAfter, fmt.Errorf("issuer %q: %w", i.issuer, err))
 	case errors.Is(err, jose.ErrKey) && i.mayBeAccepted(jws):
 		return temporaryRefusal{invalid(err)}
 	default:

@@ -25,10 +25,7 @@ const (
 // fault returns the error for a token about which nothing is known (503). Its text
 // names statuses, kinds of failure and the configured URL, never a byte of an answer.
 func fault(retryAfter time.Duration, format string, args ...any) error {
-	return &oauthz.Error{
-		Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", RetryAfter: retryAfter,
-		Err: fmt.Errorf("%w: remote: %w", oauthz.ErrUnavailable, fmt.Errorf(format, args...)),
-	}
+	return oauthz.Unavailable(retryAfter, fmt.Errorf("remote: %w", fmt.Errorf(format, args...)))
 }
 
 // call sends a question about token to the endpoint, if the breaker admits it, and

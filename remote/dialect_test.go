@@ -87,7 +87,8 @@ func (limited) Ask(ctx context.Context, endpoint *url.URL, _ string) (*http.Requ
 
 func (d limited) Answer(*http.Response, []byte) (*oauthz.Token, error) {
 	t := oauthztest.Token(oauthztest.Claims{"aud": audience, "exp": noon.Add(time.Hour)})
-	return t.WithValidity(noon.Add(time.Minute), d.live.Load), nil
+	t.SetVerdict(oauthz.Verdict{Until: noon.Add(time.Minute), Live: d.live.Load})
+	return t, nil
 }
 
 // A cache keeps a verdict no longer than the validity that the dialect sets.

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -271,7 +272,11 @@ func (i *Introspector) Introspect(ctx context.Context, token string) (*oauthz.To
 	if err := i.check(t); err != nil {
 		return nil, err
 	}
-	return t.WithLeeway(i.cfg.Leeway).WithTokenHash(token), nil
+	verdict := t.Verdict()
+	verdict.Leeway = cmp.Or(verdict.Leeway, i.cfg.Leeway)
+	verdict.TokenHash = oauthz.TokenHash(token)
+	t.SetVerdict(verdict)
+	return t, nil
 }
 
 // check repeats the checks of a token that the server should have made (RFC 7662 §4).

@@ -169,7 +169,8 @@ func (d *signedDialect) Answer(r *http.Response, body []byte) (*oauthz.Token, er
 	if end := t.ExpiresAt.Add(d.leeway); !t.ExpiresAt.IsZero() && end.Before(until) {
 		until = end
 	}
-	return t.WithValidity(until, validity.Live), nil
+	t.SetVerdict(oauthz.Verdict{Until: until, Live: validity.Live})
+	return t, nil
 }
 
 // unverifiable returns the fault for an answer that does not verify. If newer keys may

@@ -84,7 +84,7 @@ var verdicts = map[string]func() (*oauthz.Token, error){
 	"foreign": func() (*oauthz.Token, error) { return nil, oauthz.ErrUnrecognized },
 	"fault":   func() (*oauthz.Token, error) { return nil, errors.New("connect: secret-host refused") },
 	"limited": func() (*oauthz.Token, error) {
-		return nil, &oauthz.Error{Status: 503, Code: "temporarily_unavailable", RetryAfter: 1500 * time.Millisecond, Err: oauthz.ErrUnavailable}
+		return nil, oauthz.Unavailable(1500*time.Millisecond, nil)
 	},
 	"panic":   func() (*oauthz.Token, error) { panic("secret") },
 	"nothing": func() (*oauthz.Token, error) { return nil, nil },

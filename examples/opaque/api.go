@@ -88,8 +88,7 @@ func removeNote(w http.ResponseWriter, _ *http.Request) {
 // logout revokes the token of its request: first at the server, then in the cache.
 // In the other order, a request in between would put the token into the cache again.
 func (a *api) logout(w http.ResponseWriter, r *http.Request) {
-	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ") // behind Protect the header is "Bearer" and a token
-	token = strings.TrimLeft(token, " ")
+	token, _ := oauthz.BearerToken(r) // behind Protect there is one
 	if err := a.revoke(r.Context(), token); err != nil {
 		w.Header().Set("Retry-After", "5")
 		http.Error(w, "cannot log out now", http.StatusServiceUnavailable)

@@ -120,5 +120,6 @@ func (d dialect) Answer(r *http.Response, body []byte) (*oauthz.Token, error) {
 		return nil, remote.Fault("introspection at Gusto: a claim of the answer has the wrong type", r.StatusCode)
 	}
 	t.Issuer, t.Subject, t.Tenant = "", info.subject(), info.Resource.String() // package remote sets the issuer
-	return t.WithValidity(d.client.cfg.Now().Add(lifetime), nil), nil
+	t.SetVerdict(oauthz.Verdict{Until: d.client.cfg.Now().Add(lifetime)})
+	return t, nil
 }
