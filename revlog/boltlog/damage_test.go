@@ -99,7 +99,7 @@ func TestAnIntactRecordIsReadStrictly(t *testing.T) {
 		return entries.Put(key(1), sealed(1, 0, `{"match":{"iss":"i"},"canary":1}`))
 	})
 	_, _, err := log.Read(t.Context(), "", 0)
-	assert.EqualError(t, err, "boltlog: read: entry 1: oauthz: revocation: a member that is not known")
+	assert.EqualError(t, err, "boltlog: read: entry 1: oauthz: revocation: unknown member")
 }
 
 // If the sequence was set back, an Append would overwrite entries.
