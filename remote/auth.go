@@ -39,8 +39,8 @@ func (a *auth) Apply(ctx context.Context, r *http.Request, form url.Values) erro
 }
 
 // Basic returns a ClientAuth for client_secret_basic (RFC 6749 §2.3.1). The client
-// id and the secret are form-urlencoded before they are joined, as the RFC demands.
-// Most servers require that if one of them holds a special character.
+// id and the secret are form-urlencoded before they are joined, as the RFC
+// requires. Most servers reject a special character that is not encoded.
 func Basic(clientID string, secret oauthz.Secret) ClientAuth {
 	return BasicRaw(url.QueryEscape(clientID), oauthz.Secret(url.QueryEscape(string(secret))))
 }

@@ -23,7 +23,8 @@ const (
 )
 
 // fault returns the error for a token about which nothing is known (503). Its text
-// names statuses, kinds of failure and the configured URL, never a byte of an answer.
+// names statuses, kinds of failure, and a field or the issuer of the configuration,
+// never a byte of an answer.
 func fault(retryAfter time.Duration, format string, args ...any) error {
 	return oauthz.Unavailable(retryAfter, fmt.Errorf("remote: %w", fmt.Errorf(format, args...)))
 }
@@ -115,7 +116,7 @@ func (i *Introspector) statusFault(answer *fetch.Response) error {
 }
 
 // retryAfter returns the Retry-After of an answer (RFC 9110 §10.2.3), within bounds,
-// or zero if there is none or it cannot be parsed.
+// or zero if it is missing or cannot be parsed.
 func (i *Introspector) retryAfter(answer *fetch.Response) time.Duration {
 	wait, ok := answer.RetryAfter(i.cfg.Now())
 	if !ok {

@@ -147,7 +147,7 @@ func TestAnswersDoNotCross(t *testing.T) {
 		active(fmt.Sprintf(`,"sub":%q`, r.PostFormValue("token")))(w, r)
 	}))
 	t.Cleanup(echo.Close)
-	in := (&endpoint{Server: echo}).introspector(t, func(c *remote.Config) { c.Timeout = time.Minute }) // for a busy machine
+	in := (&endpoint{Server: echo}).introspector(t, func(c *remote.Config) { c.Timeout, c.MaxConcurrent = time.Minute, 200 }) // no call waits, so none gives way on a busy machine
 	var all sync.WaitGroup
 	for n := range 200 {
 		all.Go(func() {

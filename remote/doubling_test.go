@@ -11,7 +11,7 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// maxAnswer is the longest answer that is read by default.
+// maxAnswer is the default of Config.MaxAnswerBytes.
 const maxAnswer = 256 << 10
 
 // The cost of an answer is linear in the bytes that a server or its users put into it.
@@ -48,7 +48,7 @@ func numbered(n int, part string) string {
 	return b.String()
 }
 
-// The hash is made of any token that a caller presents.
+// Any client can send the token whose hash is computed.
 func TestCostOfATokenHashIsLinear(t *testing.T) {
 	t.Parallel()
 	const header, encrypted = "eyJhbGciOiJFUzI1NiJ9.", "eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0."

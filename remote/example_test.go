@@ -14,8 +14,9 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// vendor is the dialect of an endpoint that is not RFC 7662: the token is the
-// credential, dead ones are 404, and the answer has names of its own.
+// vendor is the dialect of an endpoint that does not implement RFC 7662. The token is
+// the credential of the request, the status for an inactive token is 404, and the
+// members of the answer have other names.
 type vendor struct{}
 
 func (vendor) Ask(ctx context.Context, endpoint *url.URL, token string) (*http.Request, url.Values, error) {
@@ -33,25 +34,25 @@ func (vendor) Answer(r *http.Response, body []byte) (*oauthz.Token, error) {
 	case http.StatusNotFound:
 		return nil, oauthz.ErrInactive
 	default:
-		return nil, remote.Fault("the vendor refuses our request", r.StatusCode)
+		return nil, remote.Fault("the vendor refuses the request", r.StatusCode)
 	}
-	raw, err := oauthz.ParseToken(body) // strict: no member twice, no folding
+	raw, err := oauthz.ParseToken(body) // strict: a member twice is an error, and case counts
 	if err != nil {
-		return nil, remote.Fault("the answer is nonsense", r.StatusCode)
+		return nil, remote.Fault("the answer is malformed", r.StatusCode)
 	}
 	answer, err := oauthz.ClaimsAs[struct {
 		User   string   `json:"user"`
 		Rights []string `json:"rights"`
 	}](raw)
-	if err != nil || answer.User == "" { // {} is no token
-		return nil, remote.Fault("the answer is nonsense", r.StatusCode)
+	if err != nil || answer.User == "" { // {} is not a token
+		return nil, remote.Fault("the answer is malformed", r.StatusCode)
 	}
 	raw.Subject, raw.Scopes = answer.User, answer.Rights
 	return raw, nil
 }
 
-// A vendor's own endpoint needs a Dialect of two methods. Limits, faults, the
-// retry and the breaker are as for any other.
+// The endpoint of a vendor needs a Dialect, which has two methods. Limits, faults, the
+// retry and the breaker are the same for every Dialect.
 func ExampleDialect() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer tok_alice" {
@@ -65,7 +66,7 @@ func ExampleDialect() {
 	introspector, err := remote.New(context.Background(), remote.Config{
 		Endpoint:            server.URL + "/whoami",
 		Dialect:             vendor{},
-		InsecureAnyAudience: true, // the vendor does not say for whom a token is
+		InsecureAnyAudience: true, // the answers of the vendor have no audience
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -79,9 +80,9 @@ func ExampleDialect() {
 	// oauthz: invalid token: inactive
 }
 
-// A server that introspects refresh tokens as active, in answers without a
-// token_type: the answers do not differ from those about access tokens. Here the
-// form of the tokens does.
+// A server introspects refresh tokens as active, in answers without a token_type: the
+// answers about refresh tokens and access tokens do not differ. Here the tokens
+// differ in form, so Recognize refuses the refresh tokens.
 func ExampleConfig_recognize() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -21,7 +22,20 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// The simulations with more parameters than CI has time for.
+// The simulations with more parameters than fit into the time of CI.
+
+// about answers after a random time with that mean.
+func about(mean time.Duration) func() behavior {
+	return func() behavior {
+		var mu sync.Mutex
+		times := rand.New(rand.NewPCG(7, 7))
+		return func(time.Duration, string) (time.Duration, int) {
+			mu.Lock()
+			defer mu.Unlock()
+			return time.Duration(times.ExpFloat64() * float64(mean)), 200
+		}
+	}
+}
 
 func TestHeavyOverloadSimulations(t *testing.T) {
 	t.Parallel()
@@ -68,14 +82,14 @@ func TestHeavyJunkSimulations(t *testing.T) {
 	}, floods...))
 }
 
-// loopback is a real server. Tokens that begin with hang are never answered, and
-// while away is set nothing is. Others are answered one after another, at a rate.
+// loopback is a real server. It never answers tokens that begin with hang, and no
+// token while away is set. It answers other tokens one after another, at a rate.
 type loopback struct {
 	*httptest.Server
 	away  atomic.Bool
 	calls atomic.Int64
 
-	every time.Duration // of the line; 0: there is none
+	every time.Duration // between two answers; 0: answers at once
 	mu    sync.Mutex
 	free  time.Time
 }
@@ -119,7 +133,7 @@ func (s *loopback) introspector(t *testing.T) *remote.Introspector {
 	return in
 }
 
-// offer sends requests at a rate for some time, and returns how they ended.
+// offer sends requests at a rate for some time, and returns their outcomes.
 func offer(ctx context.Context, in *remote.Introspector, kind string, rate float64, length time.Duration) []outcome {
 	var (
 		all      sync.WaitGroup

@@ -1,9 +1,7 @@
 package remote_test
 
 import (
-	"math/rand/v2"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,19 +17,6 @@ func split(junk, others behavior) behavior {
 			return junk(at, token)
 		}
 		return others(at, token)
-	}
-}
-
-// about answers after a random time with that mean.
-func about(mean time.Duration) func() behavior {
-	return func() behavior {
-		var mu sync.Mutex
-		times := rand.New(rand.NewPCG(7, 7))
-		return func(time.Duration, string) (time.Duration, int) {
-			mu.Lock()
-			defer mu.Unlock()
-			return time.Duration(times.ExpFloat64() * float64(mean)), 200
-		}
 	}
 }
 

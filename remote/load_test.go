@@ -20,11 +20,11 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// The simulations run a server and its clients in the time of a synctest bubble: minutes of load take
-// milliseconds, and no figure depends on the machine.
+// The simulations run a server and its clients in the time of a synctest bubble: minutes of load take milliseconds,
+// and the results do not depend on the machine.
 
-// behavior is the behavior of a simulated server towards a request about token that arrives at a time since the start
-// of the simulation. It returns how long the answer takes (negative: there is no answer) and its status.
+// behavior is the response of a simulated server to a request about token that arrives at a time since the start
+// of the simulation. It returns the time until the answer (negative: never) and its status.
 type behavior func(at time.Duration, token string) (takes time.Duration, status int)
 
 // alike answers every token in the same way.
@@ -120,7 +120,7 @@ type flow struct {
 	kind     string
 	rate     float64
 	from, to time.Duration
-	patience time.Duration // of each client; 0: without end
+	patience time.Duration // of each client; 0: unlimited
 }
 
 // run sends the flows, and returns when the last of their requests has ended.

@@ -39,7 +39,7 @@ func serve(t *testing.T, h http.HandlerFunc) string {
 	return s.URL
 }
 
-func TestCheckURL(t *testing.T) {
+func TestCheckURLAcceptsHTTPSAndLoopback(t *testing.T) {
 	t.Parallel()
 	for _, good := range []string{
 		"https://login.example", "https://login.example:8443/a?b=c", "http://localhost:8080/jwks",
@@ -59,7 +59,7 @@ func TestCheckURL(t *testing.T) {
 	}
 }
 
-func TestDo(t *testing.T) {
+func TestGetReturnsTheAnswer(t *testing.T) {
 	t.Parallel()
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Got", r.Header.Get("Accept"))
@@ -121,7 +121,7 @@ func TestBodyIsBounded(t *testing.T) {
 	}
 }
 
-func TestBodyAtTheBound(t *testing.T) {
+func TestBodyAtTheBoundIsRead(t *testing.T) {
 	t.Parallel()
 	url := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", 1024)) })
 	got, err := client(fetch.Config{}).Get(t.Context(), url, nil)
@@ -162,7 +162,7 @@ func TestConcurrencyIsBounded(t *testing.T) {
 	assert.NoError(t, <-first)
 }
 
-func TestErrorsQuoteNothing(t *testing.T) {
+func TestErrorsHoldNoURLAndNoByteOfAnAnswer(t *testing.T) {
 	t.Parallel()
 	const canary = "c4n4ry"
 	broken := serve(t, func(w http.ResponseWriter, _ *http.Request) {

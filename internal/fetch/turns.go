@@ -83,7 +83,7 @@ type waiter struct {
 }
 
 // Take blocks until the call has a turn, and returns the turn. It returns [ErrBusy]
-// if there is none in time, or the error of ctx. The caller must call End.
+// if no turn is free in time, or the error of ctx. The caller must call End.
 func (c *Client) Take(ctx context.Context) (*Turn, error) {
 	s := &c.turns
 	p, element := s.enqueue(ctx, time.Now())

@@ -18,15 +18,15 @@ import (
 	"github.com/oauthz/oauthz/internal/fetch"
 )
 
-// dial answers without a network, so that the time of a bubble is enough. It
-// answers a path such as /150ms after that time, and /hang never. A request that is
-// canceled takes a millisecond to end.
-type dial struct{ under, most, all atomic.Int64 }
+// dial answers without a network, so that a test can run in a synctest bubble. It
+// answers a path such as /150ms after that time, and never answers /hang. A canceled
+// request ends after a millisecond.
+type dial struct{ inFlight, most, all atomic.Int64 }
 
 func (d *dial) RoundTrip(r *http.Request) (*http.Response, error) {
 	d.all.Add(1)
-	d.most.Store(max(d.most.Load(), d.under.Add(1)))
-	defer d.under.Add(-1)
+	d.most.Store(max(d.most.Load(), d.inFlight.Add(1)))
+	defer d.inFlight.Add(-1)
 	var answer <-chan time.Time
 	if takes, err := time.ParseDuration(strings.TrimPrefix(r.URL.Path, "/")); err == nil {
 		answer = time.After(takes)
@@ -40,8 +40,8 @@ func (d *dial) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// turning runs f in a bubble with a client that has 4 s for a call.
-func turning(t *testing.T, concurrency int, f func(t *testing.T, d *dial, get func(path string) error)) {
+// withTurns runs f in a synctest bubble, with a client whose Timeout is 4 s.
+func withTurns(t *testing.T, concurrency int, f func(t *testing.T, d *dial, get func(path string) error)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -56,7 +56,7 @@ func turning(t *testing.T, concurrency int, f func(t *testing.T, d *dial, get fu
 	})
 }
 
-// started runs f in the background, and returns when it waits for something.
+// started runs f in a goroutine, and returns when the goroutine is blocked.
 func started(f func() error) <-chan error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
@@ -64,8 +64,8 @@ func started(f func() error) <-chan error {
 	return done
 }
 
-func TestTurnIsWaitedForAQuarter(t *testing.T) {
-	turning(t, 1, func(t *testing.T, d *dial, get func(string) error) {
+func TestCallWaitsAQuarterOfTimeout(t *testing.T) {
+	withTurns(t, 1, func(t *testing.T, d *dial, get func(string) error) {
 		first := started(func() error { return get("3s") })
 		start := time.Now()
 		require.ErrorIs(t, get("1ms"), fetch.ErrBusy)
@@ -77,8 +77,8 @@ func TestTurnIsWaitedForAQuarter(t *testing.T) {
 }
 
 // The time of a call begins with its turn.
-func TestWaitIsNotTakenOff(t *testing.T) {
-	turning(t, 1, func(t *testing.T, _ *dial, get func(string) error) {
+func TestWaitIsNotSubtracted(t *testing.T) {
+	withTurns(t, 1, func(t *testing.T, _ *dial, get func(string) error) {
 		first := started(func() error { return get("900ms") })
 		start := time.Now()
 		require.NoError(t, get("3900ms"))
@@ -87,9 +87,10 @@ func TestWaitIsNotTakenOff(t *testing.T) {
 	})
 }
 
-// A burst waits. Once a whole round has waited for a while, others are refused.
-func TestStandingQueueRefusesAtOnce(t *testing.T) {
-	turning(t, 2, func(t *testing.T, _ *dial, get func(string) error) {
+// The calls of a burst wait. Once as many calls as the limit have waited for a
+// sixteenth of Timeout, others are refused.
+func TestStalledQueueRefusesAtOnce(t *testing.T) {
+	withTurns(t, 2, func(t *testing.T, _ *dial, get func(string) error) {
 		all := make([]<-chan error, 12)
 		for n := range all {
 			all[n] = started(func() error { return get("3s") })
@@ -108,9 +109,9 @@ func TestStandingQueueRefusesAtOnce(t *testing.T) {
 	})
 }
 
-// Of a fast server, no burst is refused.
+// No call of a burst to a fast server is refused.
 func TestBurstIsAnswered(t *testing.T) {
-	turning(t, 2, func(t *testing.T, d *dial, get func(string) error) {
+	withTurns(t, 2, func(t *testing.T, d *dial, get func(string) error) {
 		var all sync.WaitGroup
 		for range 100 {
 			all.Go(func() { assert.NoError(t, get("10ms")) })
@@ -120,10 +121,10 @@ func TestBurstIsAnswered(t *testing.T) {
 	})
 }
 
-// Calls on which the server hangs give way to others, once it is known to answer,
-// and never are more under way than may be.
+// Calls on which the server hangs give way to others once the server has answered.
+// Never more calls than Concurrency are in flight.
 func TestHangingCallsGiveWay(t *testing.T) {
-	turning(t, 2, func(t *testing.T, d *dial, get func(string) error) {
+	withTurns(t, 2, func(t *testing.T, d *dial, get func(string) error) {
 		require.NoError(t, get("20ms"))
 		hung := started(func() error { return get("hang") })
 		for range 20 {
@@ -136,7 +137,7 @@ func TestHangingCallsGiveWay(t *testing.T) {
 		require.NoError(t, <-other)
 		assert.Equal(t, 41*time.Millisecond, time.Since(start))
 		assert.ErrorIs(t, <-hung, fetch.ErrGaveWay)
-		require.NoError(t, get("20ms"), "none waits, and the second stays")
+		require.NoError(t, get("20ms"), "no call waits, and the second does not give way")
 		assert.Equal(t, int64(2), d.most.Load())
 		err := <-second
 		require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -144,9 +145,9 @@ func TestHangingCallsGiveWay(t *testing.T) {
 	})
 }
 
-// A call gives way as soon as it is old enough, also to the only one that waits.
-func TestHangingCallGivesWayToOne(t *testing.T) {
-	turning(t, 1, func(t *testing.T, d *dial, get func(string) error) {
+// A call gives way as soon as it is old enough, even if only one call waits.
+func TestHangingCallGivesWayToASingleCall(t *testing.T) {
+	withTurns(t, 1, func(t *testing.T, d *dial, get func(string) error) {
 		require.NoError(t, get("20ms"))
 		hung := started(func() error { return get("hang") })
 		start := time.Now()
@@ -156,11 +157,11 @@ func TestHangingCallGivesWayToOne(t *testing.T) {
 	})
 }
 
-// Where nothing is answered, or the answers are slow, no call gives way.
+// No call gives way if the server answers no call, or answers slowly.
 func TestSlowCallsDoNotGiveWay(t *testing.T) {
-	turning(t, 2, func(t *testing.T, d *dial, get func(string) error) {
+	withTurns(t, 2, func(t *testing.T, d *dial, get func(string) error) {
 		require.NoError(t, get("20ms"))
-		<-time.After(time.Second) // it may stall by now
+		<-time.After(time.Second) // the server no longer counts as alive
 		first, second := started(func() error { return get("3s") }), started(func() error { return get("3s") })
 		for range 2 {
 			require.ErrorIs(t, get("20ms"), fetch.ErrBusy)
@@ -172,15 +173,15 @@ func TestSlowCallsDoNotGiveWay(t *testing.T) {
 			require.NoError(t, get("20ms"), "beside it")
 		}
 		fourth := started(func() error { return get("3s") })
-		require.ErrorIs(t, get("20ms"), fetch.ErrBusy, "3 s were usual of late")
+		require.ErrorIs(t, get("20ms"), fetch.ErrBusy, "recent answers took 3 s")
 		require.NoError(t, errors.Join(<-third, <-fourth))
 	})
 }
 
-// A server that cannot do so many within their time is given fewer, and as many
-// again when it can.
+// A server that cannot answer that many calls in time gets fewer, and as many as
+// before once it can.
 func TestLimitFollowsTheServer(t *testing.T) {
-	turning(t, 8, func(t *testing.T, d *dial, get func(string) error) {
+	withTurns(t, 8, func(t *testing.T, d *dial, get func(string) error) {
 		for range 3 {
 			require.NoError(t, get("10ms"))
 		}
@@ -209,10 +210,10 @@ func TestLimitFollowsTheServer(t *testing.T) {
 	})
 }
 
-// Calls on which the server hangs, while it answers others quickly, do not lower
-// the limit.
-func TestHangingCallsLeaveTheLimit(t *testing.T) {
-	turning(t, 4, func(t *testing.T, d *dial, get func(string) error) {
+// Calls on which the server hangs do not lower the limit while the server answers
+// others quickly.
+func TestHangingCallsDoNotLowerTheLimit(t *testing.T) {
+	withTurns(t, 4, func(t *testing.T, d *dial, get func(string) error) {
 		hung := started(func() error { return get("hang") })
 		for range 4 {
 			<-time.After(850 * time.Millisecond)
