@@ -174,7 +174,7 @@ func TestBreakerOpensAndCloses(t *testing.T) {
 		require.Equal(t, questions{own: 10}, asked)
 		<-time.After(2 * time.Second)
 		require.Zero(t, introspect())
-		require.Equal(t, questions{own: 11, probes: 1}, asked, "the probe opens it")
+		require.Equal(t, questions{own: 11, probes: 1}, asked, "the probe opens the breaker")
 		for range 5 {
 			for range 10 {
 				require.Equal(t, 2*time.Second, introspect())
@@ -268,7 +268,7 @@ func TestOneRequestIsTheTrial(t *testing.T) {
 		together()
 		<-time.After(2 * time.Second)
 		together()
-		require.Equal(t, questions{own: 100, probes: 1}, asked, "it opens")
+		require.Equal(t, questions{own: 100, probes: 1}, asked, "the breaker opens")
 		for n := range 5 {
 			<-time.After(2 * time.Second)
 			together()

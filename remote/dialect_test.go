@@ -101,17 +101,17 @@ func TestValidityOfADialectBoundsTheCache(t *testing.T) {
 	c, err := cache.New(in, cache.Config{TTL: time.Hour, Now: func() time.Time { return now }})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })
-	asked := func() int {
+	calls := func() int {
 		_, err := c.Introspect(t.Context(), "opaque")
 		require.NoError(t, err)
 		return len(e.received())
 	}
-	require.Equal(t, 1, asked())
-	require.Equal(t, 1, asked())
+	require.Equal(t, 1, calls())
+	require.Equal(t, 1, calls())
 	live.Store(false)
-	require.Equal(t, 2, asked())
+	require.Equal(t, 2, calls())
 	live.Store(true)
-	require.Equal(t, 3, asked(), "a verdict that is not live when it comes is not kept")
+	require.Equal(t, 3, calls(), "a verdict that is not live when it comes is not kept")
 	now = noon.Add(time.Minute)
-	assert.Equal(t, 4, asked())
+	assert.Equal(t, 4, calls())
 }

@@ -273,7 +273,7 @@ func TestUnknownKeyFetchesTheKeys(t *testing.T) {
 	assert.Equal(t, fault, ask(t, in, "c"), "fetched for it, in vain")
 	as.Publish(kid)
 	clock.Add(int64(2 * time.Second))
-	assert.Equal(t, answer{status: 503, retryAfter: "3"}, ask(t, in, "d"), "just asked for the keys")
+	assert.Equal(t, answer{status: 503, retryAfter: "3"}, ask(t, in, "d"), "the keys were fetched a moment ago")
 	clock.Add(int64(4 * time.Second))
 	assert.Equal(t, ok, ask(t, in, "e"))
 }
