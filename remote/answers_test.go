@@ -258,3 +258,14 @@ func TestUnusualAnswers(t *testing.T) {
 	_, err := in.Introspect(t.Context(), strings.Repeat("a", oauthz.MaxTokenBytes))
 	assert.NoError(t, err, "the longest token, and the configuration as it was given")
 }
+
+// The introspector itself, not only the Guard, refuses an iat that no
+// Revocation.IssuedUntil would match.
+func TestIssuedInTheFutureIsRefused(t *testing.T) {
+	t.Parallel()
+	for iat, want := range map[time.Duration]error{oauthz.MaxLeeway: nil, oauthz.MaxLeeway + time.Second: oauthz.ErrInvalidToken} {
+		e := newEndpoint(t, active(fmt.Sprintf(`,"iat":%d`, unix(iat))))
+		_, err := e.introspector(t).Introspect(t.Context(), "opaque")
+		assert.ErrorIs(t, err, want, iat)
+	}
+}

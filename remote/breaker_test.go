@@ -70,19 +70,14 @@ func TestOnlySilenceOpensTheBreaker(t *testing.T) {
 func TestFloodDoesNotOpenTheBreaker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		in, err := remote.New(t.Context(), remote.Config{
-			Endpoint: "https://issuer.example/i", Auth: remote.None(""), Audience: []string{audience},
-			MaxConcurrent: 4, Timeout: time.Second,
-			HTTPClient: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
-				select {
-				case <-time.After(200 * time.Millisecond):
-					return reply(200, good), nil
-				case <-r.Context().Done():
-					return nil, r.Context().Err()
-				}
-			})},
-		})
-		require.NoError(t, err)
+		in := bubbled(t, func(r *http.Request) (*http.Response, error) {
+			select {
+			case <-time.After(200 * time.Millisecond):
+				return reply(200, good), nil
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			}
+		}, func(c *remote.Config) { c.MaxConcurrent, c.Timeout = 4, time.Second })
 		down := 0
 		for range 600 { // sixty a second, of which twenty can be served
 			go func() {
@@ -94,7 +89,7 @@ func TestFloodDoesNotOpenTheBreaker(t *testing.T) {
 		}
 		<-time.After(5 * time.Second)
 		assert.Zero(t, down)
-		_, err = in.Introspect(t.Context(), "good")
+		_, err := in.Introspect(t.Context(), "good")
 		assert.NoError(t, err)
 	})
 }

@@ -224,16 +224,12 @@ func TestConcurrentCallsAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var under, most atomic.Int64
-		in, err := remote.New(t.Context(), remote.Config{
-			Endpoint: "https://issuer.example/introspect", Auth: remote.None(""), Audience: []string{audience}, MaxConcurrent: 3,
-			HTTPClient: &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
-				most.Store(max(most.Load(), under.Add(1)))
-				<-time.After(time.Second / 2)
-				under.Add(-1)
-				return reply(200, good), nil
-			})},
-		})
-		require.NoError(t, err)
+		in := bubbled(t, func(*http.Request) (*http.Response, error) {
+			most.Store(max(most.Load(), under.Add(1)))
+			<-time.After(time.Second / 2)
+			under.Add(-1)
+			return reply(200, good), nil
+		}, func(c *remote.Config) { c.MaxConcurrent = 3 })
 		var all sync.WaitGroup
 		for n := range 9 {
 			all.Go(func() {

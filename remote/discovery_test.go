@@ -202,16 +202,12 @@ func TestRediscoveriesAreSpread(t *testing.T) {
 		counts := map[time.Duration]int{} // by minutes
 		start := time.Now()
 		for range 300 {
-			_, err := remote.New(t.Context(), remote.Config{
-				Issuer: "https://issuer.example", Auth: remote.None(""), Audience: []string{audience},
-				HTTPClient: &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
-					mu.Lock()
-					defer mu.Unlock()
-					counts[time.Since(start)/time.Minute]++
-					return reply(200, metadata), nil
-				})},
-			})
-			require.NoError(t, err)
+			bubbled(t, func(*http.Request) (*http.Response, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				counts[time.Since(start)/time.Minute]++
+				return reply(200, metadata), nil
+			}, withDiscovery)
 		}
 		<-time.After(15*time.Minute - 1)
 		synctest.Wait()
@@ -231,25 +227,21 @@ func TestEndpointThatMovesIsDiscoveredAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var location atomic.Value
 		location.Store("https://issuer.example/old")
-		in, err := remote.New(t.Context(), remote.Config{
-			Issuer: "https://issuer.example", Auth: remote.None(""), Audience: []string{audience}, Timeout: 500 * time.Millisecond,
-			HTTPClient: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
-				switch r.URL.String() {
-				case "https://issuer.example/.well-known/oauth-authorization-server":
-					if location.Load() == "" {
-						<-r.Context().Done()
-						return nil, r.Context().Err()
-					}
-					return reply(200, `{"issuer":"https://issuer.example","introspection_endpoint":"`+location.Load().(string)+`"}`), nil
-				case location.Load():
-					return reply(200, good), nil
-				default:
-					return reply(404, ""), nil
+		in := bubbled(t, func(r *http.Request) (*http.Response, error) {
+			switch r.URL.String() {
+			case "https://issuer.example/.well-known/oauth-authorization-server":
+				if location.Load() == "" {
+					<-r.Context().Done()
+					return nil, r.Context().Err()
 				}
-			})},
-		})
-		require.NoError(t, err)
-		_, err = in.Introspect(t.Context(), "opaque")
+				return reply(200, `{"issuer":"https://issuer.example","introspection_endpoint":"`+location.Load().(string)+`"}`), nil
+			case location.Load():
+				return reply(200, good), nil
+			default:
+				return reply(404, ""), nil
+			}
+		}, withDiscovery, func(c *remote.Config) { c.Timeout = 500 * time.Millisecond })
+		_, err := in.Introspect(t.Context(), "opaque")
 		require.NoError(t, err)
 		location.Store("https://issuer.example/new")
 		<-time.After(16 * time.Minute)

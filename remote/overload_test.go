@@ -146,18 +146,14 @@ func TestDiscoveryDoesNotWaitForQuestions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		var discovered []time.Duration
-		in, err := remote.New(t.Context(), remote.Config{
-			Issuer: "https://issuer.example", Auth: remote.None(""), Audience: []string{audience}, MaxConcurrent: 1,
-			HTTPClient: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
-				if r.Method == http.MethodGet {
-					discovered = append(discovered, time.Since(start))
-					return reply(200, metadata), nil
-				}
-				<-time.After(4900 * time.Millisecond)
-				return reply(200, good), nil
-			})},
-		})
-		require.NoError(t, err)
+		in := bubbled(t, func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodGet {
+				discovered = append(discovered, time.Since(start))
+				return reply(200, metadata), nil
+			}
+			<-time.After(4900 * time.Millisecond)
+			return reply(200, good), nil
+		}, withDiscovery, func(c *remote.Config) { c.MaxConcurrent = 1 })
 		<-time.After(7 * time.Minute) // it is due at a random time in the second half of 15 minutes
 		(&simulation{in: in, start: time.Now()}).run(flow{kind: "token", rate: 10, to: 8 * time.Minute})
 		require.Len(t, discovered, 2)
