@@ -45,7 +45,7 @@ func TestCheckRevoked(t *testing.T) {
 // An introspector that returns neither a token nor an error is faulty: that is not a refusal, and not a panic.
 func TestCheckRevokedOfNeitherTokenNorError(t *testing.T) {
 	t.Parallel()
-	checked, err := oauthz.CheckRevoked(answers(nil, nil), &oauthz.Revocations{})
+	checked, err := oauthz.CheckRevoked(answers(nil, nil), &oauthz.MemoryRevocations{})
 	require.NoError(t, err)
 	got, err := checked.Introspect(t.Context(), goodToken)
 	assert.Nil(t, got)
@@ -55,8 +55,8 @@ func TestCheckRevokedOfNeitherTokenNorError(t *testing.T) {
 
 func TestCheckRevokedMistakes(t *testing.T) {
 	t.Parallel()
-	var noList *oauthz.Revocations
-	list := &oauthz.Revocations{}
+	var noList *oauthz.MemoryRevocations
+	list := &oauthz.MemoryRevocations{}
 	for _, tt := range []struct {
 		name  string
 		next  oauthz.Introspector
@@ -89,7 +89,7 @@ func hashed(t *testing.T, claims, token string) *oauthz.Token {
 // Results that need the lists each time are not cacheable.
 func TestCacheable(t *testing.T) {
 	t.Parallel()
-	checked, err := oauthz.CheckRevoked(knows(`{}`), &oauthz.Revocations{})
+	checked, err := oauthz.CheckRevoked(knows(`{}`), &oauthz.MemoryRevocations{})
 	require.NoError(t, err)
 	chain := func(in ...oauthz.Introspector) oauthz.Introspector {
 		first, err := oauthz.FirstOf(in...)

@@ -20,10 +20,10 @@ type Config struct {
 
 	// Introspector validates tokens. Required.
 	Introspector Introspector
-	// Revocations are the lists in which each Guard that a request meets looks the
+	// RevocationLists are the lists in which each Guard that a request meets looks the
 	// token up, on every request, after the introspector and whether or not a cache
 	// remembers the token. A list that returns an error causes a 503. Default: none.
-	Revocations []RevocationList
+	RevocationLists []RevocationList
 	// RevocationTimeout bounds the look-up in each list. A list that takes longer
 	// causes a 503. Default 1 s; negative: no bound.
 	RevocationTimeout time.Duration
@@ -79,7 +79,7 @@ func New(cfg Config) (*Guard, error) {
 	g := &Guard{
 		introspector:        cfg.Introspector,
 		cacheable:           Cacheable(cfg.Introspector),
-		revocations:         boundLists(cfg.Revocations, cmp.Or(cfg.RevocationTimeout, defaultRevocationTimeout)),
+		revocations:         boundLists(cfg.RevocationLists, cmp.Or(cfg.RevocationTimeout, defaultRevocationTimeout)),
 		realm:               cfg.Realm,
 		resourceMetadataURL: cfg.ResourceMetadataURL,
 		allowPreflight:      cfg.AllowPreflight,
@@ -108,9 +108,9 @@ func (cfg *Config) check() error {
 	if isNil(cfg.Introspector) {
 		errs = append(errs, errors.New("oauthz: config: Introspector is required"))
 	}
-	for i, l := range cfg.Revocations {
+	for i, l := range cfg.RevocationLists {
 		if isNil(l) {
-			errs = append(errs, fmt.Errorf("oauthz: config: Revocations[%d] is nil", i))
+			errs = append(errs, fmt.Errorf("oauthz: config: RevocationLists[%d] is nil", i))
 		}
 	}
 	if strings.ContainsFunc(cfg.Realm, func(r rune) bool { return r < 0x20 || r > 0x7E }) {

@@ -101,7 +101,7 @@ func TestCostOfUsingATokenIsLinear(t *testing.T) {
 // A list in memory compares each element of a claim that is an array. (For two arrays see TestRevokedOfArraysTakesLinearTime.)
 func TestCostOfLookingForARevocationIsLinear(t *testing.T) {
 	t.Parallel()
-	list := &oauthz.Revocations{}
+	list := &oauthz.MemoryRevocations{}
 	require.NoError(t, list.Revoke(context.Background(),
 		oauthz.Revocation{Match: map[string]any{"iss": "i", "roles": "x"}},
 		oauthz.Revocation{Match: map[string]any{"iss": "i", "aud": "x"}},

@@ -187,13 +187,13 @@ func ExampleConfig_observe() {
 
 // After a logout, or if a laptop was stolen, a program revokes all tokens of a user that were issued until now. They are
 // refused from the next request on.
-func ExampleRevocations() {
-	var revoked oauthz.Revocations // in memory: the list is lost when the program ends
+func ExampleMemoryRevocations() {
+	var revoked oauthz.MemoryRevocations // in memory: the list is lost when the program ends
 	guard, err := oauthz.New(oauthz.Config{
 		Introspector: oauthz.IntrospectorFunc(func(context.Context, string) (*oauthz.Token, error) {
 			return oauthz.ParseToken([]byte(`{"iss":"https://login.example.com","sub":"alice","iat":1700000000}`))
 		}),
-		Revocations: []oauthz.RevocationList{&revoked},
+		RevocationLists: []oauthz.RevocationList{&revoked},
 	})
 	if err != nil {
 		log.Fatal(err)

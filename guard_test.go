@@ -36,12 +36,12 @@ func TestNewTellsAllMistakes(t *testing.T) {
 	var (
 		noIssuer    *issuer
 		noFunction  oauthz.IntrospectorFunc
-		noList      *oauthz.Revocations
+		noList      *oauthz.MemoryRevocations
 		noConfirmer *confirmer
 	)
 	guard, err := oauthz.New(oauthz.Config{
 		Introspector:        noIssuer,
-		Revocations:         []oauthz.RevocationList{&oauthz.Revocations{}, noList, nil},
+		RevocationLists:     []oauthz.RevocationList{&oauthz.MemoryRevocations{}, noList, nil},
 		Confirmers:          []oauthz.Confirmer{noConfirmer, &confirmer{method: "jkt"}, &confirmer{method: "jkt"}, &confirmer{}, nil},
 		Realm:               "a\nb",
 		ResourceMetadataURL: "nowhere",
@@ -54,7 +54,7 @@ func TestNewTellsAllMistakes(t *testing.T) {
 		mistakes = append(mistakes, strings.Fields(strings.TrimPrefix(line, "oauthz: config: "))[0])
 	}
 	assert.Equal(t, []string{
-		"Introspector", "Revocations[1]", "Revocations[2]", "Realm:", "ResourceMetadataURL:",
+		"Introspector", "RevocationLists[1]", "RevocationLists[2]", "Realm:", "ResourceMetadataURL:",
 		"Confirmers[0]", "Confirmers[2]:", "Confirmers[3]:", "Confirmers[4]",
 	}, mistakes)
 
@@ -71,10 +71,10 @@ func TestConfigIsCopied(t *testing.T) {
 	revoked := revocations(t, oauthz.Revocation{Match: map[string]any{"iss": "i"}})
 	jkt := &confirmer{method: "jkt"}
 	cfg := oauthz.Config{
-		Introspector: knows(`{"iss":"i","cnf":{"jkt":"k"}}`), Revocations: []oauthz.RevocationList{revoked}, Confirmers: []oauthz.Confirmer{jkt},
+		Introspector: knows(`{"iss":"i","cnf":{"jkt":"k"}}`), RevocationLists: []oauthz.RevocationList{revoked}, Confirmers: []oauthz.Confirmer{jkt},
 	}
 	guard := newGuard(t, cfg)
-	cfg.Revocations[0], cfg.Confirmers[0], cfg.Introspector = &oauthz.Revocations{}, nil, nil
+	cfg.RevocationLists[0], cfg.Confirmers[0], cfg.Introspector = &oauthz.MemoryRevocations{}, nil, nil
 	badToken.check(t, serve(t, guard, oauthz.Require(), withGoodToken()))
 }
 

@@ -26,7 +26,7 @@ func panics(value any) map[string]oauthz.Config {
 			blow()
 			return &oauthz.Token{}, nil
 		})},
-		"RevocationList": {Revocations: []oauthz.RevocationList{listFunc(func() (bool, error) {
+		"RevocationList": {RevocationLists: []oauthz.RevocationList{listFunc(func() (bool, error) {
 			blow()
 			return false, nil
 		})}},

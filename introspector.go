@@ -85,24 +85,24 @@ func isNil(v any) bool {
 type Source int
 
 const (
-	// Fresh means that the introspector validated the token for this request.
-	Fresh Source = iota
-	// Remembered means that a cache held the verdict, and that the verdict was still
+	// SourceFresh means that the introspector validated the token for this request.
+	SourceFresh Source = iota
+	// SourceRemembered means that a cache held the verdict, and that the verdict was still
 	// valid.
-	Remembered
-	// Stale means that a cache held the verdict, and that the introspector could not
+	SourceRemembered
+	// SourceStale means that a cache held the verdict, and that the introspector could not
 	// be reached to renew it.
-	Stale
+	SourceStale
 )
 
 // String returns "fresh", "remembered" or "stale".
 func (s Source) String() string {
 	switch s {
-	case Fresh:
+	case SourceFresh:
 		return "fresh"
-	case Remembered:
+	case SourceRemembered:
 		return "remembered"
-	case Stale:
+	case SourceStale:
 		return "stale"
 	default:
 		return fmt.Sprintf("Source(%d)", int(s))

@@ -14,7 +14,7 @@ import (
 	"github.com/oauthz/oauthz/internal/strictjson"
 )
 
-// Revocations is a list in memory, which is a [RevocationList] and a [Revoker].
+// MemoryRevocations is a list in memory, which is a [RevocationList] and a [Revoker].
 // The zero value is ready; it is safe for concurrent use and starts no
 // goroutine.
 //
@@ -35,7 +35,7 @@ import (
 // integers. Claims that are arrays cost a look-up for each of their elements or
 // combinations, but never more than a quick look at each entry with these names. An
 // entry takes about 100 bytes.
-type Revocations struct {
+type MemoryRevocations struct {
 	// Now is the clock; default time.Now. Set it before the first use.
 	Now func() time.Time
 
@@ -48,7 +48,7 @@ type Revocations struct {
 // error: see [Revocation.Check]. An entry that another one covers is not added or is
 // replaced: of two that differ only in the tokens or the time that they cover, the
 // list keeps the one that revokes more.
-func (r *Revocations) Revoke(_ context.Context, revs ...Revocation) error {
+func (r *MemoryRevocations) Revoke(_ context.Context, revs ...Revocation) error {
 	entries := make([]revindex.Entry, len(revs))
 	size := int64(0)
 	for i := range revs {
@@ -76,7 +76,7 @@ func (r *Revocations) Revoke(_ context.Context, revs ...Revocation) error {
 }
 
 // Revoked reports whether an entry matches t. The error is always nil.
-func (r *Revocations) Revoked(_ context.Context, t *Token) (bool, error) {
+func (r *MemoryRevocations) Revoked(_ context.Context, t *Token) (bool, error) {
 	index := r.index.Load()
 	if index == nil {
 		return false, nil
@@ -89,7 +89,7 @@ func (r *Revocations) Revoked(_ context.Context, t *Token) (bool, error) {
 // token that rev would revoke, for as long: whether adding rev would change nothing.
 // It ignores Reason and At, entries that differ in Match, and entries that the list
 // made of several: a log may have no entry that covers as much.
-func (r *Revocations) Covers(rev Revocation) bool {
+func (r *MemoryRevocations) Covers(rev Revocation) bool {
 	e, err := rev.entry()
 	if err != nil {
 		return false
@@ -101,9 +101,9 @@ func (r *Revocations) Covers(rev Revocation) bool {
 }
 
 // NeverWaits is for the [Guard], which then calls Revoked without a timer.
-func (*Revocations) NeverWaits() {}
+func (*MemoryRevocations) NeverWaits() {}
 
-func (r *Revocations) now() time.Time {
+func (r *MemoryRevocations) now() time.Time {
 	if r.Now != nil {
 		return r.Now()
 	}
@@ -183,7 +183,7 @@ func (q *Query) filter() (*revindex.Filter, error) {
 
 // All returns the revocations that q selects, without those that have expired. Of
 // revocations that are added or replaced during the iteration, some may be missing.
-func (r *Revocations) All(q Query) (iter.Seq[Revocation], error) {
+func (r *MemoryRevocations) All(q Query) (iter.Seq[Revocation], error) {
 	filter, err := q.filter()
 	if err != nil {
 		return nil, err

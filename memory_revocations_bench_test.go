@@ -24,9 +24,9 @@ var benchShapes = []string{"jti", "sub", "sid"}
 
 func benchValue(i int) string { return fmt.Sprintf("%08x-0000-4000-8000-%012x", i, i*7919) }
 
-func filled(b *testing.B, n int) *oauthz.Revocations {
+func filled(b *testing.B, n int) *oauthz.MemoryRevocations {
 	b.Helper()
-	list := &oauthz.Revocations{}
+	list := &oauthz.MemoryRevocations{}
 	expires := time.Now().Add(time.Hour)
 	for i := range n {
 		rev := oauthz.Revocation{

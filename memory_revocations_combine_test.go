@@ -15,7 +15,7 @@ import (
 func TestCoversIsOfOneEntryWithTheSameMatch(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
-	list := oauthz.Revocations{Now: func() time.Time { return now }}
+	list := oauthz.MemoryRevocations{Now: func() time.Time { return now }}
 	rev := func(match map[string]any, until, expires time.Time) oauthz.Revocation {
 		match["iss"] = "i"
 		return oauthz.Revocation{Match: match, IssuedUntil: until, Expires: expires}
@@ -126,7 +126,7 @@ func TestEntriesOfOneMatchThatAreCombined(t *testing.T) {
 func TestExpiredEntriesOfOneMatchAreNotCombined(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var list oauthz.Revocations
+		var list oauthz.MemoryRevocations
 		start := time.Now()
 		require.NoError(t, list.Revoke(t.Context(), batch(0, 1_000, time.Time{})...)) // with so many entries, the list keeps a few expired ones
 		revs := front(65)

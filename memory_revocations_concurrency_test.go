@@ -18,7 +18,7 @@ import (
 // Revoke is safe during calls of Revoked, and an entry is never lost.
 func TestRevocationsConcurrently(t *testing.T) {
 	t.Parallel()
-	var list oauthz.Revocations
+	var list oauthz.MemoryRevocations
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
@@ -41,7 +41,7 @@ func TestRevocationsConcurrently(t *testing.T) {
 func TestRevocationsAreFoundWhileTheListGrows(t *testing.T) {
 	t.Parallel()
 	var clock atomic.Int64
-	list := &oauthz.Revocations{Now: func() time.Time { return epoch.Add(time.Duration(clock.Load())) }}
+	list := &oauthz.MemoryRevocations{Now: func() time.Time { return epoch.Add(time.Duration(clock.Load())) }}
 	const n = 2_000
 	var acknowledged atomic.Int64
 	var wg sync.WaitGroup
@@ -109,7 +109,7 @@ func TestRevocationsOfOneMatchAreFoundWhileTheyChange(t *testing.T) {
 func TestRevocationsInBatches(t *testing.T) {
 	t.Parallel()
 	now := epoch
-	list := &oauthz.Revocations{Now: func() time.Time { return now }}
+	list := &oauthz.MemoryRevocations{Now: func() time.Time { return now }}
 	total := 0
 	for _, n := range []int{1, 15, 100, 30, 3000, 1, 5000} {
 		if n == 5000 { // all entries have expired

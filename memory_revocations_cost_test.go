@@ -169,7 +169,7 @@ func TestLongArraysDoNotMultiply(t *testing.T) {
 	array := "[" + strings.Join(members, ",") + "]"
 	token, err := oauthz.ParseToken([]byte(`{"iss":"i","a":` + array + `,"b":` + array + `,"c":` + array + `}`))
 	require.NoError(t, err)
-	var list oauthz.Revocations
+	var list oauthz.MemoryRevocations
 	revoke := func(a, b, c string) bool {
 		require.NoError(t, list.Revoke(t.Context(), oauthz.Revocation{Match: map[string]any{"iss": "i", "a": a, "b": b, "c": c}}))
 		revoked, err := list.Revoked(t.Context(), token)
@@ -184,7 +184,7 @@ func TestLongArraysDoNotMultiply(t *testing.T) {
 
 // A long array costs its own length, not the length of the list of revocations. Not parallel: it counts allocations.
 func TestLongArraysInALongList(t *testing.T) {
-	var list oauthz.Revocations
+	var list oauthz.MemoryRevocations
 	const n = 5000
 	for i := range n {
 		require.NoError(t, list.Revoke(t.Context(), by(match{"iss": "i", "groups": fmt.Sprint("g", i)}, match{"iss": "i", "a": fmt.Sprint(i), "b": "b"})...))

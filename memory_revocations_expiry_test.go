@@ -32,7 +32,7 @@ func TestRevocationsExpire(t *testing.T) {
 			t.Run(fmt.Sprint(tt.name, ", swept ", swept), func(t *testing.T) {
 				t.Parallel()
 				now := epoch.Add(-2 * time.Hour)
-				list := &oauthz.Revocations{Now: func() time.Time { return now }}
+				list := &oauthz.MemoryRevocations{Now: func() time.Time { return now }}
 				require.NoError(t, list.Revoke(t.Context(),
 					oauthz.Revocation{Match: match{"iss": "i", "jti": "ends"}, Expires: epoch},
 					oauthz.Revocation{Match: match{"iss": "i", "sid": "ends"}, Expires: epoch},
@@ -59,7 +59,7 @@ func TestRevocationsOverlap(t *testing.T) {
 	t.Parallel()
 	short := oauthz.Revocation{Match: match{"iss": "i", "sub": "s"}, Expires: epoch.Add(-time.Hour)}
 	long := oauthz.Revocation{Match: match{"iss": "i", "sub": "s"}, IssuedUntil: epoch, Expires: epoch.Add(time.Hour)}
-	for _, list := range []*oauthz.Revocations{revocations(t, short, long, short), revocations(t, long, short, long)} {
+	for _, list := range []*oauthz.MemoryRevocations{revocations(t, short, long, short), revocations(t, long, short, long)} {
 		revoked, _ := list.Revoked(t.Context(), parse(t, iat("0")))
 		assert.True(t, revoked)
 		revoked, _ = list.Revoked(t.Context(), parse(t, iat("1")))
@@ -72,7 +72,7 @@ func TestRevocationsThatCoverOthers(t *testing.T) {
 	t.Parallel()
 	epoch := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	now := epoch
-	list := oauthz.Revocations{Now: func() time.Time { return now }}
+	list := oauthz.MemoryRevocations{Now: func() time.Time { return now }}
 	revoke := func(until, expires time.Duration) {
 		rev := oauthz.Revocation{Match: map[string]any{"iss": "i", "sub": "s"}, IssuedUntil: epoch.Add(until)}
 		if expires > 0 {
@@ -130,7 +130,7 @@ func TestClockAheadForAMomentLosesNoRevocation(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				ahead := time.Duration(0)
-				list := &oauthz.Revocations{Now: func() time.Time { return time.Now().Add(ahead) }}
+				list := &oauthz.MemoryRevocations{Now: func() time.Time { return time.Now().Add(ahead) }}
 				expires := time.Now().Add(2 * time.Hour)
 				revoke := func(first, n int) { require.NoError(t, list.Revoke(t.Context(), batch(first, n, expires)...)) }
 				if tt.before > 0 {
@@ -155,7 +155,7 @@ func TestClockAheadForAMomentLosesNoRevocation(t *testing.T) {
 func TestArraysAreFoundWhenExpiredEntriesAreDiscarded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var list oauthz.Revocations
+		var list oauthz.MemoryRevocations
 		require.NoError(t, list.Revoke(t.Context(), by(match{"iss": "i", "a": "x7", "b": "y7"})...))
 		require.NoError(t, list.Revoke(t.Context(), batch(0, 100, time.Now())...))
 		<-time.After(oauthz.MaxLeeway)
@@ -194,7 +194,7 @@ func TestRevokedTreatsIatFarInTheFutureAsMissing(t *testing.T) {
 // Not parallel: it measures the heap.
 func TestExpiredEntriesAreDiscarded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		list := new(oauthz.Revocations)
+		list := new(oauthz.MemoryRevocations)
 		require.NoError(t, list.Revoke(t.Context(), by(match{"iss": "stays", "sub": "s"})...))
 		before := heap()
 		const n = 30_000
@@ -223,7 +223,7 @@ func TestExpiredEntriesAreDiscarded(t *testing.T) {
 // Not parallel: it measures the heap.
 func TestExpiredBatchIsDiscarded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		list, start, before := new(oauthz.Revocations), time.Now(), heap()
+		list, start, before := new(oauthz.MemoryRevocations), time.Now(), heap()
 		const n = 30_000
 		revs := slices.Concat(batch(0, n, start.Add(time.Hour)), batch(n, n, start.Add(3*time.Hour)), by(match{"iss": "i", "sub": "stays"}))
 		require.NoError(t, list.Revoke(t.Context(), revs...))

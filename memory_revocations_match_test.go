@@ -98,7 +98,7 @@ func TestRevocations(t *testing.T) {
 			if tt.want {
 				want = badToken
 			}
-			guard := newGuard(t, oauthz.Config{Introspector: knows(tt.claims), Revocations: []oauthz.RevocationList{list}})
+			guard := newGuard(t, oauthz.Config{Introspector: knows(tt.claims), RevocationLists: []oauthz.RevocationList{list}})
 			want.check(t, serve(t, guard, oauthz.Require(), withGoodToken()))
 		})
 	}
@@ -160,7 +160,7 @@ func TestRevocationsCompareNumbersExactly(t *testing.T) {
 		{1234567.25, "1234567.25", true},
 	}
 	for _, tt := range tests {
-		var list oauthz.Revocations
+		var list oauthz.MemoryRevocations
 		require.NoError(t, list.Revoke(t.Context(), oauthz.Revocation{Match: map[string]any{"iss": "i", "n": tt.match}}))
 		token, err := oauthz.ParseToken([]byte(`{"iss":"i","n":` + tt.claim + `}`))
 		require.NoError(t, err)
@@ -173,7 +173,7 @@ func TestRevocationsCompareNumbersExactly(t *testing.T) {
 func TestRevokeRefusesNumbersThatJSONDoesNotHave(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []any{json.Number("007"), json.Number("+7"), json.Number("1e99999999999"), json.Number(""), json.Number("7,8"), json.Number("true")} {
-		var list oauthz.Revocations
+		var list oauthz.MemoryRevocations
 		assert.Error(t, list.Revoke(t.Context(), oauthz.Revocation{Match: map[string]any{"iss": "i", "n": bad}}), "%v", bad)
 	}
 }
@@ -181,7 +181,7 @@ func TestRevokeRefusesNumbersThatJSONDoesNotHave(t *testing.T) {
 // Different names of claims never count as the same, even if their texts joined are equal.
 func TestRevocationsDistinguishNames(t *testing.T) {
 	t.Parallel()
-	var list oauthz.Revocations
+	var list oauthz.MemoryRevocations
 	require.NoError(t, list.Revoke(t.Context(),
 		oauthz.Revocation{Match: map[string]any{"iss": "i", "a\x00b": "x"}},
 		oauthz.Revocation{Match: map[string]any{"iss": "i", "a": "x", "b": "y"}},

@@ -74,7 +74,7 @@ func TestRevocationsAll(t *testing.T) {
 
 func TestAllOfAnEmptyList(t *testing.T) {
 	t.Parallel()
-	empty, err := new(oauthz.Revocations).All(oauthz.Query{})
+	empty, err := new(oauthz.MemoryRevocations).All(oauthz.Query{})
 	require.NoError(t, err)
 	assert.Empty(t, slices.Collect(empty))
 }

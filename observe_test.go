@@ -42,16 +42,16 @@ var observeTests = []struct {
 	source  oauthz.Source
 }{
 	{name: "allowed", header: "Bearer " + goodToken, outcome: oauthz.OutcomeAllowed, allowed: true, subject: "s"},
-	{name: "remembered", header: "Bearer " + goodToken, cfg: says(oauthz.Remembered, nil), outcome: oauthz.OutcomeAllowed, allowed: true, subject: "s", source: oauthz.Remembered},
-	{name: "a stale refusal", header: "Bearer " + goodToken, cfg: says(oauthz.Stale, oauthz.ErrExpired), outcome: oauthz.OutcomeInvalidToken, cause: oauthz.ErrExpired, source: oauthz.Stale},
+	{name: "remembered", header: "Bearer " + goodToken, cfg: says(oauthz.SourceRemembered, nil), outcome: oauthz.OutcomeAllowed, allowed: true, subject: "s", source: oauthz.SourceRemembered},
+	{name: "a stale refusal", header: "Bearer " + goodToken, cfg: says(oauthz.SourceStale, oauthz.ErrExpired), outcome: oauthz.OutcomeInvalidToken, cause: oauthz.ErrExpired, source: oauthz.SourceStale},
 	{name: "anonymous", req: oauthz.Require().OrAnonymous(), outcome: oauthz.OutcomeAnonymous, allowed: true},
 	{name: "public", req: oauthz.Public(), header: "Bearer bad", outcome: oauthz.OutcomePublic, allowed: true},
 	{name: "no token", outcome: oauthz.OutcomeNoToken, cause: oauthz.ErrNoToken},
 	{name: "another scheme", header: "Basic dXNlcjpwYXNz", outcome: oauthz.OutcomeNoToken, cause: oauthz.ErrNoToken},
 	{name: "malformed", header: "Bearer a b", outcome: oauthz.OutcomeInvalidRequest, cause: oauthz.ErrInvalidRequest},
 	{name: "unknown", header: "Bearer bad", outcome: oauthz.OutcomeInvalidToken, cause: oauthz.ErrInvalidToken},
-	{name: "revoked", header: "Bearer " + goodToken, cfg: oauthz.Config{Revocations: []oauthz.RevocationList{listSays{true, nil}}}, outcome: oauthz.OutcomeInvalidToken, cause: oauthz.ErrRevoked, subject: "s"},
-	{name: "list fails", header: "Bearer " + goodToken, cfg: oauthz.Config{Revocations: []oauthz.RevocationList{listSays{false, errDown}}}, outcome: oauthz.OutcomeUnavailable, cause: errDown, subject: "s"},
+	{name: "revoked", header: "Bearer " + goodToken, cfg: oauthz.Config{RevocationLists: []oauthz.RevocationList{listSays{true, nil}}}, outcome: oauthz.OutcomeInvalidToken, cause: oauthz.ErrRevoked, subject: "s"},
+	{name: "list fails", header: "Bearer " + goodToken, cfg: oauthz.Config{RevocationLists: []oauthz.RevocationList{listSays{false, errDown}}}, outcome: oauthz.OutcomeUnavailable, cause: errDown, subject: "s"},
 	{name: "bound", header: "Bearer bound", outcome: oauthz.OutcomeInvalidToken, cause: oauthz.ErrInvalidToken, subject: "s"},
 	{name: "over", header: "Bearer over", outcome: oauthz.OutcomeInvalidToken, cause: oauthz.ErrExpired, subject: "s"},
 	{name: "lacks a scope", req: scopeA, header: "Bearer " + goodToken, outcome: oauthz.OutcomeInsufficientScope, cause: oauthz.ErrInsufficientScope, subject: "s"},
@@ -168,7 +168,7 @@ func TestObserveHasItsOwnToken(t *testing.T) {
 func TestObserveUnderNestedProtect(t *testing.T) {
 	t.Parallel()
 	w := &watch{}
-	cfg := says(oauthz.Remembered, nil)
+	cfg := says(oauthz.SourceRemembered, nil)
 	cfg.Observe = w.observe
 	guard := newGuard(t, cfg)
 	h := guard.Protect(oauthz.Require())(guard.Protect(scopeA)(&spy{}))
@@ -182,10 +182,10 @@ func TestObserveUnderNestedProtect(t *testing.T) {
 
 func TestReportSourceWithoutObserve(t *testing.T) {
 	t.Parallel()
-	oauthz.ReportSource(t.Context(), oauthz.Stale)
-	allowed.check(t, serve(t, newGuard(t, says(oauthz.Stale, nil)), oauthz.Require(), withGoodToken()))
+	oauthz.ReportSource(t.Context(), oauthz.SourceStale)
+	allowed.check(t, serve(t, newGuard(t, says(oauthz.SourceStale, nil)), oauthz.Require(), withGoodToken()))
 	for source, want := range map[oauthz.Source]string{
-		oauthz.Fresh: "fresh", oauthz.Remembered: "remembered", oauthz.Stale: "stale", oauthz.Source(7): "Source(7)",
+		oauthz.SourceFresh: "fresh", oauthz.SourceRemembered: "remembered", oauthz.SourceStale: "stale", oauthz.Source(7): "Source(7)",
 	} {
 		assert.Equal(t, want, source.String())
 	}

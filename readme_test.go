@@ -118,8 +118,8 @@ func readmeRevocation(ctx context.Context, log revlog.Log, introspector oauthz.I
 		return nil, err
 	}
 	guard, err := oauthz.New(oauthz.Config{
-		Introspector: introspector,
-		Revocations:  []oauthz.RevocationList{list},
+		Introspector:    introspector,
+		RevocationLists: []oauthz.RevocationList{list},
 	})
 	if err != nil {
 		return nil, err

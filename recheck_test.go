@@ -56,7 +56,7 @@ func TestInnerGuardChecksTheLists(t *testing.T) {
 				}
 				return tt.revoked, tt.err
 			})
-			guard := newGuard(t, oauthz.Config{Introspector: in, Observe: w.observe, Revocations: []oauthz.RevocationList{list}})
+			guard := newGuard(t, oauthz.Config{Introspector: in, Observe: w.observe, RevocationLists: []oauthz.RevocationList{list}})
 			tt.want.check(t, between(t, guard, func() { outerPassed = true }))
 			require.Len(t, w.decisions, 2)
 			d := w.decisions[1]
@@ -74,9 +74,9 @@ func TestInnerGuardChecksTheLists(t *testing.T) {
 // The same with a list in memory, and for a handler that calls Authorize while it serves the request.
 func TestAuthorizeInAHandlerChecksTheLists(t *testing.T) {
 	t.Parallel()
-	list := &oauthz.Revocations{}
+	list := &oauthz.MemoryRevocations{}
 	in := knows(`{"iss":"https://login.example","sub":"s","jti":"1"}`)
-	guard := newGuard(t, oauthz.Config{Introspector: in, Revocations: []oauthz.RevocationList{list}})
+	guard := newGuard(t, oauthz.Config{Introspector: in, RevocationLists: []oauthz.RevocationList{list}})
 	inside(t, guard, func(r *http.Request) {
 		_, err := guard.Authorize(r, oauthz.Require())
 		require.NoError(t, err)
@@ -123,7 +123,7 @@ func TestInnerGuardCallsCheckRevoked(t *testing.T) {
 func TestOneGuardChecksTheListsOnce(t *testing.T) {
 	t.Parallel()
 	asked := 0
-	guard := newGuard(t, oauthz.Config{Revocations: []oauthz.RevocationList{listFunc(func() (bool, error) {
+	guard := newGuard(t, oauthz.Config{RevocationLists: []oauthz.RevocationList{listFunc(func() (bool, error) {
 		asked++
 		return false, nil
 	})}})
@@ -133,12 +133,12 @@ func TestOneGuardChecksTheListsOnce(t *testing.T) {
 
 // BenchmarkInnerGuard measures the cost that a second Guard adds to a request, with a list in memory.
 func BenchmarkInnerGuard(b *testing.B) {
-	list := &oauthz.Revocations{}
+	list := &oauthz.MemoryRevocations{}
 	require.NoError(b, list.Revoke(context.Background(), oauthz.Revocation{Match: map[string]any{"iss": "https://login.example", "jti": "2"}}))
 	token := parse(b, `{"iss":"https://login.example","sub":"s","jti":"1","scope":"a"}`)
 	end := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	for name, lists := range map[string][]oauthz.RevocationList{"no list": nil, "list": {list}} {
-		guard := newGuard(b, oauthz.Config{Introspector: answers(token, nil), Revocations: lists})
+		guard := newGuard(b, oauthz.Config{Introspector: answers(token, nil), RevocationLists: lists})
 		for layers, h := range map[string]http.Handler{
 			"one":   guard.Protect(scopeA)(end),
 			"inner": guard.Protect(scopeA)(guard.Protect(scopeA)(end)),

@@ -157,7 +157,7 @@ type Revoker interface {
 }
 
 // CheckRevoked returns an Introspector that looks up every token that next accepts in
-// lists, in order. It is for uses without a [Guard], which has [Config.Revocations].
+// lists, in order. It is for uses without a [Guard], which has [Config.RevocationLists].
 // Each list may take a second. The Introspector is not [Cacheable].
 func CheckRevoked(next Introspector, lists ...RevocationList) (Introspector, error) {
 	if isNil(next) {

@@ -89,7 +89,7 @@ func TestRevocationTimesCanBeWritten(t *testing.T) {
 			_, err := json.Marshal(rev)
 			assert.Equal(t, tt.ok, err == nil, "%s %s: %v", name, field, err)
 			assert.Equal(t, tt.ok, rev.Check() == nil, "%s %s", name, field)
-			assert.Equal(t, tt.ok, new(oauthz.Revocations).Revoke(t.Context(), rev) == nil, "%s %s", name, field)
+			assert.Equal(t, tt.ok, new(oauthz.MemoryRevocations).Revoke(t.Context(), rev) == nil, "%s %s", name, field)
 		}
 	}
 	var rev oauthz.Revocation
@@ -112,7 +112,7 @@ func FuzzRevocationJSON(f *testing.F) {
 		second, err := back.MarshalJSON()
 		require.NoError(t, err)
 		assert.Equal(t, string(first), string(second))
-		list := &oauthz.Revocations{Now: func() time.Time { return time.Time{} }}
+		list := &oauthz.MemoryRevocations{Now: func() time.Time { return time.Time{} }}
 		require.NoError(t, list.Revoke(t.Context(), rev, back))
 		all, err := list.All(oauthz.Query{Match: rev.Match})
 		require.NoError(t, err)

@@ -35,7 +35,7 @@ func TestErrorOfAListIsAFault(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			for _, req := range []oauthz.Requirement{{}, oauthz.Require().OrAnonymous()} {
-				tt.want.check(t, serve(t, newGuard(t, oauthz.Config{Revocations: tt.lists}), req, withGoodToken()))
+				tt.want.check(t, serve(t, newGuard(t, oauthz.Config{RevocationLists: tt.lists}), req, withGoodToken()))
 			}
 			checked, err := oauthz.CheckRevoked(knows(`{}`), tt.lists...)
 			require.NoError(t, err)
@@ -80,7 +80,7 @@ func TestSlowListIsAFault(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				guard := newGuard(t, oauthz.Config{Revocations: []oauthz.RevocationList{tt.list}, RevocationTimeout: tt.timeout})
+				guard := newGuard(t, oauthz.Config{RevocationLists: []oauthz.RevocationList{tt.list}, RevocationTimeout: tt.timeout})
 				start := time.Now()
 				tt.want.check(t, serve(t, guard, oauthz.Require(), withGoodToken()))
 				assert.Equal(t, tt.after, time.Since(start))
@@ -123,7 +123,7 @@ func TestInsecureFailOpen(t *testing.T) {
 				var reports []error
 				open, err := oauthz.InsecureFailOpen(tt.list, func(_ context.Context, err error) { reports = append(reports, err) })
 				require.NoError(t, err)
-				guard := newGuard(t, oauthz.Config{Revocations: []oauthz.RevocationList{open}})
+				guard := newGuard(t, oauthz.Config{RevocationLists: []oauthz.RevocationList{open}})
 				tt.want.check(t, serve(t, guard, oauthz.Require(), withGoodToken()))
 				if tt.reported == nil {
 					assert.Empty(t, reports)
@@ -134,11 +134,11 @@ func TestInsecureFailOpen(t *testing.T) {
 			})
 		})
 	}
-	for _, list := range []oauthz.RevocationList{nil, (*oauthz.Revocations)(nil)} {
+	for _, list := range []oauthz.RevocationList{nil, (*oauthz.MemoryRevocations)(nil)} {
 		_, err := oauthz.InsecureFailOpen(list, func(context.Context, error) {})
 		assert.EqualError(t, err, "oauthz: InsecureFailOpen: the list or the report is nil")
 	}
-	_, err := oauthz.InsecureFailOpen(&oauthz.Revocations{}, nil)
+	_, err := oauthz.InsecureFailOpen(&oauthz.MemoryRevocations{}, nil)
 	assert.EqualError(t, err, "oauthz: InsecureFailOpen: the list or the report is nil")
 }
 
@@ -148,7 +148,7 @@ func TestInsecureFailOpenRefusesWhenTheClientDisconnects(t *testing.T) {
 	var reports []error
 	open, err := oauthz.InsecureFailOpen(slowList{takes: 1 << 40}, func(_ context.Context, err error) { reports = append(reports, err) })
 	require.NoError(t, err)
-	guard := newGuard(t, oauthz.Config{Revocations: []oauthz.RevocationList{open}})
+	guard := newGuard(t, oauthz.Config{RevocationLists: []oauthz.RevocationList{open}})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	cannotTell.check(t, serve(t, guard, oauthz.Require(), withGoodToken().WithContext(ctx)))
@@ -156,7 +156,7 @@ func TestInsecureFailOpenRefusesWhenTheClientDisconnects(t *testing.T) {
 
 	open, err = oauthz.InsecureFailOpen(listSays{true, nil}, func(context.Context, error) {})
 	require.NoError(t, err)
-	guard = newGuard(t, oauthz.Config{Revocations: []oauthz.RevocationList{open}})
+	guard = newGuard(t, oauthz.Config{RevocationLists: []oauthz.RevocationList{open}})
 	badToken.check(t, serve(t, guard, oauthz.Require(), withGoodToken().WithContext(ctx)))
 }
 
@@ -165,7 +165,7 @@ func TestFaultOfAListHasRetryAfter(t *testing.T) {
 	t.Parallel()
 	limited := listSays{false, &oauthz.Error{Status: 503, RetryAfter: time.Minute, Err: errDown}}
 	w := &watch{}
-	got := serve(t, newGuard(t, oauthz.Config{Revocations: []oauthz.RevocationList{limited}, Observe: w.observe}), oauthz.Require(), withGoodToken())
+	got := serve(t, newGuard(t, oauthz.Config{RevocationLists: []oauthz.RevocationList{limited}, Observe: w.observe}), oauthz.Require(), withGoodToken())
 	cannotTell.check(t, got)
 	assert.Equal(t, "60", got.header.Get("Retry-After"))
 	assert.ErrorIs(t, w.decisions[0].Err, oauthz.ErrUnavailable)

@@ -19,9 +19,9 @@ import (
 type match = map[string]any
 
 // revocations returns a list of revs whose clock stands at epoch.
-func revocations(t testing.TB, revs ...oauthz.Revocation) *oauthz.Revocations {
+func revocations(t testing.TB, revs ...oauthz.Revocation) *oauthz.MemoryRevocations {
 	t.Helper()
-	list := &oauthz.Revocations{Now: atEpoch}
+	list := &oauthz.MemoryRevocations{Now: atEpoch}
 	require.NoError(t, list.Revoke(t.Context(), revs...))
 	return list
 }
@@ -66,7 +66,7 @@ func front(n int) []oauthz.Revocation {
 }
 
 // held returns the entries of a list that q selects.
-func held(t *testing.T, list *oauthz.Revocations, q oauthz.Query) []oauthz.Revocation {
+func held(t *testing.T, list *oauthz.MemoryRevocations, q oauthz.Query) []oauthz.Revocation {
 	t.Helper()
 	all, err := list.All(q)
 	require.NoError(t, err)
@@ -109,7 +109,7 @@ func TestRevokeTakesAllOrNone(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			list := &oauthz.Revocations{}
+			list := &oauthz.MemoryRevocations{}
 			require.ErrorContains(t, list.Revoke(t.Context(), good, oauthz.Revocation{Match: tt.bad}), tt.want)
 			revoked, err := list.Revoked(t.Context(), parse(t, `{"iss":"i","sub":"s"}`))
 			require.NoError(t, err)
@@ -145,13 +145,13 @@ func TestRevokeRefusesLongAndNonUTF8Entries(t *testing.T) {
 		{oauthz.Revocation{Match: match{"iss": "i", bad: 1}}, "not UTF-8"},
 		{oauthz.Revocation{Match: match{"iss": "i"}, Reason: bad}, "reason: not UTF-8"},
 	} {
-		assert.EqualError(t, new(oauthz.Revocations).Revoke(t.Context(), tt.rev), "oauthz: revocation 0: "+tt.want)
+		assert.EqualError(t, new(oauthz.MemoryRevocations).Revoke(t.Context(), tt.rev), "oauthz: revocation 0: "+tt.want)
 		_, err := tt.rev.MarshalJSON()
 		assert.EqualError(t, err, "oauthz: revocation: "+tt.want)
 		assert.EqualError(t, tt.rev.Check(), "oauthz: revocation: "+tt.want)
 	}
 	// Long entries are found, also if they fill the chunks of memory unevenly.
-	var list oauthz.Revocations
+	var list oauthz.MemoryRevocations
 	for i := range 40 {
 		value := strings.Repeat(string(rune('a'+i%26)), 40_000+600*i)
 		require.NoError(t, list.Revoke(t.Context(), by(match{"iss": "i", "jti": value}, match{"iss": "i", "sub": fmt.Sprint(i)})...))

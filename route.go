@@ -22,27 +22,27 @@ type Route struct {
 	Method string
 	// Pattern is written as the router writes it: /orders/{id}, /orders/:id.
 	Pattern string
-	// Requirements are those of the Guards, the outermost first. There are none
-	// if no Guard stands before the handler. The requirement of a Guard with
+	// Guards are the requirements of the Guards, the outermost first. The slice is
+	// empty if no Guard stands before the handler. The requirement of a Guard with
 	// Config.AllowPreflight is described as "… or preflight", for every Method.
-	Requirements []Requirement
-	// Err is the reason why the Requirements may be incomplete, or nil.
+	Guards []Requirement
+	// Err is the reason why Guards may be incomplete, or nil.
 	Err error
 }
 
-// Requirement returns all that a request must meet to reach the handler. If no
-// Guard stands before the handler, ok is false and the Requirement is [Public]:
+// Combined returns all that a request must meet to reach the handler. If no
+// Guard stands before the handler, ok is false and req is [Public]:
 // the route is open, but not declared as open.
 //
-// Preflights have the method OPTIONS (Fetch §3.2.2). So the Requirement of a route
-// for another method does not mention that preflights are let through. A program
-// that needs the Requirement of one method of a route for AnyMethod sets Method
+// Preflights have the method OPTIONS (Fetch §3.2.2). So req of a route for another
+// method does not mention that preflights are let through. A program that needs the
+// requirement of one method of a route for AnyMethod sets Method
 // in a copy.
-func (r Route) Requirement() (req Requirement, ok bool) {
-	requirements := r.Requirements
+func (r Route) Combined() (req Requirement, ok bool) {
+	requirements := r.Guards
 	if !r.answersOptions() {
-		requirements = make([]Requirement, len(r.Requirements))
-		for i, req := range r.Requirements {
+		requirements = make([]Requirement, len(r.Guards))
+		for i, req := range r.Guards {
 			req.preflight = false
 			requirements[i] = req
 		}

@@ -40,7 +40,7 @@ func TestRouteRequirement(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			req, ok := oauthz.Route{Requirements: tt.requirements}.Requirement()
+			req, ok := oauthz.Route{Guards: tt.requirements}.Combined()
 			assert.Equal(t, tt.want, req.String())
 			assert.Equal(t, tt.ok, ok)
 		})

@@ -94,7 +94,7 @@ func (c *Cache) Introspect(ctx context.Context, token string) (*oauthz.Token, er
 	now := c.cfg.Now()
 	if e := c.lookup(k, now); e != nil {
 		c.counters.hits.Add(1)
-		oauthz.ReportSource(ctx, oauthz.Remembered)
+		oauthz.ReportSource(ctx, oauthz.SourceRemembered)
 		if c.cfg.RefreshAhead > 0 && e.token != nil && c.shouldRefresh(e, now.Sub(e.stored)) {
 			c.flights.join(k, func(ctx context.Context, f *flight) { c.call(ctx, f, k, token) })
 		}
@@ -105,7 +105,7 @@ func (c *Cache) Introspect(ctx context.Context, token string) (*oauthz.Token, er
 	t, err := c.shared(ctx, k, token)
 	if err != nil && known && isFault(err) && ctx.Err() == nil && c.servesStale(k, e) {
 		c.counters.stale.Add(1)
-		oauthz.ReportSource(ctx, oauthz.Stale)
+		oauthz.ReportSource(ctx, oauthz.SourceStale)
 		return e.token, nil
 	}
 	return t, err

@@ -25,7 +25,7 @@ func TestRequirementIsCheckedOnEveryRequest(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, answers(oauthztest.Claims{"scope": "a"}), cache.Config{})
 	require.Equal(t, fresh, request(t, c, "token", oauthz.Require("a")))
-	assert.Equal(t, outcome{403, oauthz.Remembered}, request(t, c, "token", oauthz.Require("b")))
+	assert.Equal(t, outcome{403, oauthz.SourceRemembered}, request(t, c, "token", oauthz.Require("b")))
 	assert.Equal(t, remembered, request(t, c, "token", oauthz.Require("a")))
 }
 
@@ -150,9 +150,9 @@ func TestEntryEndsWithTheToken(t *testing.T) {
 		advance(9 * time.Second)
 		require.Equal(t, remembered, request(t, c, "token"))
 		advance(time.Second)
-		assert.Equal(t, outcome{401, oauthz.Fresh}, request(t, c, "token"))
+		assert.Equal(t, outcome{401, oauthz.SourceFresh}, request(t, c, "token"))
 		assert.Equal(t, int64(2), next.calls.Load())
-		assert.Equal(t, outcome{401, oauthz.Fresh}, request(t, c, "token"), "not remembered: it had expired")
+		assert.Equal(t, outcome{401, oauthz.SourceFresh}, request(t, c, "token"), "not remembered: it had expired")
 		assert.Equal(t, int64(3), next.calls.Load())
 	})
 }
@@ -183,9 +183,9 @@ func TestForgetAndPurgeRemoveEntries(t *testing.T) {
 		remove        func(*cache.Cache)
 		token, other  outcome
 	}{
-		"Forget, accepted": {accepts, refuses, forget, outcome{401, oauthz.Fresh}, remembered},
-		"Forget, refused":  {refuses, accepts, forget, fresh, outcome{401, oauthz.Remembered}},
-		"Purge, accepted":  {accepts, refuses, purge, outcome{401, oauthz.Fresh}, outcome{401, oauthz.Fresh}},
+		"Forget, accepted": {accepts, refuses, forget, outcome{401, oauthz.SourceFresh}, remembered},
+		"Forget, refused":  {refuses, accepts, forget, fresh, outcome{401, oauthz.SourceRemembered}},
+		"Purge, accepted":  {accepts, refuses, purge, outcome{401, oauthz.SourceFresh}, outcome{401, oauthz.SourceFresh}},
 		"Purge, refused":   {refuses, accepts, purge, fresh, fresh},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -193,10 +193,10 @@ func TestForgetAndPurgeRemoveEntries(t *testing.T) {
 			next := &upstream{answer: tt.before}
 			c := newCache(t, next, cache.Config{})
 			for _, token := range []string{"token", "other"} {
-				require.Equal(t, oauthz.Fresh, request(t, c, token).source)
+				require.Equal(t, oauthz.SourceFresh, request(t, c, token).source)
 			}
 			next.answer = tt.after
-			require.Equal(t, oauthz.Remembered, request(t, c, "token").source)
+			require.Equal(t, oauthz.SourceRemembered, request(t, c, "token").source)
 			tt.remove(c)
 			assert.Equal(t, tt.token, request(t, c, "token"))
 			assert.Equal(t, tt.other, request(t, c, "other"))

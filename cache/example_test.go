@@ -40,7 +40,7 @@ func Example() {
 		token, err := remembering.Introspect(ctx, opaque)
 		fmt.Println(token.Subject, err)
 	}
-	fmt.Println("questions to the server:", server.Count(oauthztest.Introspection))
+	fmt.Println("questions to the server:", server.Count(oauthztest.EndpointIntrospection))
 
 	server.Revoke(opaque)
 	remembering.Forget(opaque) // call it on each instance after a revocation

@@ -82,8 +82,8 @@ func TestPermanentRefusalIsRemembered(t *testing.T) {
 	t.Parallel()
 	next := failsWith(permanent{oauthz.ErrInvalidToken})
 	c := newCache(t, next, cache.Config{})
-	require.Equal(t, outcome{401, oauthz.Fresh}, request(t, c, "token"))
-	require.Equal(t, outcome{401, oauthz.Remembered}, request(t, c, "token"))
+	require.Equal(t, outcome{401, oauthz.SourceFresh}, request(t, c, "token"))
+	require.Equal(t, outcome{401, oauthz.SourceRemembered}, request(t, c, "token"))
 	assert.Equal(t, int64(1), next.calls.Load())
 }
 
@@ -209,8 +209,8 @@ func TestStatsCountRequests(t *testing.T) {
 		require.Equal(t, fresh, request(t, c, "token"))
 		require.Equal(t, remembered, request(t, c, "token"))
 		next.answer = failsWith(oauthz.ErrInactive).answer
-		require.Equal(t, outcome{401, oauthz.Fresh}, request(t, c, "bad"))
-		require.Equal(t, outcome{401, oauthz.Remembered}, request(t, c, "bad"))
+		require.Equal(t, outcome{401, oauthz.SourceFresh}, request(t, c, "bad"))
+		require.Equal(t, outcome{401, oauthz.SourceRemembered}, request(t, c, "bad"))
 		next.answer = failsWith(errors.New("reset")).answer
 		advance(time.Minute)
 		require.Equal(t, stale, request(t, c, "token"))

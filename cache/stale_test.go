@@ -108,7 +108,7 @@ func TestRevocationCoversBothEncodings(t *testing.T) {
 	t.Parallel()
 	next := answers(oauthztest.Claims{"jti": "j"})
 	c := newCache(t, next, cache.Config{})
-	var revocations oauthz.Revocations
+	var revocations oauthz.MemoryRevocations
 	checked, err := oauthz.CheckRevoked(c, &revocations)
 	require.NoError(t, err)
 	for _, encoding := range []string{"low-s", "high-s"} {
@@ -169,7 +169,7 @@ func TestRefreshAheadRefreshesInTheBackground(t *testing.T) {
 func TestConfigMistakesAreReported(t *testing.T) {
 	t.Parallel()
 	var none *upstream
-	var list oauthz.Revocations
+	var list oauthz.MemoryRevocations
 	checked, err := oauthz.CheckRevoked(answers(nil), &list)
 	require.NoError(t, err)
 	chain, err := oauthz.FirstOf(answers(nil), checked)

@@ -70,9 +70,9 @@ func request(t *testing.T, in oauthz.Introspector, token string, req ...oauthz.R
 }
 
 var (
-	fresh      = outcome{204, oauthz.Fresh}
-	remembered = outcome{204, oauthz.Remembered}
-	stale      = outcome{204, oauthz.Stale}
+	fresh      = outcome{204, oauthz.SourceFresh}
+	remembered = outcome{204, oauthz.SourceRemembered}
+	stale      = outcome{204, oauthz.SourceStale}
 )
 
 func advance(d time.Duration) {

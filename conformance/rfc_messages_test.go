@@ -237,7 +237,7 @@ func checkRevocationRequest(t *testing.T, m rfcMessage) {
 			token = s
 			return nil, oauthz.ErrInactive
 		}),
-		Revoker: &oauthz.Revocations{},
+		Revoker: &oauthz.MemoryRevocations{},
 		Auth: endpoint.ClientSecret(func(_ context.Context, id string, s oauthz.Secret) error {
 			client, secret = id, string(s)
 			return nil

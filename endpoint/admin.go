@@ -13,7 +13,7 @@ import (
 	"github.com/oauthz/oauthz/internal/strictjson"
 )
 
-// Lister lists revocations, the oldest first. [oauthz.Revocations] implements it.
+// Lister lists revocations, the oldest first. [oauthz.MemoryRevocations] implements it.
 // It must be safe for concurrent use. An error is a fault: 503.
 type Lister interface {
 	All(q oauthz.Query) (iter.Seq[oauthz.Revocation], error)

@@ -33,7 +33,7 @@ func parseQuery(raw string) (oauthz.Query, error) {
 			return q, badRequest("The parameter " + name + " is not valid")
 		}
 	}
-	if _, err := new(oauthz.Revocations).All(q); err != nil { // a match that no list can search for
+	if _, err := new(oauthz.MemoryRevocations).All(q); err != nil { // a match that no list can search for
 		return q, badRequest("The parameter match is not valid")
 	}
 	return q, nil

@@ -106,7 +106,7 @@ func TestAdminAllowsGetHeadAndPost(t *testing.T) {
 // A list returns the revocations that were posted to it.
 func TestAdminListsPostedRevocations(t *testing.T) {
 	t.Parallel()
-	revoked := &oauthz.Revocations{Now: atNoon}
+	revoked := &oauthz.MemoryRevocations{Now: atNoon}
 	h := adminHandler(t, revoked, revoked)
 	assert.Equal(t, 204, serve(t, h, adminRequest(http.MethodPost, "", `[{"match":{"iss":"i","sub":"alice"}},{"match":{"iss":"i","sub":"bob"},"expires":"2026-11-21T13:00:00Z"}]`)).status)
 	alice, bob := `{"match":{"iss":"i","sub":"alice"},"at":"2026-11-21T12:00:00Z"}`, `{"match":{"iss":"i","sub":"bob"},"expires":"2026-11-21T13:00:00Z","at":"2026-11-21T12:00:00Z"}`

@@ -26,14 +26,14 @@ func lines(err error) []string {
 func TestIntrospectionConfigMistakesAreReported(t *testing.T) {
 	t.Parallel()
 	var nilFunc oauthz.IntrospectorFunc
-	var nilList *oauthz.Revocations
+	var nilList *oauthz.MemoryRevocations
 	var nilAuth endpoint.ClientAuthenticatorFunc
 	_, err := endpoint.Introspection(endpoint.IntrospectionConfig{})
 	assert.Equal(t, []string{
 		"endpoint: introspection: config: Introspector is required", "endpoint: introspection: config: Auth is required",
 	}, lines(err))
 	_, err = endpoint.Introspection(endpoint.IntrospectionConfig{
-		Introspector: nilFunc, RevocationLists: []oauthz.RevocationList{&oauthz.Revocations{}, nil, nilList}, Auth: nilAuth, Signing: &endpoint.Signing{},
+		Introspector: nilFunc, RevocationLists: []oauthz.RevocationList{&oauthz.MemoryRevocations{}, nil, nilList}, Auth: nilAuth, Signing: &endpoint.Signing{},
 	})
 	assert.Equal(t, []string{
 		"endpoint: introspection: config: Introspector is required",
@@ -48,7 +48,7 @@ func TestIntrospectionConfigMistakesAreReported(t *testing.T) {
 func TestRevocationConfigMistakesAreReported(t *testing.T) {
 	t.Parallel()
 	var nilFunc oauthz.IntrospectorFunc
-	var nilList *oauthz.Revocations
+	var nilList *oauthz.MemoryRevocations
 	_, err := endpoint.Revocation(endpoint.RevocationConfig{})
 	assert.Equal(t, []string{
 		"endpoint: revocation: config: Introspector is required", "endpoint: revocation: config: Revoker is required",
@@ -95,7 +95,7 @@ func TestAuthConfigMistakesAreReported(t *testing.T) {
 
 func TestAdminConfigMistakesAreReported(t *testing.T) {
 	t.Parallel()
-	var nilList *oauthz.Revocations
+	var nilList *oauthz.MemoryRevocations
 	good := endpoint.AdminConfig{Guard: administrators(t), Requirement: oauthz.Require("x"), Revoker: &recorder{}, Lister: &lister{}}
 	for _, tt := range []struct {
 		name   string

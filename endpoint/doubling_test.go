@@ -86,7 +86,7 @@ func TestCostOfFieldsOfARequestIsLinear(t *testing.T) {
 // One of many administrators may be a program that is broken.
 func TestCostOfRevocationsIsLinear(t *testing.T) {
 	t.Parallel()
-	h := adminHandler(t, &recorder{}, &oauthz.Revocations{})
+	h := adminHandler(t, &recorder{}, &oauthz.MemoryRevocations{})
 	documents := doubling.Objects()
 	documents["revocations"] = func(n int) string { return strings.Repeat(`{"match":{"iss":"i","sub":"s"}},`, n/32) + `{}` }
 	documents["elements"] = func(n int) string { return strings.Repeat(`0,`, n/2) + `0` }

@@ -25,7 +25,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	revoked := &oauthz.Revocations{}
+	revoked := &oauthz.MemoryRevocations{}
 
 	// First, authenticate the clients.
 	clients := endpoint.ClientSecret(checkSecret)

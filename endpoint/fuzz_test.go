@@ -166,7 +166,7 @@ func FuzzAdminPost(f *testing.F) {
 // The handlers are safe for concurrent use, and every request gets its own answer.
 func TestHandlersAreSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
-	revoked := &oauthz.Revocations{Now: atNoon}
+	revoked := &oauthz.MemoryRevocations{Now: atNoon}
 	in := oauthz.IntrospectorFunc(func(_ context.Context, token string) (*oauthz.Token, error) {
 		return oauthz.ParseToken([]byte(`{"iss":"i","jti":"` + token + `","client_id":"` + client + `"}`))
 	})

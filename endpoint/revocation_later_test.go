@@ -67,8 +67,8 @@ func revocableJWTs(t *testing.T, clock *movingClock) (*oauthztest.Server, *oauth
 		Issuer: as.Issuer(), Audience: []string{audience}, Now: clock.now, Leeway: -1,
 	})
 	require.NoError(t, err)
-	revoked := &oauthz.Revocations{Now: clock.now}
-	guard, err := oauthz.New(oauthz.Config{Introspector: verifier, Revocations: []oauthz.RevocationList{revoked}, Now: clock.now})
+	revoked := &oauthz.MemoryRevocations{Now: clock.now}
+	guard, err := oauthz.New(oauthz.Config{Introspector: verifier, RevocationLists: []oauthz.RevocationList{revoked}, Now: clock.now})
 	require.NoError(t, err)
 	return as, guard, revocationHandler(t, endpoint.RevocationConfig{Introspector: verifier, Revoker: revoked})
 }

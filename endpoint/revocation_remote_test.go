@@ -56,8 +56,8 @@ func TestRevokedRemoteJWTIsRefused(t *testing.T) {
 			token := as.Mint(claims)
 			claims["sub"] = "another"
 			other := as.Mint(claims)
-			revoked := &oauthz.Revocations{Now: atNoon}
-			guard, err := oauthz.New(oauthz.Config{Introspector: in, Revocations: []oauthz.RevocationList{revoked}, Now: atNoon})
+			revoked := &oauthz.MemoryRevocations{Now: atNoon}
+			guard, err := oauthz.New(oauthz.Config{Introspector: in, RevocationLists: []oauthz.RevocationList{revoked}, Now: atNoon})
 			require.NoError(t, err)
 			statuses := func() []int {
 				return []int{guardedStatus(guard, token), guardedStatus(guard, withHighS(t, token)), guardedStatus(guard, other)}
@@ -76,7 +76,7 @@ func TestRemoteJWTRecordedByAVendorsClientIsRefused(t *testing.T) {
 	t.Parallel()
 	as, in := introspectingServer(t)
 	token := as.Mint(oauthztest.Claims{"jti": oauthztest.Absent, "iat": oauthztest.Absent})
-	list := &oauthz.Revocations{Now: atNoon}
+	list := &oauthz.MemoryRevocations{Now: atNoon}
 	r := providers.Recorder{Vendor: "acme", Issuer: as.Issuer(), Revoker: list, Now: atNoon}
 	require.NoError(t, list.Revoke(t.Context(), r.OfToken(token, time.Hour)))
 	for name, encoding := range map[string]string{"as issued": token, "a second encoding of the signature": withHighS(t, token)} {
@@ -118,8 +118,8 @@ func TestRevokedTokenWhoseExpiryMovesIsRefused(t *testing.T) {
 			t.Parallel()
 			clock := &movingClock{}
 			in := slidingExpiry(t, clock.now)
-			revoked := &oauthz.Revocations{Now: clock.now}
-			guard, err := oauthz.New(oauthz.Config{Introspector: in, Revocations: []oauthz.RevocationList{revoked}, Now: clock.now})
+			revoked := &oauthz.MemoryRevocations{Now: clock.now}
+			guard, err := oauthz.New(oauthz.Config{Introspector: in, RevocationLists: []oauthz.RevocationList{revoked}, Now: clock.now})
 			require.NoError(t, err)
 			h := revocationHandler(t, endpoint.RevocationConfig{Introspector: in, Revoker: revoked, MaxTokenLifetime: tt.lifetime})
 			require.Equal(t, 204, guardedStatus(guard, "opaque"))

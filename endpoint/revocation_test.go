@@ -206,8 +206,8 @@ func TestRevokedTokenIsRefused(t *testing.T) {
 			t.Cleanup(as.Close)
 			verifier, err := localjwt.New(t.Context(), localjwt.Config{Issuer: as.Issuer(), Audience: []string{"https://api.example"}, Now: atNoon})
 			require.NoError(t, err)
-			revoked := &oauthz.Revocations{Now: atNoon}
-			guard, err := oauthz.New(oauthz.Config{Introspector: verifier, Revocations: []oauthz.RevocationList{revoked}, Now: atNoon})
+			revoked := &oauthz.MemoryRevocations{Now: atNoon}
+			guard, err := oauthz.New(oauthz.Config{Introspector: verifier, RevocationLists: []oauthz.RevocationList{revoked}, Now: atNoon})
 			require.NoError(t, err)
 			token := as.Mint(given)
 			other := as.Mint(oauthztest.Claims{"client_id": client, "sub": "another"})

@@ -112,7 +112,7 @@ func assertAsks(t *testing.T, p *provider, auth remote.ClientAuth) {
 	a := newIntrospectingAPI(t, cfg)
 	for range 2 {
 		assertServed(t, a.api, p, "RS256", p.mustMint(t, "RS256", reports, "orders:read"))
-		a.assertSource(t, oauthz.Fresh)
+		a.assertSource(t, oauthz.SourceFresh)
 	}
 	a.assertRefused(t, invalidToken, "no-token-of-this-server")
 	a.assertCause(t, oauthz.ErrInactive)

@@ -103,9 +103,9 @@ func TestDoorkeeper(t *testing.T) {
 	t.Run("served", func(t *testing.T) {
 		token := d.mint(t, "orders:read")
 		d.assertServed(t, a, token)
-		a.assertSource(t, oauthz.Fresh)
+		a.assertSource(t, oauthz.SourceFresh)
 		d.assertServed(t, a, token)
-		a.assertSource(t, oauthz.Remembered)
+		a.assertSource(t, oauthz.SourceRemembered)
 	})
 	t.Run("missing scope", func(t *testing.T) {
 		a.assertRefused(t, refusal{status: http.StatusForbidden, error: "insufficient_scope", scope: "orders:read"}, d.mint(t, "orders:write"))
@@ -178,7 +178,7 @@ func (d *doorkeeper) testOutage(t *testing.T, a *introspectingAPI) {
 		d.process.kill(t)
 		a.pass(cacheTTL)
 		d.assertServed(t, a, seenBefore)
-		a.assertSource(t, oauthz.Stale)
+		a.assertSource(t, oauthz.SourceStale)
 		assertUnavailable(t, a.mustGet(t, unseen))
 	})
 }

@@ -49,9 +49,9 @@ func TestOIDCProviderIntrospection(t *testing.T) {
 
 	token := p.mustMint(t, "RS256", reports, "orders:read")
 	assertServed(t, a.api, p, "RS256", token)
-	a.assertSource(t, oauthz.Fresh)
+	a.assertSource(t, oauthz.SourceFresh)
 	assertServed(t, a.api, p, "RS256", token)
-	a.assertSource(t, oauthz.Remembered)
+	a.assertSource(t, oauthz.SourceRemembered)
 	assert.EqualValues(t, 1, a.cache.Stats().Calls)
 
 	insufficientScope := refusal{status: http.StatusForbidden, error: "insufficient_scope", scope: "orders:read"}
@@ -104,7 +104,7 @@ func TestOIDCProviderRevocation(t *testing.T) {
 		assertServed(t, a.api, p, "RS256", token)
 		p.revoke(t, "RS256", token)
 		assertServed(t, a.api, p, "RS256", token)
-		a.assertSource(t, oauthz.Remembered)
+		a.assertSource(t, oauthz.SourceRemembered)
 		a.pass(cacheTTL)
 		a.assertRefused(t, invalidToken, token)
 		a.assertCause(t, oauthz.ErrInactive)
@@ -129,11 +129,11 @@ func TestOIDCProviderIntrospectionOutage(t *testing.T) {
 
 	p.stop(t)
 	assertServed(t, a.api, p, "RS256", seenBefore)
-	a.assertSource(t, oauthz.Remembered)
+	a.assertSource(t, oauthz.SourceRemembered)
 	a.pass(cacheTTL)
 	for range 3 {
 		assertServed(t, a.api, p, "RS256", seenBefore)
-		a.assertSource(t, oauthz.Stale)
+		a.assertSource(t, oauthz.SourceStale)
 		assertUnavailable(t, a.mustGet(t, unseen))
 	}
 	cold := newIntrospectingAPI(t, asReportsAPI(p)) // an instance that has not discovered the endpoint

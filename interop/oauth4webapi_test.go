@@ -67,7 +67,7 @@ type outcome struct {
 type served struct {
 	url     string
 	as      *oauthztest.Server
-	revoked *oauthz.Revocations
+	revoked *oauthz.MemoryRevocations
 }
 
 // outOfReach is a token whose introspection fails.
@@ -78,7 +78,7 @@ func serveEndpoints(t *testing.T, algorithm string, key crypto.Signer, public pr
 	mux := http.NewServeMux()
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	s := &served{url: server.URL, as: oauthztest.NewServer(oauthztest.Config{Algorithm: "ES256"}), revoked: &oauthz.Revocations{}}
+	s := &served{url: server.URL, as: oauthztest.NewServer(oauthztest.Config{Algorithm: "ES256"}), revoked: &oauthz.MemoryRevocations{}}
 	t.Cleanup(s.as.Close)
 	verifier, err := localjwt.New(t.Context(), localjwt.Config{Issuer: s.as.Issuer(), Audience: []string{"https://api.example"}})
 	require.NoError(t, err)

@@ -42,7 +42,7 @@ func TestOIDCProviderSignedIntrospection(t *testing.T) {
 			a := newIntrospectingAPI(t, cfg)
 
 			assertServed(t, a.api, p, "RS256", p.mustMint(t, "RS256", reports, "orders:read"))
-			a.assertSource(t, oauthz.Fresh)
+			a.assertSource(t, oauthz.SourceFresh)
 			assert.Equal(t, "application/token-introspection+jwt; charset=utf-8", wire.lastType)
 
 			a.assertRefused(t, refusal{status: http.StatusForbidden, error: "insufficient_scope", scope: "orders:read"},

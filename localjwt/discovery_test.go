@@ -24,7 +24,7 @@ func TestDiscovery(t *testing.T) {
 			t.Parallel()
 			as := server(t, oauthztest.Config{Path: path})
 			assert.Equal(t, ok, send(t, discovering(t, as), as.Mint(nil)))
-			assert.Equal(t, 1, as.Count(oauthztest.Discovery))
+			assert.Equal(t, 1, as.Count(oauthztest.EndpointDiscovery))
 		})
 	}
 }

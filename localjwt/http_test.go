@@ -23,11 +23,11 @@ func TestRequestsShareOneFetchOverHTTP(t *testing.T) {
 	as := server(t, oauthztest.Config{})
 	in := discovering(t, as)
 	require.Equal(t, ok, send(t, in, as.Mint(nil)))
-	before := as.Count(oauthztest.JWKS)
+	before := as.Count(oauthztest.EndpointJWKS)
 	as.Rotate()
 	token := as.Mint(nil)
 	arrived := make(chan struct{})
-	as.Inject(oauthztest.JWKS, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	as.Inject(oauthztest.EndpointJWKS, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		<-arrived // the other requests have been started
 		next.ServeHTTP(w, r)
 	})
@@ -37,7 +37,7 @@ func TestRequestsShareOneFetchOverHTTP(t *testing.T) {
 	}
 	close(arrived)
 	all.Wait()
-	assert.Equal(t, before+1, as.Count(oauthztest.JWKS))
+	assert.Equal(t, before+1, as.Count(oauthztest.EndpointJWKS))
 }
 
 // A body beyond the bound allocates no more memory than the bound, and the good
@@ -51,8 +51,8 @@ func TestHugeKeySetAllocatesNoMoreThanTheBound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			in := discovering(t, as)
 			require.Equal(t, ok, send(t, in, as.Mint(nil)))
-			as.Inject(oauthztest.JWKS, fault)
-			defer as.Heal(oauthztest.JWKS)
+			as.Inject(oauthztest.EndpointJWKS, fault)
+			defer as.Heal(oauthztest.EndpointJWKS)
 			unknown := as.Mint(nil, oauthztest.WithHeader("kid", "bogus"))
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
@@ -72,7 +72,7 @@ func TestSlowBodyIsAFailedFetch(t *testing.T) {
 	as := server(t, oauthztest.Config{})
 	in := discovering(t, as, func(cfg *localjwt.Config) { cfg.FetchTimeout = 100 * time.Millisecond })
 	require.Equal(t, ok, send(t, in, as.Mint(nil)))
-	as.Inject(oauthztest.JWKS, oauthztest.SlowBody(time.Second))
+	as.Inject(oauthztest.EndpointJWKS, oauthztest.SlowBody(time.Second))
 	assert.Equal(t, 503, send(t, in, as.Mint(nil, oauthztest.WithHeader("kid", "bogus"))).status)
 	assert.Equal(t, ok, send(t, in, as.Mint(nil)))
 }
@@ -83,7 +83,7 @@ func TestContentTypeOfKeySetIsIgnored(t *testing.T) {
 	for _, contentType := range []string{"application/json", "application/json; charset=UTF-8", "application/jwk-set+json; charset=utf-8", "text/plain", ""} {
 		as := server(t, oauthztest.Config{})
 		as.Keys()
-		as.Inject(oauthztest.JWKS, oauthztest.Body(contentType, string(as.JWKS())))
+		as.Inject(oauthztest.EndpointJWKS, oauthztest.Body(contentType, string(as.JWKS())))
 		assert.Equal(t, ok, send(t, discovering(t, as), as.Mint(nil)), contentType)
 	}
 }

@@ -45,7 +45,7 @@ func secondSignature(t *testing.T, token string) string {
 // cache or not. A revocation by the hash of the token has no effect on a JWT.
 func TestRevocationCoversASecondSignatureOfTheSameClaims(t *testing.T) {
 	bubble(t, func(t *testing.T, as *issuer) {
-		list := &oauthz.Revocations{}
+		list := &oauthz.MemoryRevocations{}
 		in := withCacheAndList(t, as.introspector(t), list)
 		token := as.Mint(oauthztest.Claims{"jti": "stolen"})
 		second, other := secondSignature(t, token), as.Mint(oauthztest.Claims{"jti": "other"})
@@ -81,7 +81,7 @@ func withFlippedTrailingBit(token string) string {
 // and the end of the token.
 func TestRevocationOutlivesTheLeeway(t *testing.T) {
 	bubble(t, func(t *testing.T, as *issuer) {
-		list := &oauthz.Revocations{}
+		list := &oauthz.MemoryRevocations{}
 		in := withCacheAndList(t, as.introspector(t), list)
 		expires := time.Now().Add(time.Hour)
 		revokedToken := as.Mint(oauthztest.Claims{"jti": "revoked", "exp": expires})
@@ -99,7 +99,7 @@ func TestRevocationOutlivesTheLeeway(t *testing.T) {
 // access token, well made or not. Sending one revokes nothing.
 func TestLogoutTokenIsNotAnAccessToken(t *testing.T) {
 	bubble(t, func(t *testing.T, as *issuer) {
-		list := &oauthz.Revocations{}
+		list := &oauthz.MemoryRevocations{}
 		in := withCacheAndList(t, as.introspector(t), list)
 		events := map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}
 		session := oauthztest.Claims{"sid": "session", "jti": "session"}

@@ -36,11 +36,11 @@ type route struct {
 func (s *Server) routing() map[string]route {
 	at := s.cfg.Path
 	return map[string]route{
-		oauthMetadataPath + at:  {Discovery, http.MethodGet, s.metadata},
-		at + openIDMetadataPath: {Discovery, http.MethodGet, s.metadata},
-		at + jwksPath:           {JWKS, http.MethodGet, s.jwks},
-		at + introspectionPath:  {Introspection, http.MethodPost, s.introspect},
-		at + revocationPath:     {Revocation, http.MethodPost, s.revoke},
+		oauthMetadataPath + at:  {EndpointDiscovery, http.MethodGet, s.metadata},
+		at + openIDMetadataPath: {EndpointDiscovery, http.MethodGet, s.metadata},
+		at + jwksPath:           {EndpointJWKS, http.MethodGet, s.jwks},
+		at + introspectionPath:  {EndpointIntrospection, http.MethodPost, s.introspect},
+		at + revocationPath:     {EndpointRevocation, http.MethodPost, s.revoke},
 	}
 }
 

@@ -56,7 +56,7 @@ func TestMetadata(t *testing.T) {
 				assert.Equal(t, []any{"none"}, got["introspection_endpoint_auth_methods_supported"])
 				assert.Contains(t, got["id_token_signing_alg_values_supported"], "RS256")
 			}
-			assert.Equal(t, 2, s.Count(oauthztest.Discovery))
+			assert.Equal(t, 2, s.Count(oauthztest.EndpointDiscovery))
 		})
 	}
 	t.Run("not at the other's place", func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestMetadata(t *testing.T) {
 			resp, _ := get(t, s, strings.TrimSuffix(s.Issuer(), "/tenant1")+at)
 			assert.Equal(t, http.StatusNotFound, resp.StatusCode, at)
 		}
-		assert.Zero(t, s.Count(oauthztest.Discovery))
+		assert.Zero(t, s.Count(oauthztest.EndpointDiscovery))
 	})
 	t.Run("names the ways to authenticate", func(t *testing.T) {
 		t.Parallel()

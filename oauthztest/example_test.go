@@ -57,12 +57,12 @@ func ExampleServer_Inject() {
 		fmt.Println(resp.Status)
 	}
 
-	as.Inject(oauthztest.JWKS, oauthztest.TooManyRequests("30"))
+	as.Inject(oauthztest.EndpointJWKS, oauthztest.TooManyRequests("30"))
 	fetch()
 
 	// A fault of your own need not fail every request: this one passes every second request on to the endpoint.
-	as.Inject(oauthztest.JWKS, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if as.Count(oauthztest.JWKS)%2 == 0 {
+	as.Inject(oauthztest.EndpointJWKS, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if as.Count(oauthztest.EndpointJWKS)%2 == 0 {
 			oauthztest.Status(http.StatusBadGateway)(w, r, next)
 			return
 		}
@@ -71,7 +71,7 @@ func ExampleServer_Inject() {
 	fetch()
 	fetch()
 
-	as.Heal(oauthztest.JWKS)
+	as.Heal(oauthztest.EndpointJWKS)
 	fetch()
 
 	as.Stop() // and now the whole server

@@ -18,10 +18,10 @@ type Endpoint string
 
 // The endpoints. Discovery is both kinds of metadata: a [Fault] can distinguish them by r.URL.Path.
 const (
-	Discovery     Endpoint = "discovery"     // RFC 8414 §3, OpenID Connect Discovery 1.0 §4
-	JWKS          Endpoint = "jwks"          // RFC 7517 §5
-	Introspection Endpoint = "introspection" // RFC 7662 §2
-	Revocation    Endpoint = "revocation"    // RFC 7009 §2
+	EndpointDiscovery     Endpoint = "discovery"     // RFC 8414 §3, OpenID Connect Discovery 1.0 §4
+	EndpointJWKS          Endpoint = "jwks"          // RFC 7517 §5
+	EndpointIntrospection Endpoint = "introspection" // RFC 7662 §2
+	EndpointRevocation    Endpoint = "revocation"    // RFC 7009 §2
 )
 
 // A Fault answers in place of an endpoint. It may call next, which is the endpoint. It is called concurrently, and must
@@ -86,7 +86,7 @@ func (b *switchboard) arrived(e Endpoint) Fault {
 
 func (e Endpoint) check() {
 	switch e {
-	case Discovery, JWKS, Introspection, Revocation:
+	case EndpointDiscovery, EndpointJWKS, EndpointIntrospection, EndpointRevocation:
 	default:
 		panic(fmt.Sprintf("oauthztest: no such endpoint: %q", string(e)))
 	}

@@ -43,7 +43,7 @@ func TestFaultsThatAnswer(t *testing.T) {
 			s := start(t, oauthztest.Config{})
 			client := *s.Client()
 			client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-			s.Inject(oauthztest.Introspection, tt.fault)
+			s.Inject(oauthztest.EndpointIntrospection, tt.fault)
 			resp, err := client.PostForm(s.IntrospectionURL(), url.Values{"token": {"x"}})
 			require.NoError(t, err)
 			defer resp.Body.Close()
@@ -55,7 +55,7 @@ func TestFaultsThatAnswer(t *testing.T) {
 			for name, want := range tt.wantHeader {
 				assert.Equal(t, want, resp.Header.Get(name))
 			}
-			assert.Equal(t, 1, s.Count(oauthztest.Introspection))
+			assert.Equal(t, 1, s.Count(oauthztest.EndpointIntrospection))
 		})
 	}
 }
@@ -63,7 +63,7 @@ func TestFaultsThatAnswer(t *testing.T) {
 func TestHTML(t *testing.T) {
 	t.Parallel()
 	s := start(t, oauthztest.Config{})
-	s.Inject(oauthztest.JWKS, oauthztest.HTML())
+	s.Inject(oauthztest.EndpointJWKS, oauthztest.HTML())
 	resp, body := get(t, s, s.JWKSURL())
 	assert.Equal(t, http.StatusOK, resp.StatusCode)
 	assert.Equal(t, "text/html; charset=utf-8", resp.Header.Get("Content-Type"))
@@ -76,7 +76,7 @@ func TestRedirectKeepsTheToken(t *testing.T) {
 	got := make(chan string, 1)
 	thief := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r.PostFormValue("token") }))
 	defer thief.Close()
-	s.Inject(oauthztest.Introspection, oauthztest.Redirect(thief.URL))
+	s.Inject(oauthztest.EndpointIntrospection, oauthztest.Redirect(thief.URL))
 	post(t, s, s.IntrospectionURL(), url.Values{"token": {"precious"}})
 	assert.Equal(t, "precious", <-got, "what a careless client gives away")
 }
@@ -84,21 +84,21 @@ func TestRedirectKeepsTheToken(t *testing.T) {
 func TestDown(t *testing.T) {
 	t.Parallel()
 	s := start(t, oauthztest.Config{})
-	s.Inject(oauthztest.Introspection, oauthztest.Down())
+	s.Inject(oauthztest.EndpointIntrospection, oauthztest.Down())
 	_, err := s.Client().PostForm(s.IntrospectionURL(), nil)
 	require.ErrorIs(t, err, io.EOF)
-	assert.Equal(t, 1, s.Count(oauthztest.Introspection))
+	assert.Equal(t, 1, s.Count(oauthztest.EndpointIntrospection))
 
-	s.Heal(oauthztest.Introspection)
+	s.Heal(oauthztest.EndpointIntrospection)
 	assert.Equal(t, inactive, introspect(t, s, "x"))
-	assert.Equal(t, 2, s.Count(oauthztest.Introspection))
+	assert.Equal(t, 2, s.Count(oauthztest.EndpointIntrospection))
 }
 
 func TestHangEndsWithItsClient(t *testing.T) {
 	t.Parallel()
 	s := start(t, oauthztest.Config{})
 	returned := make(chan struct{})
-	s.Inject(oauthztest.Introspection, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	s.Inject(oauthztest.EndpointIntrospection, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		defer close(returned)
 		oauthztest.Hang()(w, r, next)
 	})
@@ -109,7 +109,7 @@ func TestHangEndsWithItsClient(t *testing.T) {
 		_, err := s.Client().Do(r)
 		failed <- err
 	}()
-	awaitCount(t, s, oauthztest.Introspection, 1)
+	awaitCount(t, s, oauthztest.EndpointIntrospection, 1)
 	cancel()
 	require.ErrorIs(t, <-failed, context.Canceled)
 	select {
@@ -122,8 +122,8 @@ func TestHangEndsWithItsClient(t *testing.T) {
 func TestSlowBody(t *testing.T) {
 	t.Parallel()
 	s := start(t, oauthztest.Config{})
-	s.Inject(oauthztest.JWKS, oauthztest.SlowBody(time.Microsecond))
-	s.Inject(oauthztest.Introspection, oauthztest.SlowBody(0))
+	s.Inject(oauthztest.EndpointJWKS, oauthztest.SlowBody(time.Microsecond))
+	s.Inject(oauthztest.EndpointIntrospection, oauthztest.SlowBody(0))
 
 	r := request(t, http.MethodGet, s.JWKSURL(), nil)
 	r.Header.Set("If-None-Match", "*")
@@ -140,7 +140,7 @@ func TestSlowBody(t *testing.T) {
 func TestSlowBodySendsHeadersAtOnce(t *testing.T) {
 	t.Parallel()
 	s := start(t, oauthztest.Config{})
-	s.Inject(oauthztest.JWKS, oauthztest.SlowBody(time.Hour))
+	s.Inject(oauthztest.EndpointJWKS, oauthztest.SlowBody(time.Hour))
 	resp, err := s.Client().Get(s.JWKSURL())
 	require.NoError(t, err)
 	defer resp.Body.Close()
@@ -154,8 +154,8 @@ func TestTruncated(t *testing.T) {
 	t.Parallel()
 	s := start(t, oauthztest.Config{})
 	for endpoint, fetch := range map[oauthztest.Endpoint]func() (*http.Response, error){
-		oauthztest.JWKS: func() (*http.Response, error) { return s.Client().Get(s.JWKSURL()) },
-		oauthztest.Revocation: func() (*http.Response, error) {
+		oauthztest.EndpointJWKS: func() (*http.Response, error) { return s.Client().Get(s.JWKSURL()) },
+		oauthztest.EndpointRevocation: func() (*http.Response, error) {
 			return s.Client().PostForm(s.RevocationURL(), url.Values{"token": {"x"}})
 		},
 	} {
@@ -167,7 +167,7 @@ func TestTruncated(t *testing.T) {
 		resp.Body.Close()
 		require.ErrorIs(t, err, io.ErrUnexpectedEOF, endpoint)
 		assert.Less(t, int64(len(body)), resp.ContentLength)
-		if endpoint == oauthztest.JWKS {
+		if endpoint == oauthztest.EndpointJWKS {
 			assert.Equal(t, string(s.JWKS()[:len(s.JWKS())/2]), string(body))
 		}
 	}
@@ -177,7 +177,7 @@ func TestHuge(t *testing.T) {
 	t.Parallel()
 	s := start(t, oauthztest.Config{})
 	for _, size := range []int64{100, 32 << 10, 3<<20 + 1} {
-		s.Inject(oauthztest.JWKS, oauthztest.Huge(size))
+		s.Inject(oauthztest.EndpointJWKS, oauthztest.Huge(size))
 		resp, body := get(t, s, s.JWKSURL())
 		assert.Len(t, body, int(size))
 		assert.Equal(t, "application/json", resp.Header.Get("Content-Type"))
@@ -188,7 +188,7 @@ func TestHuge(t *testing.T) {
 	}
 
 	for _, fault := range []oauthztest.Fault{oauthztest.Huge(1 << 60), oauthztest.GzipBomb(1 << 60)} {
-		s.Inject(oauthztest.JWKS, fault)
+		s.Inject(oauthztest.EndpointJWKS, fault)
 		resp, err := s.Client().Get(s.JWKSURL())
 		require.NoError(t, err)
 		_, err = bufio.NewReader(resp.Body).Discard(10 << 20)
@@ -202,7 +202,7 @@ func TestGzipBomb(t *testing.T) {
 	t.Parallel()
 	s := start(t, oauthztest.Config{})
 	const size = 5 << 20
-	s.Inject(oauthztest.JWKS, oauthztest.GzipBomb(size))
+	s.Inject(oauthztest.EndpointJWKS, oauthztest.GzipBomb(size))
 	resp, body := get(t, s, s.JWKSURL())
 	assert.True(t, resp.Uncompressed)
 	assert.Len(t, body, size)
@@ -223,14 +223,14 @@ func TestGzipBomb(t *testing.T) {
 func TestInject(t *testing.T) {
 	t.Parallel()
 	s := start(t, oauthztest.Config{})
-	s.Inject(oauthztest.Introspection, oauthztest.Status(500))
+	s.Inject(oauthztest.EndpointIntrospection, oauthztest.Status(500))
 	resp, _ := post(t, s, s.IntrospectionURL(), nil)
 	assert.Equal(t, 500, resp.StatusCode)
 	resp, _ = get(t, s, s.JWKSURL())
 	assert.Equal(t, 200, resp.StatusCode, "the others are well")
 
-	s.Inject(oauthztest.Introspection, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		assert.Equal(t, 2, s.Count(oauthztest.Introspection), "counted before the fault acts")
+	s.Inject(oauthztest.EndpointIntrospection, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		assert.Equal(t, 2, s.Count(oauthztest.EndpointIntrospection), "counted before the fault acts")
 		w.Header().Set("X-Fault", "1")
 		next.ServeHTTP(w, r)
 	})
@@ -238,16 +238,16 @@ func TestInject(t *testing.T) {
 	assert.Equal(t, "1", resp.Header.Get("X-Fault"), "the last one injected acts")
 	assert.Equal(t, inactive, object(t, body), "on top of the endpoint's own answer")
 
-	s.Heal(oauthztest.Introspection)
-	s.Heal(oauthztest.Introspection)
+	s.Heal(oauthztest.EndpointIntrospection)
+	s.Heal(oauthztest.EndpointIntrospection)
 	resp, _ = post(t, s, s.IntrospectionURL(), url.Values{"token": {"x"}})
 	assert.Empty(t, resp.Header.Get("X-Fault"))
 
-	assert.Equal(t, 3, s.Count(oauthztest.Introspection))
-	assert.Equal(t, 1, s.Count(oauthztest.JWKS))
-	assert.Zero(t, s.Count(oauthztest.Revocation))
+	assert.Equal(t, 3, s.Count(oauthztest.EndpointIntrospection))
+	assert.Equal(t, 1, s.Count(oauthztest.EndpointJWKS))
+	assert.Zero(t, s.Count(oauthztest.EndpointRevocation))
 	s.ResetCounts()
-	assert.Zero(t, s.Count(oauthztest.Introspection))
+	assert.Zero(t, s.Count(oauthztest.EndpointIntrospection))
 }
 
 func TestInjectPanicsForMistakes(t *testing.T) {
@@ -257,6 +257,6 @@ func TestInjectPanicsForMistakes(t *testing.T) {
 	assert.PanicsWithValue(t, want, func() { s.Inject("token", oauthztest.Down()) })
 	assert.PanicsWithValue(t, want, func() { s.Heal("token") })
 	assert.PanicsWithValue(t, want, func() { s.Count("token") })
-	assert.PanicsWithValue(t, "oauthztest: inject: nil Fault", func() { s.Inject(oauthztest.JWKS, nil) })
+	assert.PanicsWithValue(t, "oauthztest: inject: nil Fault", func() { s.Inject(oauthztest.EndpointJWKS, nil) })
 	assert.PanicsWithValue(t, "oauthztest: no such status: 100", func() { oauthztest.Status(100) })
 }

@@ -99,7 +99,7 @@ func TestRouteTableShowsPreflights(t *testing.T) {
 			)))
 			routes := mux.Routes()
 			require.Len(t, routes, 1)
-			req, ok := routes[0].Requirement()
+			req, ok := routes[0].Combined()
 			assert.True(t, ok)
 			assert.Equal(t, tt.want, req.String())
 			assert.Contains(t, oauthztest.RouteTable(t, routes), " "+tt.want+"\n")
@@ -128,7 +128,7 @@ func TestPreflightsReachRoutesWithoutAMethod(t *testing.T) {
 		"404": "scope a or preflight", oauthz.AnyMethod: "scope a or preflight", "OPTIONS": "scope a or preflight",
 		"GET": "scope a", "PROPFIND": "scope a", "M-SEARCH": "scope a",
 	} {
-		req, ok := oauthz.Route{Method: method, Requirements: requirements}.Requirement()
+		req, ok := oauthz.Route{Method: method, Guards: requirements}.Combined()
 		assert.True(t, ok)
 		assert.Equal(t, want, req.String(), method)
 	}

@@ -134,5 +134,5 @@ func TestJWKSIsCacheable(t *testing.T) {
 	s.SetCacheControl("")
 	resp, _ = get(t, s, s.JWKSURL())
 	assert.NotContains(t, resp.Header, "Cache-Control")
-	assert.Equal(t, 6, s.Count(oauthztest.JWKS))
+	assert.Equal(t, 6, s.Count(oauthztest.EndpointJWKS))
 }

@@ -60,7 +60,7 @@ func oneWord(s string) string {
 // required returns the last column of a line.
 func required(t testing.TB, r oauthz.Route) string {
 	t.Helper()
-	req, protected := r.Requirement()
+	req, protected := r.Combined()
 	switch {
 	case r.Err != nil:
 		t.Errorf("%s %s: the requirements are not known: %v", r.Method, r.Pattern, r.Err)
@@ -177,7 +177,7 @@ func (m *Mux) below(required []oauthz.Requirement, outer []group) []oauthz.Route
 			continue
 		}
 		method, pattern := split(r.pattern)
-		route := oauthz.Route{Method: method, Pattern: pattern, Requirements: requirements}
+		route := oauthz.Route{Method: method, Pattern: pattern, Guards: requirements}
 		if slices.ContainsFunc(outer, func(g group) bool { return g.shadows(method, pattern) }) {
 			route.Err = errShadowed
 		}

@@ -170,7 +170,7 @@ func TestRouteTableOfAGroupThatAnotherRouteHides(t *testing.T) {
 func TestRouteTableOrder(t *testing.T) {
 	t.Parallel()
 	route := func(method, pattern string) oauthz.Route {
-		return oauthz.Route{Method: method, Pattern: pattern, Requirements: []oauthz.Requirement{oauthz.Public()}}
+		return oauthz.Route{Method: method, Pattern: pattern, Guards: []oauthz.Requirement{oauthz.Public()}}
 	}
 	routes := []oauthz.Route{route("GET", "/b"), route("POST", "/a"), route("*", "/b"), route("GET", "/a")}
 	before := slices.Clone(routes)
@@ -185,7 +185,7 @@ func TestRouteTableOrder(t *testing.T) {
 func TestRouteTableSaysWhatIsNotKnown(t *testing.T) {
 	t.Parallel()
 	failed := &note{TB: t}
-	table := oauthztest.RouteTable(failed, []oauthz.Route{{Method: "GET", Pattern: "/x", Requirements: []oauthz.Requirement{oauthz.Public()}, Err: errors.New("hidden")}})
+	table := oauthztest.RouteTable(failed, []oauthz.Route{{Method: "GET", Pattern: "/x", Guards: []oauthz.Requirement{oauthz.Public()}, Err: errors.New("hidden")}})
 	assert.Equal(t, "GET     /x                              unknown\n", table)
 	assert.Equal(t, []string{"GET /x: the requirements are not known: hidden"}, failed.errors)
 	failed = &note{TB: t}
@@ -198,7 +198,7 @@ func TestRouteTableSaysWhatIsNotKnown(t *testing.T) {
 func TestRouteTableLines(t *testing.T) {
 	t.Parallel()
 	route := func(pattern string, req oauthz.Requirement) oauthz.Route {
-		return oauthz.Route{Method: "GET", Pattern: pattern, Requirements: []oauthz.Requirement{req}}
+		return oauthz.Route{Method: "GET", Pattern: pattern, Guards: []oauthz.Requirement{req}}
 	}
 	a, b := oauthz.Require("a"), oauthz.Require("b")
 	assert.Equal(t, ""+

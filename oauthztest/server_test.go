@@ -66,8 +66,8 @@ func request(t *testing.T, method, url string, form url.Values) *http.Request {
 func TestServerLeavesNothingBehind(t *testing.T) {
 	before := runtime.NumGoroutine()
 	s := oauthztest.NewServer(oauthztest.Config{Algorithm: "ES256"})
-	s.Inject(oauthztest.Introspection, oauthztest.Hang())
-	s.Inject(oauthztest.JWKS, oauthztest.SlowBody(time.Hour))
+	s.Inject(oauthztest.EndpointIntrospection, oauthztest.Hang())
+	s.Inject(oauthztest.EndpointJWKS, oauthztest.SlowBody(time.Hour))
 
 	var waiting, begun sync.WaitGroup
 	client := &http.Client{Transport: &http.Transport{}}
@@ -87,7 +87,7 @@ func TestServerLeavesNothingBehind(t *testing.T) {
 			}
 		})
 	}
-	awaitCount(t, s, oauthztest.Introspection, 5)
+	awaitCount(t, s, oauthztest.EndpointIntrospection, 5)
 	begun.Wait()
 
 	closed := time.Now()
@@ -128,7 +128,7 @@ func TestServerOutage(t *testing.T) {
 	assert.Equal(t, before, after, "the keys are the same")
 	assert.Equal(t, true, introspect(t, s, token)["active"], "tokens are known as before")
 	assert.Equal(t, true, introspect(t, s, while)["active"])
-	assert.Equal(t, 2, s.Count(oauthztest.JWKS), "refused requests do not arrive")
+	assert.Equal(t, 2, s.Count(oauthztest.EndpointJWKS), "refused requests do not arrive")
 
 	s.Close()
 	assert.PanicsWithValue(t, "oauthztest: start: the server is closed", s.Start)
@@ -137,17 +137,17 @@ func TestServerOutage(t *testing.T) {
 func TestServerStopCutsRequestsInFlight(t *testing.T) {
 	t.Parallel()
 	s := start(t, oauthztest.Config{})
-	s.Inject(oauthztest.JWKS, oauthztest.Hang())
+	s.Inject(oauthztest.EndpointJWKS, oauthztest.Hang())
 	failed := make(chan error, 1)
 	go func() {
 		_, err := s.Client().Get(s.JWKSURL())
 		failed <- err
 	}()
-	awaitCount(t, s, oauthztest.JWKS, 1)
+	awaitCount(t, s, oauthztest.EndpointJWKS, 1)
 	s.Stop()
 	require.Error(t, <-failed)
 
-	s.Heal(oauthztest.JWKS)
+	s.Heal(oauthztest.EndpointJWKS)
 	s.Start()
 	resp, _ := get(t, s, s.JWKSURL())
 	assert.Equal(t, http.StatusOK, resp.StatusCode)
@@ -157,7 +157,7 @@ func TestServerWaitsForHijackers(t *testing.T) {
 	t.Parallel()
 	s := start(t, oauthztest.Config{})
 	hijacked, returned := make(chan struct{}), make(chan struct{})
-	s.Inject(oauthztest.JWKS, func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+	s.Inject(oauthztest.EndpointJWKS, func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 		conn, _, err := http.NewResponseController(w).Hijack()
 		assert.NoError(t, err)
 		close(hijacked)
@@ -258,9 +258,9 @@ func TestServerIsSafeForConcurrentUse(t *testing.T) {
 				s.Withdraw(old)
 				s.SetCacheControl("max-age=1")
 				s.Revoke(s.MintOpaque(nil))
-				s.Inject(oauthztest.JWKS, oauthztest.Truncated())
-				s.Heal(oauthztest.JWKS)
-				s.Count(oauthztest.JWKS)
+				s.Inject(oauthztest.EndpointJWKS, oauthztest.Truncated())
+				s.Heal(oauthztest.EndpointJWKS)
+				s.Count(oauthztest.EndpointJWKS)
 				s.ResetCounts()
 				s.Stop()
 				s.Start()

@@ -28,8 +28,8 @@ func recorder(r oauthz.Revoker) *providers.Recorder {
 func TestRecorderCheck(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, recorder(nil).Check())
-	require.NoError(t, recorder(&oauthz.Revocations{}).Check())
-	require.Error(t, recorder((*oauthz.Revocations)(nil)).Check())
+	require.NoError(t, recorder(&oauthz.MemoryRevocations{}).Check())
+	require.Error(t, recorder((*oauthz.MemoryRevocations)(nil)).Check())
 	require.Error(t, recorder(revoker(nil)).Check())
 }
 
@@ -132,7 +132,7 @@ func TestRecorderContexts(t *testing.T) {
 func TestRecorderCancelsTheCallOfTheVendor(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	r := recorder(&oauthz.Revocations{})
+	r := recorder(&oauthz.MemoryRevocations{})
 	err := r.Revoke(ctx, "revoke", func(ctx context.Context) error {
 		cancel()
 		return ctx.Err()

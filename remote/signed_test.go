@@ -183,7 +183,7 @@ func TestSignedAnswersAreVerified(t *testing.T) {
 func TestSignedAnswersWithoutKeysAreFaults(t *testing.T) {
 	t.Parallel()
 	as, _, in := signing(t, func(as *oauthztest.Server) (string, string) { return signedMedia, mintAnswer(as, nil) })
-	as.Inject(oauthztest.JWKS, oauthztest.Status(500))
+	as.Inject(oauthztest.EndpointJWKS, oauthztest.Status(500))
 	assert.Equal(t, 503, ask(t, in, "opaque").status)
 }
 

@@ -65,8 +65,8 @@ func (a *audit) noteRead(marks []mark) {
 
 // missing ends the audit. It must be called when the whole log was read. It returns the entries
 // that were suspected and were not read again.
-func (a *audit) missing(list *oauthz.Revocations, seed maphash.Seed, now time.Time) map[uint64]oauthz.Revocation {
-	var missing oauthz.Revocations // it leaves out entries that another entry covers
+func (a *audit) missing(list *oauthz.MemoryRevocations, seed maphash.Seed, now time.Time) map[uint64]oauthz.Revocation {
+	var missing oauthz.MemoryRevocations // it leaves out entries that another entry covers
 	for entry, rev := range a.known {
 		delete(a.suspects, entry)
 		_ = missing.Revoke(context.Background(), rev) // list has accepted the same entry, and is larger
@@ -86,7 +86,7 @@ func (a *audit) missing(list *oauthz.Revocations, seed maphash.Seed, now time.Ti
 
 // suspectsIn returns the entries of list that are suspected and not known. It searches by key,
 // because list may hold an entry that covers the suspected one instead of the suspected one.
-func (a *audit) suspectsIn(list *oauthz.Revocations, seed maphash.Seed) iter.Seq[oauthz.Revocation] {
+func (a *audit) suspectsIn(list *oauthz.MemoryRevocations, seed maphash.Seed) iter.Seq[oauthz.Revocation] {
 	keys := make(map[uint64]bool, len(a.suspects))
 	for _, key := range a.suspects {
 		keys[key] = true
@@ -103,7 +103,7 @@ func (a *audit) suspectsIn(list *oauthz.Revocations, seed maphash.Seed) iter.Seq
 	}
 }
 
-func allEntries(list *oauthz.Revocations) iter.Seq[oauthz.Revocation] {
+func allEntries(list *oauthz.MemoryRevocations) iter.Seq[oauthz.Revocation] {
 	entries, err := list.All(oauthz.Query{})
 	if err != nil { // a query without conditions never fails
 		return func(func(oauthz.Revocation) bool) {}

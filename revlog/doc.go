@@ -2,7 +2,7 @@
 // every instance keeps a [List] of it in memory.
 //
 //	list, err := revlog.Open(ctx, log, revlog.Config{})
-//	guard, err := oauthz.New(oauthz.Config{Introspector: in, Revocations: []oauthz.RevocationList{list}})
+//	guard, err := oauthz.New(oauthz.Config{Introspector: in, RevocationLists: []oauthz.RevocationList{list}})
 //	err = list.Revoke(ctx, oauthz.Revocation{Match: map[string]any{"iss": issuer, "sub": user}, IssuedUntil: now.Add(5 * time.Second), Expires: now.Add(life)})
 //
 // A request reads only memory. When Revoke returns nil, the revocation is durable. The other

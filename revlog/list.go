@@ -68,7 +68,7 @@ var (
 type List struct {
 	log         Log
 	cfg         Config
-	revocations oauthz.Revocations
+	revocations oauthz.MemoryRevocations
 	cancel      context.CancelFunc
 	done        chan struct{} // closed when no goroutine of the list runs any more
 	ready       chan struct{} // closed when the list has caught up for the first time
@@ -224,7 +224,7 @@ func (l *List) Ready(ctx context.Context) error {
 // began to read entries again that it holds (see [Config.MaxLag]).
 func (l *List) Lag() time.Duration { return max(l.cfg.Now().Sub(*l.caughtUpAt.Load()), 0) }
 
-// All returns the revocations of the list that q selects, as [oauthz.Revocations.All] does.
+// All returns the revocations of the list that q selects, as [oauthz.MemoryRevocations.All] does.
 func (l *List) All(q oauthz.Query) (iter.Seq[oauthz.Revocation], error) { return l.revocations.All(q) }
 
 // Close ends the list. When Close returns, no goroutine of the list runs any more. The log

@@ -188,7 +188,7 @@ func introspectID(_ context.Context, token string) (*oauthz.Token, error) {
 
 func newGuard(t testing.TB, in oauthz.Introspector, list oauthz.RevocationList) *oauthz.Guard {
 	t.Helper()
-	guard, err := oauthz.New(oauthz.Config{Introspector: in, Revocations: []oauthz.RevocationList{list}})
+	guard, err := oauthz.New(oauthz.Config{Introspector: in, RevocationLists: []oauthz.RevocationList{list}})
 	require.NoError(t, err)
 	return guard
 }

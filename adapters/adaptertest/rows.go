@@ -106,7 +106,7 @@ func requirements() []outcome {
 }
 
 func faults() []outcome {
-	brokenRevocations := func(cfg *oauthz.Config) { cfg.Revocations = []oauthz.RevocationList{brokenList{}} }
+	brokenRevocations := func(cfg *oauthz.Config) { cfg.RevocationLists = []oauthz.RevocationList{brokenList{}} }
 	return []outcome{
 		{name: "introspector fails", bearer: "fault", status: 503, retryAfter: "5", answer: unavailable, asked: 1},
 		{name: "rate limited", bearer: "limited", status: 503, retryAfter: "2", answer: unavailable, asked: 1},

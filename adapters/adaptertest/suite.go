@@ -201,14 +201,14 @@ type suite struct {
 
 func (s *suite) config(o outcome) oauthz.Config {
 	s.subject.Store("")
-	revocations := &oauthz.Revocations{}
+	revocations := &oauthz.MemoryRevocations{}
 	err := revocations.Revoke(context.Background(), oauthz.Revocation{Match: map[string]any{"iss": "https://issuer.example", "jti": "revoked"}})
 	if err != nil {
 		panic(err)
 	}
 	cfg := oauthz.Config{
-		Introspector: oauthz.IntrospectorFunc(s.introspect),
-		Revocations:  []oauthz.RevocationList{revocations},
+		Introspector:    oauthz.IntrospectorFunc(s.introspect),
+		RevocationLists: []oauthz.RevocationList{revocations},
 	}
 	if o.config != nil {
 		o.config(&cfg)

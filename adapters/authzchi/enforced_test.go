@@ -216,14 +216,14 @@ func TestTableListsOnlyEnforcedRequirements(t *testing.T) {
 				router.With(authzchi.Protect(one, read)).Method("GET", "/without", forbidden(t))
 				routes := authzchi.Routes(router)
 				require.Len(t, routes, 4)
-				assert.Equal(t, oauthz.Route{Method: "GET", Pattern: "/without", Requirements: []oauthz.Requirement{read}}, routes[3])
+				assert.Equal(t, oauthz.Route{Method: "GET", Pattern: "/without", Guards: []oauthz.Requirement{read}}, routes[3])
 				for i, want := range [][]oauthz.Requirement{{oauthz.Require(), read, write}, {read, write}, {read, write, oauthz.Public()}} {
 					if tt.err != "" {
 						assert.ErrorContains(t, routes[i].Err, tt.err, routes[i].Pattern)
 						continue
 					}
 					require.NoError(t, routes[i].Err)
-					assert.Equal(t, want, routes[i].Requirements)
+					assert.Equal(t, want, routes[i].Guards)
 				}
 			}
 		})

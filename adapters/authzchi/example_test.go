@@ -53,7 +53,7 @@ func Example() {
 	}
 	// And list the requirements, as a test would.
 	for _, route := range authzchi.Routes(r) {
-		required, _ := route.Requirement()
+		required, _ := route.Combined()
 		fmt.Println(route.Method, route.Pattern, "requires", required)
 	}
 	// Output:

@@ -87,7 +87,7 @@ func TestMiddlewareHidesNoGuard(t *testing.T) {
 			router.With(protect(oauthz.Require()), meddle).Mount("/orders", sub)
 			assert.Equal(t, []oauthz.Route{
 				{Method: "GET", Pattern: "/open"},
-				{Method: "GET", Pattern: "/orders/{id}", Requirements: []oauthz.Requirement{oauthz.Require(), oauthz.Public(), read}},
+				{Method: "GET", Pattern: "/orders/{id}", Guards: []oauthz.Requirement{oauthz.Require(), oauthz.Public(), read}},
 			}, authzchi.Routes(router))
 		})
 	}
@@ -118,7 +118,7 @@ func TestGuardInOtherMiddleware(t *testing.T) {
 	router := chi.NewRouter()
 	router.With(session, meddling["maintenance"], ofSession, routing).Method("GET", "/orders/{id}", forbidden(t))
 	assert.Equal(t, []oauthz.Route{
-		{Method: "GET", Pattern: "/orders/{id}", Requirements: []oauthz.Requirement{read, oauthz.Require("of:pattern")}},
+		{Method: "GET", Pattern: "/orders/{id}", Guards: []oauthz.Requirement{read, oauthz.Require("of:pattern")}},
 	}, authzchi.Routes(router))
 }
 
@@ -142,8 +142,8 @@ func TestGuardForSomeMethods(t *testing.T) {
 	routes := authzchi.Routes(router)
 	require.Len(t, routes, 2)
 	assert.Equal(t, []oauthz.Route{
-		{Method: "*", Pattern: "/orders", Requirements: []oauthz.Requirement{read}},
-		{Method: "POST", Pattern: "/orders", Requirements: []oauthz.Requirement{read, oauthz.Require("orders:write")}},
+		{Method: "*", Pattern: "/orders", Guards: []oauthz.Requirement{read}},
+		{Method: "POST", Pattern: "/orders", Guards: []oauthz.Requirement{read, oauthz.Require("orders:write")}},
 	}, routes)
 }
 
@@ -202,7 +202,7 @@ func TestMiddlewareThatIgnoresRefusalsForSomeMethods(t *testing.T) {
 	}).Handle("/orders", forbidden(t))
 	routes := authzchi.Routes(router)
 	require.Len(t, routes, 2)
-	assert.Equal(t, oauthz.Route{Method: "*", Pattern: "/orders", Requirements: []oauthz.Requirement{read}}, routes[0])
+	assert.Equal(t, oauthz.Route{Method: "*", Pattern: "/orders", Guards: []oauthz.Requirement{read}}, routes[0])
 	assert.Equal(t, "POST", routes[1].Method)
 	assert.Error(t, routes[1].Err)
 }
@@ -223,5 +223,5 @@ func TestMiddlewareThatMarksTheRequest(t *testing.T) {
 	}
 	router := chi.NewRouter()
 	router.With(once).Method("GET", "/orders", forbidden(t))
-	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/orders", Requirements: []oauthz.Requirement{read}}}, authzchi.Routes(router))
+	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/orders", Guards: []oauthz.Requirement{read}}}, authzchi.Routes(router))
 }

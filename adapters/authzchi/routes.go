@@ -42,7 +42,7 @@ func Routes(r chi.Routes) []oauthz.Route {
 	w.markShadowed()
 	slices.SortFunc(w.routes, func(a, b oauthz.Route) int {
 		return cmp.Or(strings.Compare(a.Pattern, b.Pattern), strings.Compare(a.Method, b.Method),
-			strings.Compare(fmt.Sprint(a.Requirements), fmt.Sprint(b.Requirements))) // the router returns them in random order
+			strings.Compare(fmt.Sprint(a.Guards), fmt.Sprint(b.Guards))) // the router returns them in random order
 	})
 	return w.routes
 }
@@ -107,7 +107,7 @@ func (w *walker) add(pattern string, handlers map[string]http.Handler, outer chi
 		if replaced[method] != nil {
 			route.Err = errReplaced
 		}
-		if all == nil || !slices.EqualFunc(route.Requirements, all.Requirements, sameRequirement) || (route.Err == nil) != (all.Err == nil) {
+		if all == nil || !slices.EqualFunc(route.Guards, all.Guards, sameRequirement) || (route.Err == nil) != (all.Err == nil) {
 			w.list(route)
 		}
 	}
@@ -149,7 +149,7 @@ func (w *walker) probe(method, pattern string, h http.Handler, outer chi.Middlew
 		met := probe.Requirements[oauthz.Requirement](w.request(method, pattern), 0, func(r *http.Request) { through(outer, discard{http.Header{}}, r, &found) })
 		route.Err = found.first()
 		guards, inner := oauthz.Protected(end)
-		route.Requirements = slices.Concat(route.Requirements, met, guards)
+		route.Guards = slices.Concat(route.Guards, met, guards)
 		if _, ok := inner.(*chi.ChainHandler); !ok {
 			return route
 		}

@@ -98,7 +98,7 @@ func TestRoutersThatMisleadChiWalk(t *testing.T) {
 	guard, handler := newGuard(t, oauthz.Config{}), forbidden(t)
 	protect, write := authzchi.Protect(guard, read), oauthz.Require("orders:write")
 	route := func(method, pattern string, requirements ...oauthz.Requirement) oauthz.Route {
-		return oauthz.Route{Method: method, Pattern: pattern, Requirements: requirements}
+		return oauthz.Route{Method: method, Pattern: pattern, Guards: requirements}
 	}
 	for _, tt := range []struct {
 		name     string
@@ -177,7 +177,7 @@ func TestEmptyRouter(t *testing.T) {
 	assert.Empty(t, authzchi.Routes(router))
 	router.Use(authzchi.Protect(newGuard(t, oauthz.Config{}), read))
 	router.Get("/a", forbidden(t))
-	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/a", Requirements: []oauthz.Requirement{read}}}, authzchi.Routes(router))
+	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/a", Guards: []oauthz.Requirement{read}}}, authzchi.Routes(router))
 }
 
 // Requests without a token are served or refused as the table states.
@@ -221,7 +221,7 @@ func TestTableIsTrue(t *testing.T) {
 			register(router, authzchi.Protect(newGuard(t, oauthz.Config{}), read), &spy{})
 			for _, route := range authzchi.Routes(router) {
 				want := orders.status
-				if len(route.Requirements) > 0 && route.Err == nil {
+				if len(route.Guards) > 0 && route.Err == nil {
 					want = noToken.status
 				}
 				assert.Equal(t, want, serve(router, request(route.Method, route.Pattern, "")).status, "%s %s", route.Method, route.Pattern)

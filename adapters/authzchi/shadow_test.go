@@ -87,7 +87,7 @@ func TestRowIsThatOfTheRouteThatServes(t *testing.T) {
 			tt.register(router, protect, open, handler)
 			rows := map[string]string{}
 			for _, route := range authzchi.Routes(router) {
-				req, _ := route.Requirement()
+				req, _ := route.Combined()
 				row := req.String()
 				if route.Err != nil {
 					row = route.Err.Error()

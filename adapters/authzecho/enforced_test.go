@@ -121,7 +121,7 @@ func TestTableListsOnlyEnforcedRequirements(t *testing.T) {
 						continue
 					}
 					require.NoError(t, routes[0].Err)
-					assert.Equal(t, []oauthz.Requirement{read, write}, routes[0].Requirements)
+					assert.Equal(t, []oauthz.Requirement{read, write}, routes[0].Guards)
 				}
 			})
 		}

@@ -51,7 +51,7 @@ func TestMiddlewareThatIgnoresRefusals(t *testing.T) {
 				require.Len(t, routes, 2)
 				assert.ErrorContains(t, routes[0].Err, "authzecho: route: a middleware calls a Guard and continues although the Guard refuses")
 				if where != "Pre" && where != "Use" {
-					assert.Equal(t, oauthz.Route{Method: "GET", Pattern: "/other", Requirements: []oauthz.Requirement{read}}, routes[1])
+					assert.Equal(t, oauthz.Route{Method: "GET", Pattern: "/other", Guards: []oauthz.Requirement{read}}, routes[1])
 				}
 			})
 		}
@@ -71,5 +71,5 @@ func TestProbeRunsDoNotShareAResponse(t *testing.T) {
 			return next(c)
 		}
 	}, protect(guard, write))
-	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/orders", Requirements: []oauthz.Requirement{read, write}}}, recorder.Routes())
+	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/orders", Guards: []oauthz.Requirement{read, write}}}, recorder.Routes())
 }

@@ -19,7 +19,7 @@ func lines(routes []oauthz.Route) []string {
 	var out []string
 	for _, r := range routes {
 		line := r.Method + " " + r.Pattern + ":"
-		for _, req := range r.Requirements {
+		for _, req := range r.Guards {
 			line += " [" + req.String() + "]"
 		}
 		if r.Err != nil {

@@ -156,7 +156,7 @@ func (r *Recorder) Routes() []oauthz.Route {
 		}
 		info.Path = key.path
 		var err error
-		route.Requirements, err = r.requirements(info, recorded.Middlewares)
+		route.Guards, err = r.requirements(info, recorded.Middlewares)
 		route.Err = cmp.Or(route.Err, err)
 		routes = append(routes, route)
 	}

@@ -223,7 +223,7 @@ func (r *Recorder) probe(key routeKey, method string, behind *func(echo.Context)
 	middlewares := r.routes[key].middlewares
 	r.probed, r.replaced = &key, false
 	defer func() { r.probed = nil }()
-	found.Requirements = probe.Requirements[oauthz.Requirement](probeRequest(key, method), 0, func(request *http.Request) {
+	found.Guards = probe.Requirements[oauthz.Requirement](probeRequest(key, method), 0, func(request *http.Request) {
 		reached := false
 		*behind = func(c echo.Context) {
 			if !reached { // a middleware may call the rest twice
@@ -283,7 +283,7 @@ func foldAny(routes []oauthz.Route) []oauthz.Route {
 }
 
 func equal(a, b oauthz.Route) bool {
-	return fmt.Sprint(a.Err) == fmt.Sprint(b.Err) && slices.EqualFunc(a.Requirements, b.Requirements, func(a, b oauthz.Requirement) bool {
+	return fmt.Sprint(a.Err) == fmt.Sprint(b.Err) && slices.EqualFunc(a.Guards, b.Guards, func(a, b oauthz.Requirement) bool {
 		return a.String() == b.String()
 	})
 }

@@ -19,7 +19,7 @@ func anyMethods() []string {
 // foldAny replaces the nine routes that Any registers by one of oauthz.AnyMethod, if they have the same requirements.
 func foldAny(routes []oauthz.Route) []oauthz.Route {
 	equal := func(a, b oauthz.Route) bool {
-		return a.Pattern == b.Pattern && fmt.Sprint(a.Err) == fmt.Sprint(b.Err) && slices.EqualFunc(a.Requirements, b.Requirements, sameRequirement)
+		return a.Pattern == b.Pattern && fmt.Sprint(a.Err) == fmt.Sprint(b.Err) && slices.EqualFunc(a.Guards, b.Guards, sameRequirement)
 	}
 	methods := anyMethods()
 	var folded []oauthz.Route

@@ -52,7 +52,7 @@ func Example() {
 	}
 	// And list the requirements, as a test would.
 	for _, route := range recorder.Routes() {
-		required, _ := route.Requirement()
+		required, _ := route.Combined()
 		fmt.Println(route.Method, route.Pattern, "requires", required)
 	}
 	// Output:

@@ -60,7 +60,7 @@ func (r *Recorder) Routes() []oauthz.Route {
 	for _, info := range registered {
 		p := &routeProbe{route: info, duplicate: count[info.Method+" "+info.Path] > 1}
 		r.serve(p)
-		routes = append(routes, oauthz.Route{Method: info.Method, Pattern: info.Path, Requirements: p.met, Err: p.err()})
+		routes = append(routes, oauthz.Route{Method: info.Method, Pattern: info.Path, Guards: p.met, Err: p.err()})
 	}
 	return foldAny(routes)
 }

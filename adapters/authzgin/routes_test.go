@@ -240,7 +240,7 @@ func TestUseBeforeRecord(t *testing.T) {
 	engine.Use(authzgin.Protect(guard, oauthz.Require()))
 	recorder := authzgin.Record(engine)
 	engine.GET("/a", authzgin.Protect(guard, read), forbidden(t))
-	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/a", Requirements: []oauthz.Requirement{oauthz.Require(), read}}}, recorder.Routes())
+	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/a", Guards: []oauthz.Requirement{oauthz.Require(), read}}}, recorder.Routes())
 }
 
 // If middleware changes its context in unusual ways, no handler runs, and the requirements of the Guards are still found.
@@ -278,8 +278,8 @@ func TestMiddlewareThatMeddles(t *testing.T) {
 				engine.GET("/b", forbidden(t))
 			})
 			assert.Equal(t, []oauthz.Route{
-				{Method: "GET", Pattern: "/a", Requirements: []oauthz.Requirement{oauthz.Public(), read, oauthz.Public()}},
-				{Method: "GET", Pattern: "/b", Requirements: []oauthz.Requirement{oauthz.Public()}},
+				{Method: "GET", Pattern: "/a", Guards: []oauthz.Requirement{oauthz.Public(), read, oauthz.Public()}},
+				{Method: "GET", Pattern: "/b", Guards: []oauthz.Requirement{oauthz.Public()}},
 			}, routes)
 		})
 	}
@@ -317,7 +317,7 @@ func TestNoRouteBeforeRecord(t *testing.T) {
 	engine.NoMethod(forbidden(t))
 	recorder := authzgin.Record(engine)
 	engine.GET("/a", authzgin.Protect(newGuard(t, oauthz.Config{}), read), forbidden(t))
-	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/a", Requirements: []oauthz.Requirement{read}}}, recorder.Routes())
+	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/a", Guards: []oauthz.Requirement{read}}}, recorder.Routes())
 }
 
 func TestRecordPanics(t *testing.T) {
@@ -334,7 +334,7 @@ func TestRecordedEngineServes(t *testing.T) {
 	engine, handler := gin.Default(), &spy{}
 	recorders := []*authzgin.Recorder{authzgin.Record(engine), authzgin.Record(engine)}
 	engine.GET("/orders/:id", authzgin.Protect(newGuard(t, oauthz.Config{}), read), handler.handle)
-	want := []oauthz.Route{{Method: "GET", Pattern: "/orders/:id", Requirements: []oauthz.Requirement{read}}}
+	want := []oauthz.Route{{Method: "GET", Pattern: "/orders/:id", Guards: []oauthz.Requirement{read}}}
 	var wait sync.WaitGroup
 	for i := range 20 {
 		wait.Go(func() { assert.Equal(t, want, recorders[i%2].Routes()) })

@@ -36,7 +36,7 @@ func TestOpenAPI(t *testing.T) {
 		t.Errorf("the security scheme says %+v, the Guard %+v", got, want)
 	}
 	for _, route := range routes(guard) {
-		requirement, _ := route.Requirement()
+		requirement, _ := route.Combined()
 		want, err := requirement.OpenAPI("accessToken")
 		if err != nil {
 			t.Fatal(err)

@@ -181,13 +181,13 @@ func TestLogoutWhileTheServerIsDown(t *testing.T) {
 	}
 
 	assert.Equal(t, http.StatusOK, send("GET", "/notes").Code)
-	s.as.Inject(oauthztest.Revocation, oauthztest.Down())
+	s.as.Inject(oauthztest.EndpointRevocation, oauthztest.Down())
 	w := send("POST", "/logout")
 	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
 	assert.NotEmpty(t, w.Header().Get("Retry-After"))
 	assert.Equal(t, http.StatusOK, send("GET", "/notes").Code)
 
-	s.as.Heal(oauthztest.Revocation)
+	s.as.Heal(oauthztest.EndpointRevocation)
 	assert.Equal(t, http.StatusNoContent, send("POST", "/logout").Code)
 	assert.Equal(t, http.StatusUnauthorized, send("GET", "/notes").Code)
 }

@@ -70,7 +70,7 @@ func (s *play) token(name string) string {
 }
 
 // calls returns the number of introspection requests so far.
-func (s *play) calls() int { return s.as.Count(oauthztest.Introspection) }
+func (s *play) calls() int { return s.as.Count(oauthztest.EndpointIntrospection) }
 
 // The scenes are the events between two requests.
 

@@ -43,8 +43,8 @@ func newAPI(ctx context.Context, issuer string, log revlog.Log) (*api, error) {
 
 func newRoutes(issuer string, verifier oauthz.Introspector, revoked *revlog.List) (http.Handler, error) {
 	guard, err := oauthz.New(oauthz.Config{
-		Introspector: verifier,
-		Revocations:  []oauthz.RevocationList{revoked}, // checked on every request
+		Introspector:    verifier,
+		RevocationLists: []oauthz.RevocationList{revoked}, // checked on every request
 	})
 	if err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ type Config struct {
 	// at its end, it is also the Issuer of all tokens. Default [Production].
 	BaseURL string
 	// Revoker records the token that Revoke revokes, before Agilicus is called, and
-	// even if Agilicus fails. A Guard that has the same list in its Revocations then
+	// even if Agilicus fails. A Guard that has the same list in its RevocationLists then
 	// refuses the token at once, even if a cache still holds it. Default: none, and
 	// the token is accepted until the end of the cache's TTL.
 	Revoker oauthz.Revoker

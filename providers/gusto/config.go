@@ -49,7 +49,7 @@ type Config struct {
 	InsecureAnyClient bool
 	// Revoker records the tokens that Revoke and DisconnectAppIntegration revoke,
 	// before Gusto is called, and even if Gusto fails. A Guard that has the same list
-	// in its Revocations then refuses these tokens at once, even if a cache still
+	// in its RevocationLists then refuses these tokens at once, even if a cache still
 	// holds them. Default: none, and they are accepted until the end of the cache's
 	// TTL.
 	Revoker oauthz.Revoker

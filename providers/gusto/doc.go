@@ -14,12 +14,12 @@
 // with the companies that it knows.
 //
 // A cache accepts a revoked token until the end of its TTL. Set [Config].Revoker to
-// the list that the Guard has in its Revocations. Revoke and DisconnectAppIntegration
+// the list that the Guard has in its RevocationLists. Revoke and DisconnectAppIntegration
 // then end that too, on all instances that share the list and have the same BaseURL:
 //
-//	var list oauthz.Revocations // or a list that the instances share
+//	var list oauthz.MemoryRevocations // or a list that the instances share
 //	client, err := gusto.New(gusto.Config{…, Revoker: &list})
-//	guard, err := oauthz.New(oauthz.Config{Introspector: cached, Revocations: []oauthz.RevocationList{&list}})
+//	guard, err := oauthz.New(oauthz.Config{Introspector: cached, RevocationLists: []oauthz.RevocationList{&list}})
 //
 // All operations except Introspect fail with a *[providers.OperationError], which
 // errors.As finds. It holds the operation, the status of the answer, and how long

@@ -149,7 +149,7 @@ func TestRevokedByIssuerAndSubject(t *testing.T) {
 	v := vendortest.Serve(t, vendortest.JSON(200, whole))
 	got, err := client(t, v).Introspect(t.Context(), token)
 	require.NoError(t, err)
-	var list oauthz.Revocations
+	var list oauthz.MemoryRevocations
 	require.NoError(t, list.Revoke(t.Context(), oauthz.Revocation{Match: map[string]any{"iss": v.URL, "sub": "CompanyAdmin/a1"}}))
 	revoked, err := list.Revoked(t.Context(), got)
 	require.NoError(t, err)

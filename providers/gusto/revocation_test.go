@@ -150,7 +150,7 @@ func (secretList) Revoke(context.Context, ...oauthz.Revocation) error { return n
 
 func TestRevokerConfig(t *testing.T) {
 	t.Parallel()
-	_, err := gusto.New(gusto.Config{InsecureAnyClient: true, Revoker: (*oauthz.Revocations)(nil)})
+	_, err := gusto.New(gusto.Config{InsecureAnyClient: true, Revoker: (*oauthz.MemoryRevocations)(nil)})
 	require.EqualError(t, err, "gusto: config: Revoker is a nil pointer or function inside the interface")
 	c, err := gusto.New(gusto.Config{InsecureAnyClient: true, Revoker: secretList{"canary"}})
 	require.NoError(t, err)

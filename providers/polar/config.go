@@ -47,7 +47,7 @@ type Config struct {
 	// [Production].
 	BaseURL string
 	// Revoker records the access token that Revoke revokes, before Polar is called,
-	// and even if Polar fails. A Guard that has the same list in its Revocations then
+	// and even if Polar fails. A Guard that has the same list in its RevocationLists then
 	// refuses the token at once, even if a cache still holds it. Default: none, and
 	// the token is accepted until the end of the cache's TTL.
 	Revoker oauthz.Revoker

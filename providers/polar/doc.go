@@ -30,7 +30,7 @@
 //     is empty.
 //
 // A cache accepts a revoked token until the end of its TTL. Set [Config].Revoker to
-// the list that the Guard has in its Revocations. [Client.Revoke] then ends that too,
+// the list that the Guard has in its RevocationLists. [Client.Revoke] then ends that too,
 // on all instances that share the list.
 //
 // All operations except Introspect fail with a *[providers.OperationError], which

@@ -5,7 +5,7 @@
 //	log, err := pglog.New(pool, pglog.Config{})
 //	err = log.CreateSchema(ctx) // or run log.Schema() with your migrations
 //	list, err := revlog.Open(ctx, log, revlog.Config{})
-//	guard, err := oauthz.New(oauthz.Config{Introspector: in, Revocations: []oauthz.RevocationList{list}})
+//	guard, err := oauthz.New(oauthz.Config{Introspector: in, RevocationLists: []oauthz.RevocationList{list}})
 //
 // # Rights
 //

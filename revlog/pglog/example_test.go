@@ -34,7 +34,7 @@ func Example() {
 	}
 	defer revoked.Close()
 
-	// Pass it to the Guard: Revocations: []oauthz.RevocationList{revoked}. When a user logs out:
+	// Pass it to the Guard: RevocationLists: []oauthz.RevocationList{revoked}. When a user logs out:
 	err = revoked.Revoke(ctx, oauthz.Revocation{
 		Match:       map[string]any{"iss": "https://login.example.com", "sub": "ann"},
 		IssuedUntil: time.Now(),

@@ -5,7 +5,7 @@
 //	log, err := redislog.New(client, redislog.Config{})
 //	err = log.CheckServer(ctx) // is the server configured to keep the entries that it acknowledges?
 //	list, err := revlog.Open(ctx, log, revlog.Config{})
-//	guard, err := oauthz.New(oauthz.Config{Introspector: in, Revocations: []oauthz.RevocationList{list}})
+//	guard, err := oauthz.New(oauthz.Config{Introspector: in, RevocationLists: []oauthz.RevocationList{list}})
 //	err = list.Revoke(ctx, oauthz.Revocation{Match: map[string]any{"iss": issuer, "sub": user}, IssuedUntil: now.Add(5 * time.Second), Expires: now.Add(life)})
 //
 // # What Redis must guarantee

@@ -27,7 +27,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// The list goes into oauthz.Config.Revocations of each instance. A user is logged out everywhere:
+	// The list goes into oauthz.Config.RevocationLists of each instance. A user is logged out everywhere:
 	err = list.Revoke(ctx, oauthz.Revocation{
 		Match:       map[string]any{"iss": "https://login.example.com", "sub": "alice"},
 		IssuedUntil: time.Now(),

@@ -94,7 +94,7 @@ func (s *Suite) signing(alg string) *issuer {
 // introspecting starts a server whose answers take as long as upstream.
 func (s *Suite) introspecting() *issuer {
 	as, is := s.start(oauthztest.Config{ClientID: "orders-api", ClientSecret: "a secret of the benchmark"})
-	as.Inject(oauthztest.Introspection, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	as.Inject(oauthztest.EndpointIntrospection, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		timer := time.NewTimer(upstream)
 		defer timer.Stop()
 		select {
@@ -107,7 +107,7 @@ func (s *Suite) introspecting() *issuer {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	is.HTTPClient = &http.Client{Transport: transport}
 	s.close = append(s.close, transport.CloseIdleConnections)
-	iss := &issuer{Issuer: is, tokens: variants(as.MintOpaque), asked: func() int { return as.Count(oauthztest.Introspection) }}
+	iss := &issuer{Issuer: is, tokens: variants(as.MintOpaque), asked: func() int { return as.Count(oauthztest.EndpointIntrospection) }}
 	iss.tokens.Forged = "a-token-that-this-server-never-made"
 	return iss
 }

@@ -38,7 +38,7 @@ type Stage[C oauthz.Introspector] struct {
 // was called to revoke the token.
 type Scene[C oauthz.Introspector] struct {
 	Client C
-	List   oauthz.Revocations
+	List   oauthz.MemoryRevocations
 	// Introspected counts the introspections, Revoked the requests that revoke.
 	Introspected, Revoked atomic.Int32
 
@@ -70,7 +70,7 @@ func NewScene[C oauthz.Introspector](t testing.TB, stage Stage[C]) *Scene[C] {
 		s.Client = client
 		cached, err := cache.New(client, cache.Config{TTL: stage.TTL, Now: s.now})
 		require.NoError(t, err)
-		guard, err := oauthz.New(oauthz.Config{Introspector: cached, Revocations: []oauthz.RevocationList{&s.List}, Now: s.now})
+		guard, err := oauthz.New(oauthz.Config{Introspector: cached, RevocationLists: []oauthz.RevocationList{&s.List}, Now: s.now})
 		require.NoError(t, err)
 		handler := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { s.handled.Add(1) })
 		s.instances = append(s.instances, guard.Protect(oauthz.Require(stage.Scope))(handler))
@@ -125,13 +125,13 @@ func get(h http.Handler, token string) *httptest.ResponseRecorder {
 
 // remoteList is a list on another machine: it records nothing if the context has
 // ended.
-type remoteList struct{ *oauthz.Revocations }
+type remoteList struct{ *oauthz.MemoryRevocations }
 
 func (l remoteList) Revoke(ctx context.Context, revs ...oauthz.Revocation) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return l.Revocations.Revoke(ctx, revs...)
+	return l.MemoryRevocations.Revoke(ctx, revs...)
 }
 
 // Answering returns a handler that answers with status, and with an error of OAuth 2.0

@@ -138,7 +138,7 @@ func RunRevokerConfig(t *testing.T, vendor string, newClient func(oauthz.Revoker
 		{name: "none"},
 		{name: "a list", revoker: &Records{}},
 		{name: "a list and a lifetime", revoker: &Records{}, lifetime: time.Hour},
-		{name: "nil inside", revoker: (*oauthz.Revocations)(nil), want: "Revoker is a nil pointer or function inside the interface"},
+		{name: "nil inside", revoker: (*oauthz.MemoryRevocations)(nil), want: "Revoker is a nil pointer or function inside the interface"},
 		{name: "negative", revoker: &Records{}, lifetime: -1, want: "MaxTokenLifetime is negative"},
 		{name: "a lifetime without a list", lifetime: 1, want: "MaxTokenLifetime without Revoker"},
 	} {
