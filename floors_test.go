@@ -89,48 +89,51 @@ func TestImportsStayOnTheirFloor(t *testing.T) {
 	}
 }
 
+// breachTests are imports of one file, and the breaches that floorBreaches returns for each.
+var breachTests = []struct {
+	name, file, imports string
+	want                []string
+}{
+	{name: "standard library", file: "internal/fetch/fetch.go", imports: "net/http"},
+	{name: "a room of the row", file: "token.go", imports: floorModule + "/internal/strictjson"},
+	{name: "the root", file: "localjwt/localjwt.go", imports: floorModule},
+	{name: "a module of the row", file: "internal/jose/jose.go", imports: "github.com/golang-jwt/jwt/v5/request"},
+	{name: "a test imports anything", file: "internal/fetch/fetch_test.go", imports: "github.com/stretchr/testify/assert"},
+	{name: "a program imports anything", file: "examples/quickstart/main.go", imports: "github.com/go-chi/chi/v5"},
+	{name: "test data", file: "testdata/broken.go", imports: "github.com/go-chi/chi/v5"},
+	{
+		name: "a room above", file: "token.go", imports: floorModule + "/internal/jose",
+		want: []string{"token.go: package . may not import " + floorModule + "/internal/jose"},
+	},
+	{
+		name: "the root, from floor 0", file: "internal/fetch/fetch.go", imports: floorModule,
+		want: []string{"internal/fetch/fetch.go: package internal/fetch may not import " + floorModule},
+	},
+	{
+		name: "a module that the row does not name", file: "token.go", imports: "github.com/golang-jwt/jwt/v5",
+		want: []string{"token.go: package . may not import github.com/golang-jwt/jwt/v5"},
+	},
+	{
+		name: "a module whose path only begins like one of the row", file: "internal/jose/jose.go", imports: "github.com/golang-jwt/jwt/v55",
+		want: []string{"internal/jose/jose.go: package internal/jose may not import github.com/golang-jwt/jwt/v55"},
+	},
+	{
+		name: "C code", file: "internal/fetch/fetch.go", imports: "C",
+		want: []string{"internal/fetch/fetch.go: package internal/fetch may not import C"},
+	},
+	{
+		name: "a room without a row", file: "attic/attic.go", imports: "fmt",
+		want: []string{"attic/attic.go: package attic has no row in floorPlan"},
+	},
+	{
+		name: "a room without a row that has only tests", file: "attic/attic_test.go", imports: "fmt",
+		want: []string{"attic/attic_test.go: package attic has no row in floorPlan"},
+	},
+}
+
 func TestFloorBreachesAreSeen(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		name, file, imports string
-		want                []string
-	}{
-		{name: "standard library", file: "internal/fetch/fetch.go", imports: "net/http"},
-		{name: "a room of the row", file: "token.go", imports: floorModule + "/internal/strictjson"},
-		{name: "the root", file: "localjwt/localjwt.go", imports: floorModule},
-		{name: "a module of the row", file: "internal/jose/jose.go", imports: "github.com/golang-jwt/jwt/v5/request"},
-		{name: "a test imports anything", file: "internal/fetch/fetch_test.go", imports: "github.com/stretchr/testify/assert"},
-		{name: "a program imports anything", file: "examples/quickstart/main.go", imports: "github.com/go-chi/chi/v5"},
-		{name: "test data", file: "testdata/broken.go", imports: "github.com/go-chi/chi/v5"},
-		{
-			name: "a room above", file: "token.go", imports: floorModule + "/internal/jose",
-			want: []string{"token.go: package . may not import " + floorModule + "/internal/jose"},
-		},
-		{
-			name: "the root, from floor 0", file: "internal/fetch/fetch.go", imports: floorModule,
-			want: []string{"internal/fetch/fetch.go: package internal/fetch may not import " + floorModule},
-		},
-		{
-			name: "a module that the row does not name", file: "token.go", imports: "github.com/golang-jwt/jwt/v5",
-			want: []string{"token.go: package . may not import github.com/golang-jwt/jwt/v5"},
-		},
-		{
-			name: "a module whose path only begins like one of the row", file: "internal/jose/jose.go", imports: "github.com/golang-jwt/jwt/v55",
-			want: []string{"internal/jose/jose.go: package internal/jose may not import github.com/golang-jwt/jwt/v55"},
-		},
-		{
-			name: "C code", file: "internal/fetch/fetch.go", imports: "C",
-			want: []string{"internal/fetch/fetch.go: package internal/fetch may not import C"},
-		},
-		{
-			name: "a room without a row", file: "attic/attic.go", imports: "fmt",
-			want: []string{"attic/attic.go: package attic has no row in floorPlan"},
-		},
-		{
-			name: "a room without a row that has only tests", file: "attic/attic_test.go", imports: "fmt",
-			want: []string{"attic/attic_test.go: package attic has no row in floorPlan"},
-		},
-	} {
+	for _, tt := range breachTests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			source := fmt.Sprintf("package p\n\nimport _ %q\n", tt.imports)

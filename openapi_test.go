@@ -110,46 +110,69 @@ func TestOpenAPI(t *testing.T) {
 	}
 }
 
-// The bounds of a document. They are applied before all alternatives have been computed: the biggest requirement here
-// would have 2^30.
-func TestOpenAPIBounds(t *testing.T) {
-	t.Parallel()
-	const tooMany, tooLong = "oauthz: openapi: more than 64 alternatives", "oauthz: openapi: more than 4096 scopes in an alternative"
-	all65, deep, mixed := oauthz.All(numbered(65)...), scopeA, scopeA
-	for i, req := range numbered(100_000) {
+const (
+	tooManyAlternatives = "oauthz: openapi: more than 64 alternatives"
+	tooManyScopes       = "oauthz: openapi: more than 4096 scopes in an alternative"
+)
+
+// deepAll returns 100,000 scopes in Alls of two parts, each in the next.
+func deepAll() oauthz.Requirement {
+	deep := scopeA
+	for _, req := range numbered(100_000) {
 		deep = oauthz.All(req, deep)
+	}
+	return deep
+}
+
+// deepMixed returns 100,000 scopes in Alls of two parts, each in the next, and every second one in an Any of two parts.
+func deepMixed() oauthz.Requirement {
+	mixed := scopeA
+	for i, req := range numbered(100_000) {
 		if mixed = oauthz.All(req, mixed); i%2 == 0 {
 			mixed = oauthz.Any(req, mixed)
 		}
 	}
-	for _, tt := range []struct {
-		name         string
-		req          oauthz.Requirement
-		alternatives int
-		err          string
-	}{
+	return mixed
+}
+
+type openAPIBoundTest struct {
+	name         string
+	req          oauthz.Requirement
+	alternatives int
+	err          string
+}
+
+// openAPIBoundTests returns requirements at both sides of each bound of OpenAPI.
+func openAPIBoundTests() []openAPIBoundTest {
+	all65 := oauthz.All(numbered(65)...)
+	return []openAPIBoundTest{
 		{name: "any of 64", req: oauthz.Any(numbered(64)...), alternatives: 64},
-		{name: "any of 65", req: oauthz.Any(numbered(65)...), err: tooMany},
+		{name: "any of 65", req: oauthz.Any(numbered(65)...), err: tooManyAlternatives},
 		{name: "any of 64 and one of them again", req: oauthz.Any(append(numbered(64), oauthz.Require("s63"))...), alternatives: 64},
 		{name: "any of 64, or anonymous", req: oauthz.Any(numbered(64)...).OrAnonymous(), alternatives: 65},
-		{name: "any of 100,000", req: oauthz.Any(numbered(100_000)...), err: tooMany},
-		{name: "any of two of 33", req: oauthz.Any(oauthz.Any(numbered(33)...), oauthz.All(scopeA, oauthz.Any(numbered(33)...))), err: tooMany},
+		{name: "any of 100,000", req: oauthz.Any(numbered(100_000)...), err: tooManyAlternatives},
+		{name: "any of two of 33", req: oauthz.Any(oauthz.Any(numbered(33)...), oauthz.All(scopeA, oauthz.Any(numbered(33)...))), err: tooManyAlternatives},
 		{name: "all of 6 pairs", req: pairs(6), alternatives: 64},
-		{name: "all of 7 pairs", req: pairs(7), err: tooMany},
-		{name: "all of 30 pairs", req: pairs(30), err: tooMany},
-		{name: "all of 30 pairs in an any", req: oauthz.Any(scopeA, pairs(30)), err: tooMany},
-		{name: "all of 30 pairs in an all", req: oauthz.All(scopeA, pairs(30)), err: tooMany},
-		{name: "the first part of too many", req: oauthz.All(oauthz.Any(numbered(65)...), all65), err: tooMany},
-		{name: "the last part of too many", req: oauthz.All(all65, oauthz.Any(numbered(65)...)), err: tooMany},
-		{name: "the first of any of too many", req: oauthz.Any(pairs(7), scopeA), err: tooMany},
+		{name: "all of 7 pairs", req: pairs(7), err: tooManyAlternatives},
+		{name: "all of 30 pairs", req: pairs(30), err: tooManyAlternatives},
+		{name: "all of 30 pairs in an any", req: oauthz.Any(scopeA, pairs(30)), err: tooManyAlternatives},
+		{name: "all of 30 pairs in an all", req: oauthz.All(scopeA, pairs(30)), err: tooManyAlternatives},
+		{name: "the first part of too many", req: oauthz.All(oauthz.Any(numbered(65)...), all65), err: tooManyAlternatives},
+		{name: "the last part of too many", req: oauthz.All(all65, oauthz.Any(numbered(65)...)), err: tooManyAlternatives},
+		{name: "the first of any of too many", req: oauthz.Any(pairs(7), scopeA), err: tooManyAlternatives},
 		{name: "a product of few", req: oauthz.All(all65, oauthz.Any(numbered(64)...)), alternatives: 1},
 		{name: "4096 scopes", req: oauthz.All(numbered(4096)...), alternatives: 1},
-		{name: "4097 scopes", req: oauthz.All(numbered(4097)...), err: tooLong},
+		{name: "4097 scopes", req: oauthz.All(numbered(4097)...), err: tooManyScopes},
 		{name: "4096 scopes in each of 64", req: oauthz.All(pairs(6), oauthz.All(numbered(4090)...)), alternatives: 64},
-		{name: "100,000 all deep, of 100,000 scopes", req: deep, err: tooLong},
-		{name: "100,000 all and any deep, of 100,000 scopes", req: mixed, err: tooMany},
-		{name: "100,000 scopes", req: oauthz.All(numbered(100_000)...), err: tooLong},
-	} {
+		{name: "100,000 all deep, of 100,000 scopes", req: deepAll(), err: tooManyScopes},
+		{name: "100,000 all and any deep, of 100,000 scopes", req: deepMixed(), err: tooManyAlternatives},
+		{name: "100,000 scopes", req: oauthz.All(numbered(100_000)...), err: tooManyScopes},
+	}
+}
+
+func TestOpenAPIBounds(t *testing.T) {
+	t.Parallel()
+	for _, tt := range openAPIBoundTests() {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			security, err := tt.req.OpenAPI("at")
@@ -233,8 +256,8 @@ func TestOpenAPIConcurrently(t *testing.T) {
 	assert.Equal(t, []string{"a", "b"}, req.Scopes())
 }
 
-// A program builds its OpenAPI document from the requirements that its Guards enforce.
-func ExampleRequirement_OpenAPI() {
+// newOrdersGuard returns the Guard of an API, with an introspector that refuses every token.
+func newOrdersGuard() *oauthz.Guard {
 	guard, err := oauthz.New(oauthz.Config{
 		Introspector: oauthz.IntrospectorFunc(func(context.Context, string) (*oauthz.Token, error) {
 			return nil, oauthz.ErrInvalidToken // in a real program localjwt or remote
@@ -244,23 +267,32 @@ func ExampleRequirement_OpenAPI() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// The requirement of a route is a value, which guard.Protect enforces and the document describes.
-	listOrders := oauthz.Any(oauthz.Require("orders:read"), oauthz.Require("orders:admin"))
+	return guard
+}
 
-	security, err := listOrders.OpenAPI("accessToken")
-	if err != nil {
-		log.Fatal(err)
-	}
+// printDocument prints an OpenAPI document of one route, with a security scheme and the requirement of the route.
+func printDocument(scheme, security any) {
 	type object map[string]any
 	document, err := json.MarshalIndent(object{
-		"components": object{"securitySchemes": object{"accessToken": guard.OpenAPI()}},
+		"components": object{"securitySchemes": object{"accessToken": scheme}},
 		"paths":      object{"/orders": object{"get": object{"security": security}}},
 	}, "", " ")
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(string(document))
+}
 
+// A program builds its OpenAPI document from the requirements that its Guards enforce.
+func ExampleRequirement_OpenAPI() {
+	guard := newOrdersGuard()
+	// The requirement of a route is a value, which guard.Protect enforces and the document describes.
+	listOrders := oauthz.Any(oauthz.Require("orders:read"), oauthz.Require("orders:admin"))
+	security, err := listOrders.OpenAPI("accessToken")
+	if err != nil {
+		log.Fatal(err)
+	}
+	printDocument(guard.OpenAPI(), security)
 	// Output:
 	// {
 	//  "components": {

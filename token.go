@@ -100,10 +100,7 @@ func (t *Token) set(name, value string) (err error) {
 	case "iss":
 		t.Issuer, err = strictjson.String(value)
 	case "sub":
-		// All users of a faulty issuer would share an empty subject.
-		if t.Subject, err = strictjson.String(value); err == nil && t.Subject == "" {
-			err = errors.New("empty")
-		}
+		t.Subject, err = subjectOf(value)
 	case "aud":
 		t.Audience, err = stringOrStrings(value)
 	case "exp":
@@ -121,12 +118,7 @@ func (t *Token) set(name, value string) (err error) {
 	case "username":
 		t.Username, err = strictjson.String(value)
 	case "scope":
-		if value == "null" { // grants no scope, so it need not be refused here
-			return nil
-		}
-		var scope string
-		scope, err = strictjson.String(value)
-		t.Scopes, _ = splitScopes(scope)
+		t.Scopes, err = scopesOf(value)
 	case "cnf":
 		t.Confirmation, err = parseConfirmation(value)
 	case "acr":
@@ -135,6 +127,25 @@ func (t *Token) set(name, value string) (err error) {
 		t.AuthTime, _ = strictjson.NumericDate(value)
 	}
 	return err
+}
+
+// subjectOf returns the subject. It refuses an empty one: all users of a faulty issuer would share it.
+func subjectOf(value string) (string, error) {
+	subject, err := strictjson.String(value)
+	if err == nil && subject == "" {
+		err = errors.New("empty")
+	}
+	return subject, err
+}
+
+// scopesOf returns the scopes. A null grants no scope, so it need not be refused here.
+func scopesOf(value string) ([]string, error) {
+	if value == "null" {
+		return nil, nil
+	}
+	scope, err := strictjson.String(value)
+	scopes, _ := splitScopes(scope)
+	return scopes, err
 }
 
 // setSCP reads the claim scp, which some servers send in place of scope, as a string
