@@ -14,9 +14,8 @@ import (
 	"github.com/oauthz/oauthz/adapters/authzchi"
 )
 
-// A router protects its routes, each with its own requirements.
-func Example() {
-	// First a Guard: here its introspector knows two tokens. A real program uses one of localjwt or remote.
+// newExampleGuard returns a Guard whose introspector knows two tokens. A real program uses one of localjwt or remote.
+func newExampleGuard() *oauthz.Guard {
 	issued := map[string]string{
 		"reader": `{"sub":"alice","scope":"orders:read"}`,
 		"writer": `{"sub":"bob","scope":"orders:read orders:write"}`,
@@ -30,8 +29,14 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	return guard
+}
 
-	// Next the routes: the requirement of the group, and an additional one of one route.
+// A router protects its routes, each with its own requirements.
+func Example() {
+	guard := newExampleGuard()
+
+	// First the routes: the requirement of the group, and an additional one of one route.
 	order := func(w http.ResponseWriter, r *http.Request) {
 		token, _ := oauthz.TokenFrom(r.Context())
 		fmt.Fprint(w, "order ", chi.URLParam(r, "id"), " for ", token.Subject)

@@ -92,79 +92,91 @@ func TestRouteTable(t *testing.T) {
 	assert.False(t, observed, "a decision was observed")
 }
 
+// scene is a router, with a Guard and a handler for its routes.
+type scene struct {
+	*chi.Mux
+	guard   *oauthz.Guard
+	protect func(http.Handler) http.Handler // requires read
+	handler http.HandlerFunc
+}
+
+// routeOf returns the route of a method and a pattern, with the requirements of its Guards.
+func routeOf(method, pattern string, requirements ...oauthz.Requirement) oauthz.Route {
+	return oauthz.Route{Method: method, Pattern: pattern, Guards: requirements}
+}
+
+// misleadingRouters are routers of which chi.Walk lists other routes or other middlewares than those that answer.
+var misleadingRouters = []struct {
+	name     string
+	register func(scene)
+	want     []oauthz.Route
+}{
+	{"nothing", func(scene) {}, nil},
+	{"no routes", func(s scene) {
+		s.NotFound(s.handler)
+		s.MethodNotAllowed(s.handler)
+		s.Route("/empty", func(chi.Router) {})
+	}, nil},
+	{"a route for every method, and one that requires more", func(s scene) {
+		s.With(s.protect).Handle("/a", s.handler)
+		s.With(s.protect, authzchi.Protect(s.guard, write)).Post("/a", s.handler)
+		s.With(s.protect).Put("/a", s.handler)
+	}, []oauthz.Route{routeOf("*", "/a", read), routeOf("POST", "/a", read, write)}},
+	{"a mounted inline router, whose middleware does not run", func(s scene) {
+		sub := chi.NewRouter()
+		inline := sub.With(s.protect)
+		inline.Get("/protected", s.handler)
+		sub.Get("/open", s.handler)
+		s.Mount("/sub", inline)
+	}, []oauthz.Route{routeOf("GET", "/sub/open"), routeOf("GET", "/sub/protected", read)}},
+	{"a route at the pattern of a mounted router", func(s scene) {
+		s.With(s.protect).Mount("/sub", chi.NewRouter().With(authzchi.Protect(s.guard, write)))
+		s.Get("/sub/*", s.handler)
+	}, []oauthz.Route{routeOf("GET", "/sub/*")}},
+	{"a mounted handler", func(s scene) { s.With(s.protect).Mount("/files", s.handler) }, []oauthz.Route{routeOf("*", "/files/*", read)}},
+	{"a mounted handler that Protect made", func(s scene) { s.Mount("/files", s.protect(s.handler)) }, []oauthz.Route{routeOf("*", "/files/*")}},
+	{"mounts in mounts", func(s scene) {
+		sub := chi.NewRouter()
+		sub.With(s.protect).Get("/a", s.handler)
+		for range 3 {
+			outer := chi.NewRouter()
+			outer.Mount("/", sub)
+			sub = outer
+		}
+		s.Mount("/", sub)
+		s.Mount("/x", sub)
+	}, []oauthz.Route{routeOf("GET", "/a", read), routeOf("GET", "/x/a", read)}},
+	{"parameters of two names", func(s scene) {
+		s.With(s.protect).Get("/{id}", s.handler)
+		s.Post("/{name}", s.handler)
+	}, []oauthz.Route{routeOf("GET", "/{id}", read), routeOf("POST", "/{name}")}},
+	{"handlers that Protect made, and chains", func(s scene) {
+		s.With(s.protect).Method("GET", "/a", chi.Chain(authzchi.Protect(s.guard, write)).Handler(s.handler))
+		s.Method("GET", "/b", s.guard.Protect(read)(s.guard.Protect(write)(s.handler)))
+		s.With(s.protect).Method("GET", "/c", s.guard.Protect(write)(chi.Chain(s.protect).Handler(s.guard.Protect(oauthz.Public())(s.handler))))
+	}, []oauthz.Route{routeOf("GET", "/a", read, write), routeOf("GET", "/b", read, write), routeOf("GET", "/c", read, write, read, oauthz.Public())}},
+	{"groups of groups", func(s scene) {
+		s.Group(func(r chi.Router) {
+			r.Use(s.protect)
+			r.Group(func(r chi.Router) {
+				r.Use(authzchi.Protect(s.guard, write))
+				r.Get("/a", s.handler)
+			})
+			r.With().Get("/b", s.handler)
+		})
+		s.Get("/c", s.handler)
+	}, []oauthz.Route{routeOf("GET", "/a", read, write), routeOf("GET", "/b", read), routeOf("GET", "/c")}},
+}
+
 // Routers for which chi.Walk reports wrong or incomplete routes, and their real routes.
 func TestRoutersThatMisleadChiWalk(t *testing.T) {
 	t.Parallel()
 	guard, handler := newGuard(t, oauthz.Config{}), forbidden(t)
-	protect, write := authzchi.Protect(guard, read), oauthz.Require("orders:write")
-	route := func(method, pattern string, requirements ...oauthz.Requirement) oauthz.Route {
-		return oauthz.Route{Method: method, Pattern: pattern, Guards: requirements}
-	}
-	for _, tt := range []struct {
-		name     string
-		register func(*chi.Mux)
-		want     []oauthz.Route
-	}{
-		{"nothing", func(*chi.Mux) {}, nil},
-		{"no routes", func(r *chi.Mux) {
-			r.NotFound(handler)
-			r.MethodNotAllowed(handler)
-			r.Route("/empty", func(chi.Router) {})
-		}, nil},
-		{"a route for every method, and one that requires more", func(r *chi.Mux) {
-			r.With(protect).Handle("/a", handler)
-			r.With(protect, authzchi.Protect(guard, write)).Post("/a", handler)
-			r.With(protect).Put("/a", handler)
-		}, []oauthz.Route{route("*", "/a", read), route("POST", "/a", read, write)}},
-		{"a mounted inline router, whose middleware does not run", func(r *chi.Mux) {
-			sub := chi.NewRouter()
-			inline := sub.With(protect)
-			inline.Get("/protected", handler)
-			sub.Get("/open", handler)
-			r.Mount("/sub", inline)
-		}, []oauthz.Route{route("GET", "/sub/open"), route("GET", "/sub/protected", read)}},
-		{"a route at the pattern of a mounted router", func(r *chi.Mux) {
-			r.With(protect).Mount("/sub", chi.NewRouter().With(authzchi.Protect(guard, write)))
-			r.Get("/sub/*", handler)
-		}, []oauthz.Route{route("GET", "/sub/*")}},
-		{"a mounted handler", func(r *chi.Mux) { r.With(protect).Mount("/files", handler) }, []oauthz.Route{route("*", "/files/*", read)}},
-		{"a mounted handler that Protect made", func(r *chi.Mux) { r.Mount("/files", protect(handler)) }, []oauthz.Route{route("*", "/files/*")}},
-		{"mounts in mounts", func(r *chi.Mux) {
-			sub := chi.NewRouter()
-			sub.With(protect).Get("/a", handler)
-			for range 3 {
-				outer := chi.NewRouter()
-				outer.Mount("/", sub)
-				sub = outer
-			}
-			r.Mount("/", sub)
-			r.Mount("/x", sub)
-		}, []oauthz.Route{route("GET", "/a", read), route("GET", "/x/a", read)}},
-		{"parameters of two names", func(r *chi.Mux) {
-			r.With(protect).Get("/{id}", handler)
-			r.Post("/{name}", handler)
-		}, []oauthz.Route{route("GET", "/{id}", read), route("POST", "/{name}")}},
-		{"handlers that Protect made, and chains", func(r *chi.Mux) {
-			r.With(protect).Method("GET", "/a", chi.Chain(authzchi.Protect(guard, write)).Handler(handler))
-			r.Method("GET", "/b", guard.Protect(read)(guard.Protect(write)(handler)))
-			r.With(protect).Method("GET", "/c", guard.Protect(write)(chi.Chain(protect).Handler(guard.Protect(oauthz.Public())(handler))))
-		}, []oauthz.Route{route("GET", "/a", read, write), route("GET", "/b", read, write), route("GET", "/c", read, write, read, oauthz.Public())}},
-		{"groups of groups", func(r *chi.Mux) {
-			r.Group(func(r chi.Router) {
-				r.Use(protect)
-				r.Group(func(r chi.Router) {
-					r.Use(authzchi.Protect(guard, write))
-					r.Get("/a", handler)
-				})
-				r.With().Get("/b", handler)
-			})
-			r.Get("/c", handler)
-		}, []oauthz.Route{route("GET", "/a", read, write), route("GET", "/b", read), route("GET", "/c")}},
-	} {
+	for _, tt := range misleadingRouters {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			router := chi.NewRouter()
-			tt.register(router)
+			tt.register(scene{router, guard, authzchi.Protect(guard, read), handler})
 			assert.Equal(t, tt.want, authzchi.Routes(router))
 		})
 	}
@@ -180,41 +192,44 @@ func TestEmptyRouter(t *testing.T) {
 	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/a", Guards: []oauthz.Requirement{read}}}, authzchi.Routes(router))
 }
 
+// routersWithOpenRoutes are routers in which a protected route, or what it protects, has an open route beside it or in its place.
+var routersWithOpenRoutes = map[string]func(r chi.Router, protect func(http.Handler) http.Handler, handler http.Handler){
+	"an inline router": func(r chi.Router, protect func(http.Handler) http.Handler, handler http.Handler) {
+		sub := chi.NewRouter()
+		inline := sub.With(protect)
+		inline.Method("GET", "/protected", handler)
+		sub.Method("GET", "/open", handler)
+		r.Mount("/sub", inline)
+	},
+	"a handler in the place of a mounted router": func(r chi.Router, protect func(http.Handler) http.Handler, handler http.Handler) {
+		sub := chi.NewRouter()
+		sub.With(protect).Method("POST", "/*", handler)
+		r.Mount("/sub", sub)
+		r.Method("GET", "/sub/*", handler)
+	},
+	"handlers in the place of what a mounted router protects": func(r chi.Router, protect func(http.Handler) http.Handler, handler http.Handler) {
+		sub, deep := chi.NewRouter(), chi.NewRouter()
+		deep.With(protect).Handle("/a", handler)
+		deep.With(protect).Method("PUT", "/*", handler)
+		sub.Mount("/deep", deep)
+		sub.Method("POST", "/deep/*", handler)
+		sub.With(protect).Handle("/b", handler)
+		r.Mount("/sub", sub)
+		r.Method("GET", "/sub/*", handler)
+	},
+	"a handler in the place of all of a mounted router": func(r chi.Router, protect func(http.Handler) http.Handler, handler http.Handler) {
+		sub := chi.NewRouter()
+		sub.With(protect).Handle("/a", handler)
+		r.Mount("/sub", sub)
+		r.Handle("/sub/*", handler)
+	},
+}
+
 // Requests without a token are served or refused as the table states.
 func TestTableIsTrue(t *testing.T) {
 	t.Parallel()
 	const taken = "authzchi: route: another handler with the pattern of the mounted router answers its requests"
-	for name, register := range map[string]func(r chi.Router, protect func(http.Handler) http.Handler, handler http.Handler){
-		"an inline router": func(r chi.Router, protect func(http.Handler) http.Handler, handler http.Handler) {
-			sub := chi.NewRouter()
-			inline := sub.With(protect)
-			inline.Method("GET", "/protected", handler)
-			sub.Method("GET", "/open", handler)
-			r.Mount("/sub", inline)
-		},
-		"a handler in the place of a mounted router": func(r chi.Router, protect func(http.Handler) http.Handler, handler http.Handler) {
-			sub := chi.NewRouter()
-			sub.With(protect).Method("POST", "/*", handler)
-			r.Mount("/sub", sub)
-			r.Method("GET", "/sub/*", handler)
-		},
-		"handlers in the place of what a mounted router protects": func(r chi.Router, protect func(http.Handler) http.Handler, handler http.Handler) {
-			sub, deep := chi.NewRouter(), chi.NewRouter()
-			deep.With(protect).Handle("/a", handler)
-			deep.With(protect).Method("PUT", "/*", handler)
-			sub.Mount("/deep", deep)
-			sub.Method("POST", "/deep/*", handler)
-			sub.With(protect).Handle("/b", handler)
-			r.Mount("/sub", sub)
-			r.Method("GET", "/sub/*", handler)
-		},
-		"a handler in the place of all of a mounted router": func(r chi.Router, protect func(http.Handler) http.Handler, handler http.Handler) {
-			sub := chi.NewRouter()
-			sub.With(protect).Handle("/a", handler)
-			r.Mount("/sub", sub)
-			r.Handle("/sub/*", handler)
-		},
-	} {
+	for name, register := range routersWithOpenRoutes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			router := chi.NewRouter()

@@ -12,11 +12,9 @@ import (
 	"github.com/oauthz/oauthz/adapters/authzecho4"
 )
 
-// A middleware that calls a Guard and ignores its refusal protects nothing. The table reports it, wherever it stands.
-func TestMiddlewareThatIgnoresRefusals(t *testing.T) {
-	t.Parallel()
-	guard := newGuard(t, oauthz.Config{})
-	for name, ignoring := range map[string]echo.MiddlewareFunc{
+// middlewareThatIgnores returns middleware that calls guard and continues although it refuses.
+func middlewareThatIgnores(guard *oauthz.Guard) map[string]echo.MiddlewareFunc {
+	return map[string]echo.MiddlewareFunc{
 		"the error is ignored": func(next echo.HandlerFunc) echo.HandlerFunc {
 			return func(c echo.Context) error {
 				if authorized, err := guard.Authorize(c.Request(), read); err == nil {
@@ -32,7 +30,14 @@ func TestMiddlewareThatIgnoresRefusals(t *testing.T) {
 				return next(c)
 			}
 		},
-	} {
+	}
+}
+
+// A middleware that calls a Guard and ignores its refusal protects nothing. The table reports it, wherever it stands.
+func TestMiddlewareThatIgnoresRefusals(t *testing.T) {
+	t.Parallel()
+	guard := newGuard(t, oauthz.Config{})
+	for name, ignoring := range middlewareThatIgnores(guard) {
 		for where, register := range map[string]func(*echo.Echo){
 			"Pre":          func(e *echo.Echo) { e.Pre(ignoring); e.GET("/ignoring", boom) },
 			"Use":          func(e *echo.Echo) { e.Use(ignoring); e.GET("/ignoring", boom) },

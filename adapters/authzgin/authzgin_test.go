@@ -21,27 +21,30 @@ func TestProtectWantsAGuard(t *testing.T) {
 	assertPanics(t, "authzgin: Protect: nil Guard", func() { authzgin.Protect(nil, read) })
 }
 
+// refusalTests are requests to GET or HEAD /orders/7 that the Guard refuses, and their answers.
+var refusalTests = []struct {
+	name, method, token string
+	config              oauthz.Config
+	want                answer
+}{
+	{name: "no token", method: "GET", want: noToken},
+	{name: "no token, HEAD", method: "HEAD", want: answer{401, noToken.challenge, ""}},
+	{name: "bad token", method: "GET", token: "bad", want: badToken},
+	{name: "no scope", method: "GET", token: "other", want: noScope},
+	{
+		name: "an ErrorHandler that writes no body", method: "GET", want: answer{401, noToken.challenge, ""},
+		config: oauthz.Config{ErrorHandler: func(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) { w.WriteHeader(e.Status) }},
+	},
+	{
+		name: "an ErrorHandler that panics", method: "GET", want: answer{500, "", `{"error":"server_error"}`},
+		config: oauthz.Config{ErrorHandler: func(http.ResponseWriter, *http.Request, *oauthz.Error) { panic("secret") }},
+	},
+}
+
 // Behind a refusal no handler runs, and no middleware before it writes a second answer.
 func TestRefusalEndsTheChain(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		name, method, token string
-		config              oauthz.Config
-		want                answer
-	}{
-		{name: "no token", method: "GET", want: noToken},
-		{name: "no token, HEAD", method: "HEAD", want: answer{401, noToken.challenge, ""}},
-		{name: "bad token", method: "GET", token: "bad", want: badToken},
-		{name: "no scope", method: "GET", token: "other", want: noScope},
-		{
-			name: "an ErrorHandler that writes no body", method: "GET", want: answer{401, noToken.challenge, ""},
-			config: oauthz.Config{ErrorHandler: func(w http.ResponseWriter, _ *http.Request, e *oauthz.Error) { w.WriteHeader(e.Status) }},
-		},
-		{
-			name: "an ErrorHandler that panics", method: "GET", want: answer{500, "", `{"error":"server_error"}`},
-			config: oauthz.Config{ErrorHandler: func(http.ResponseWriter, *http.Request, *oauthz.Error) { panic("secret") }},
-		},
-	} {
+	for _, tt := range refusalTests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			engine, handler, after := gin.New(), &spy{}, &spy{}

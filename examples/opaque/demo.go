@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,7 +38,13 @@ type promise struct {
 	calls  int    // number of introspection requests so far
 }
 
+// outcomes returns the rows of the table, in the order of the demonstration.
 func outcomes() []row {
+	return slices.Concat(outcomesWhileUp(), outcomesOfAnOutage())
+}
+
+// outcomesWhileUp returns the rows before the server stops.
+func outcomesWhileUp() []row {
 	return []row{
 		{
 			outcome: "allowed", because: "nobody has seen this token before, so the server is asked",
@@ -63,7 +70,14 @@ func outcomes() []row {
 			outcome: "logged out", because: "forgotten, so the server is asked again, and nobody waits for the minute to pass",
 			method: "GET", path: "/notes", bearer: "BOB",
 			want: promise{status: 401, challenged: true, code: "invalid_token", calls: 4},
-		}, {
+		},
+	}
+}
+
+// outcomesOfAnOutage returns the rows from the stop of the server on, in which it stops and starts again.
+func outcomesOfAnOutage() []row {
+	return []row{
+		{
 			outcome: "server down", because: "the server stopped and two minutes went by; better a stale answer than none, and Observe is told",
 			scene:  (*play).outage,
 			method: "GET", path: "/notes", bearer: "ALICE",

@@ -73,29 +73,31 @@ func paddedKey(t *testing.T, kid int) string {
 	return fmt.Sprintf(`{"kty":"EC","crv":"P-256","kid":"%d","x":"%s","y":"%s"}`, kid, encode(string(point[1:33])), encode(string(point[33:])))
 }
 
+// costlySets return documents of about n bytes, each with much of one part of a key set.
+var costlySets = map[string]func(n int) string{
+	"empty objects": func(n int) string { return `{"keys":[` + strings.Repeat("{},", n/3) + `{}]}` },
+	"strings":       func(n int) string { return `{"keys":[` + strings.Repeat(`"",`, n/3) + `""]}` },
+	"broken keys": func(n int) string {
+		return `{"keys":[` + strings.Repeat(`{"kty":"RSA","n":"AQAB","e":"AQAB"},`, n/36) + `{}]}`
+	},
+	"a long modulus": func(n int) string {
+		return `{"keys":[{"kty":"RSA","e":"AQAB","n":"` + strings.Repeat("A", n) + `"}]}`
+	},
+	"a long exponent": func(n int) string {
+		return `{"keys":[{"kty":"RSA","n":"AQAB","e":"` + strings.Repeat("A", n) + `"}]}`
+	},
+	"long key_ops": func(n int) string {
+		return `{"keys":[{"kty":"EC","key_ops":["` + strings.Repeat(`sign","`, n/7) + `"]}]}`
+	},
+	"a long coordinate": func(n int) string {
+		return `{"keys":[{"kty":"EC","crv":"P-256","y":"AQAB","x":"` + strings.Repeat("A", n) + `"}]}`
+	},
+}
+
 // A server whose keys are fetched is not always the one that we configured.
 func TestCostOfAKeySetIsLinear(t *testing.T) {
 	t.Parallel()
-	sets := map[string]func(n int) string{
-		"empty objects": func(n int) string { return `{"keys":[` + strings.Repeat("{},", n/3) + `{}]}` },
-		"strings":       func(n int) string { return `{"keys":[` + strings.Repeat(`"",`, n/3) + `""]}` },
-		"broken keys": func(n int) string {
-			return `{"keys":[` + strings.Repeat(`{"kty":"RSA","n":"AQAB","e":"AQAB"},`, n/36) + `{}]}`
-		},
-		"a long modulus": func(n int) string {
-			return `{"keys":[{"kty":"RSA","e":"AQAB","n":"` + strings.Repeat("A", n) + `"}]}`
-		},
-		"a long exponent": func(n int) string {
-			return `{"keys":[{"kty":"RSA","n":"AQAB","e":"` + strings.Repeat("A", n) + `"}]}`
-		},
-		"long key_ops": func(n int) string {
-			return `{"keys":[{"kty":"EC","key_ops":["` + strings.Repeat(`sign","`, n/7) + `"]}]}`
-		},
-		"a long coordinate": func(n int) string {
-			return `{"keys":[{"kty":"EC","crv":"P-256","y":"AQAB","x":"` + strings.Repeat("A", n) + `"}]}`
-		},
-	}
-	for name, set := range sets {
+	for name, set := range costlySets {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			doubling.Linear(t, maxSet, func(n int) func() {
