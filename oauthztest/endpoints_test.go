@@ -59,23 +59,25 @@ func TestMetadata(t *testing.T) {
 			assert.Equal(t, 2, s.Count(oauthztest.EndpointDiscovery))
 		})
 	}
-	t.Run("not at the other's place", func(t *testing.T) {
-		t.Parallel()
-		s := start(t, oauthztest.Config{Path: "/tenant1"})
-		for _, at := range []string{"/.well-known/oauth-authorization-server", "/tenant1/.well-known/oauth-authorization-server", "/.well-known/openid-configuration/tenant1"} {
-			resp, _ := get(t, s, strings.TrimSuffix(s.Issuer(), "/tenant1")+at)
-			assert.Equal(t, http.StatusNotFound, resp.StatusCode, at)
-		}
-		assert.Zero(t, s.Count(oauthztest.EndpointDiscovery))
-	})
-	t.Run("names the ways to authenticate", func(t *testing.T) {
-		t.Parallel()
-		s := start(t, oauthztest.Config{ClientID: "api", ClientSecret: "secret"})
-		_, body := get(t, s, s.Issuer()+"/.well-known/openid-configuration")
-		for _, member := range []string{"introspection_endpoint_auth_methods_supported", "revocation_endpoint_auth_methods_supported"} {
-			assert.Equal(t, []any{"client_secret_basic", "client_secret_post"}, object(t, body)[member])
-		}
-	})
+}
+
+func TestMetadataIsNotAtThePathOfAnotherIssuer(t *testing.T) {
+	t.Parallel()
+	s := start(t, oauthztest.Config{Path: "/tenant1"})
+	for _, at := range []string{"/.well-known/oauth-authorization-server", "/tenant1/.well-known/oauth-authorization-server", "/.well-known/openid-configuration/tenant1"} {
+		resp, _ := get(t, s, strings.TrimSuffix(s.Issuer(), "/tenant1")+at)
+		assert.Equal(t, http.StatusNotFound, resp.StatusCode, at)
+	}
+	assert.Zero(t, s.Count(oauthztest.EndpointDiscovery))
+}
+
+func TestMetadataNamesTheWaysToAuthenticate(t *testing.T) {
+	t.Parallel()
+	s := start(t, oauthztest.Config{ClientID: "api", ClientSecret: "secret"})
+	_, body := get(t, s, s.Issuer()+"/.well-known/openid-configuration")
+	for _, member := range []string{"introspection_endpoint_auth_methods_supported", "revocation_endpoint_auth_methods_supported"} {
+		assert.Equal(t, []any{"client_secret_basic", "client_secret_post"}, object(t, body)[member])
+	}
 }
 
 func TestMethods(t *testing.T) {
@@ -101,6 +103,23 @@ func TestMethods(t *testing.T) {
 	}
 }
 
+// inactiveClaims are claims of tokens that introspection calls inactive.
+var inactiveClaims = map[string]oauthztest.Claims{
+	"refresh token by use":  {"token_use": "refresh"},
+	"refresh token by type": {"token_type": "refresh_token"},
+	"expired":               {"exp": time.Now().Add(-time.Second)},
+	"expires now":           {"exp": 1},
+	"not valid yet":         {"nbf": time.Now().Add(time.Hour)},
+}
+
+// activeClaims are claims of tokens that introspection calls active.
+var activeClaims = map[string]oauthztest.Claims{
+	"no expiry":                        {"exp": oauthztest.Absent},
+	"expiry that is no number":         {"exp": "soon"},
+	"expiry that is null":              {"exp": nil},
+	"refresh token, but called active": {"token_use": "refresh", "active": true},
+}
+
 func TestIntrospection(t *testing.T) {
 	t.Parallel()
 	s := start(t, oauthztest.Config{})
@@ -120,21 +139,10 @@ func TestIntrospection(t *testing.T) {
 			assert.Equal(t, "read write", got["scope"])
 			assert.NotContains(t, got, "sub")
 
-			for name, claims := range map[string]oauthztest.Claims{
-				"refresh token by use":  {"token_use": "refresh"},
-				"refresh token by type": {"token_type": "refresh_token"},
-				"expired":               {"exp": time.Now().Add(-time.Second)},
-				"expires now":           {"exp": 1},
-				"not valid yet":         {"nbf": time.Now().Add(time.Hour)},
-			} {
+			for name, claims := range inactiveClaims {
 				assert.Equal(t, inactive, introspect(t, s, mint(claims)), name)
 			}
-			for name, claims := range map[string]oauthztest.Claims{
-				"no expiry":                        {"exp": oauthztest.Absent},
-				"expiry that is no number":         {"exp": "soon"},
-				"expiry that is null":              {"exp": nil},
-				"refresh token, but called active": {"token_use": "refresh", "active": true},
-			} {
+			for name, claims := range activeClaims {
 				assert.Equal(t, true, introspect(t, s, mint(claims))["active"], name)
 			}
 			assert.Equal(t, "yes", introspect(t, s, mint(oauthztest.Claims{"active": "yes"}))["active"], "nonsense on demand")
@@ -216,35 +224,41 @@ func TestMalformedRequests(t *testing.T) {
 	}
 }
 
+const clientID, clientSecret = "api:1", "pa ss%+ö"
+
+var escapedID, escapedSecret = url.QueryEscape(clientID), url.QueryEscape(clientSecret)
+
+// basic returns a function that sets the credentials of HTTP Basic (RFC 7617).
+func basic(user, password string) func(*http.Request) {
+	return func(r *http.Request) { r.SetBasicAuth(user, password) }
+}
+
+// clientAuthenticationTests are requests, and the answers of a server that knows one client.
+var clientAuthenticationTests = []struct {
+	name       string
+	form       url.Values
+	authorize  func(*http.Request)
+	wantStatus int
+	wantError  string
+}{
+	{name: "basic", authorize: basic(escapedID, escapedSecret), wantStatus: 200},
+	{name: "basic and a client_id that says the same", authorize: basic(escapedID, escapedSecret), form: url.Values{"client_id": {clientID}}, wantStatus: 200},
+	{name: "post", form: url.Values{"client_id": {clientID}, "client_secret": {clientSecret}}, wantStatus: 200},
+	{name: "none", wantStatus: 401, wantError: "invalid_client"},
+	{name: "basic not encoded", authorize: basic("api", clientSecret), wantStatus: 401, wantError: "invalid_client"},
+	{name: "basic with a broken escape", authorize: basic(escapedID, "%zz"), wantStatus: 401, wantError: "invalid_client"},
+	{name: "basic with another secret", authorize: basic(escapedID, "x"), wantStatus: 401, wantError: "invalid_client"},
+	{name: "basic with another id", authorize: basic("x", escapedSecret), wantStatus: 401, wantError: "invalid_client"},
+	{name: "post with another secret", form: url.Values{"client_id": {clientID}, "client_secret": {"x"}}, wantStatus: 401, wantError: "invalid_client"},
+	{name: "post without id", form: url.Values{"client_secret": {clientSecret}}, wantStatus: 401, wantError: "invalid_client"},
+	{name: "bearer", authorize: func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }, wantStatus: 401, wantError: "invalid_client"},
+	{name: "both", authorize: basic(escapedID, escapedSecret), form: url.Values{"client_id": {clientID}, "client_secret": {clientSecret}}, wantStatus: 400, wantError: "invalid_request"},
+}
+
 func TestClientAuthentication(t *testing.T) {
 	t.Parallel()
-	const id, secret = "api:1", "pa ss%+ö"
-	s := start(t, oauthztest.Config{ClientID: id, ClientSecret: secret})
-	escapedID, escapedSecret := url.QueryEscape(id), url.QueryEscape(secret)
-	basic := func(user, password string) func(*http.Request) {
-		return func(r *http.Request) { r.SetBasicAuth(user, password) }
-	}
-	tests := []struct {
-		name       string
-		form       url.Values
-		authorize  func(*http.Request)
-		wantStatus int
-		wantError  string
-	}{
-		{name: "basic", authorize: basic(escapedID, escapedSecret), wantStatus: 200},
-		{name: "basic and a client_id that says the same", authorize: basic(escapedID, escapedSecret), form: url.Values{"client_id": {id}}, wantStatus: 200},
-		{name: "post", form: url.Values{"client_id": {id}, "client_secret": {secret}}, wantStatus: 200},
-		{name: "none", wantStatus: 401, wantError: "invalid_client"},
-		{name: "basic not encoded", authorize: basic("api", secret), wantStatus: 401, wantError: "invalid_client"},
-		{name: "basic with a broken escape", authorize: basic(escapedID, "%zz"), wantStatus: 401, wantError: "invalid_client"},
-		{name: "basic with another secret", authorize: basic(escapedID, "x"), wantStatus: 401, wantError: "invalid_client"},
-		{name: "basic with another id", authorize: basic("x", escapedSecret), wantStatus: 401, wantError: "invalid_client"},
-		{name: "post with another secret", form: url.Values{"client_id": {id}, "client_secret": {"x"}}, wantStatus: 401, wantError: "invalid_client"},
-		{name: "post without id", form: url.Values{"client_secret": {secret}}, wantStatus: 401, wantError: "invalid_client"},
-		{name: "bearer", authorize: func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }, wantStatus: 401, wantError: "invalid_client"},
-		{name: "both", authorize: basic(escapedID, escapedSecret), form: url.Values{"client_id": {id}, "client_secret": {secret}}, wantStatus: 400, wantError: "invalid_request"},
-	}
-	for _, tt := range tests {
+	s := start(t, oauthztest.Config{ClientID: clientID, ClientSecret: clientSecret})
+	for _, tt := range clientAuthenticationTests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			for _, endpoint := range []string{s.IntrospectionURL(), s.RevocationURL()} {

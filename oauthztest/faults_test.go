@@ -18,26 +18,28 @@ import (
 	"github.com/oauthz/oauthz/oauthztest"
 )
 
+// answerTests are faults that answer a request, and their answers.
+var answerTests = []struct {
+	name            string
+	fault           oauthztest.Fault
+	wantStatus      int
+	wantContentType string
+	wantBody        string
+	wantHeader      map[string]string
+}{
+	{name: "status", fault: oauthztest.Status(500), wantStatus: 500, wantContentType: "text/plain; charset=utf-8", wantBody: "Internal Server Error\n"},
+	{name: "status without a body", fault: oauthztest.Status(204), wantStatus: 204, wantContentType: "text/plain; charset=utf-8"},
+	{name: "too many requests", fault: oauthztest.TooManyRequests("17"), wantStatus: 429, wantContentType: "application/json",
+		wantBody: `{"error":"too_many_requests"}` + "\n", wantHeader: map[string]string{"Retry-After": "17"}},
+	{name: "too many requests, no hint", fault: oauthztest.TooManyRequests(""), wantStatus: 429, wantContentType: "application/json",
+		wantBody: `{"error":"too_many_requests"}` + "\n", wantHeader: map[string]string{"Retry-After": ""}},
+	{name: "redirect", fault: oauthztest.Redirect("//evil.example/x y"), wantStatus: 307, wantHeader: map[string]string{"Location": "//evil.example/x y"}},
+	{name: "body", fault: oauthztest.Body("application/jwt", "{"), wantStatus: 200, wantContentType: "application/jwt", wantBody: "{"},
+}
+
 func TestFaultsThatAnswer(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name            string
-		fault           oauthztest.Fault
-		wantStatus      int
-		wantContentType string
-		wantBody        string
-		wantHeader      map[string]string
-	}{
-		{name: "status", fault: oauthztest.Status(500), wantStatus: 500, wantContentType: "text/plain; charset=utf-8", wantBody: "Internal Server Error\n"},
-		{name: "status without a body", fault: oauthztest.Status(204), wantStatus: 204, wantContentType: "text/plain; charset=utf-8"},
-		{name: "too many requests", fault: oauthztest.TooManyRequests("17"), wantStatus: 429, wantContentType: "application/json",
-			wantBody: `{"error":"too_many_requests"}` + "\n", wantHeader: map[string]string{"Retry-After": "17"}},
-		{name: "too many requests, no hint", fault: oauthztest.TooManyRequests(""), wantStatus: 429, wantContentType: "application/json",
-			wantBody: `{"error":"too_many_requests"}` + "\n", wantHeader: map[string]string{"Retry-After": ""}},
-		{name: "redirect", fault: oauthztest.Redirect("//evil.example/x y"), wantStatus: 307, wantHeader: map[string]string{"Location": "//evil.example/x y"}},
-		{name: "body", fault: oauthztest.Body("application/jwt", "{"), wantStatus: 200, wantContentType: "application/jwt", wantBody: "{"},
-	}
-	for _, tt := range tests {
+	for _, tt := range answerTests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, oauthztest.Config{})

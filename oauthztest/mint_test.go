@@ -135,32 +135,36 @@ func TestMintDefaultsToRS256(t *testing.T) {
 	assert.Equal(t, 2048, publicKey(t, published(t, s)["key-1"]).(*rsa.PublicKey).N.BitLen())
 }
 
+// mintTime is the time of the server in the tests of Mint.
+var mintTime = time.Unix(1_800_000_000, 999)
+
+// mintTests are claims, and the changes that they make to the defaults.
+var mintTests = []struct {
+	name   string
+	claims oauthztest.Claims
+	want   func(map[string]any)
+}{
+	{name: "none given", want: func(map[string]any) {}},
+	{name: "one more", claims: oauthztest.Claims{"scope": "read"}, want: func(m map[string]any) { m["scope"] = "read" }},
+	{name: "another value", claims: oauthztest.Claims{"sub": "user-2", "aud": []string{"a", "b"}}, want: func(m map[string]any) {
+		m["sub"], m["aud"] = "user-2", []any{"a", "b"}
+	}},
+	{name: "absent", claims: oauthztest.Claims{"exp": oauthztest.Absent, "new": oauthztest.Absent}, want: func(m map[string]any) { delete(m, "exp") }},
+	{name: "null is not absent", claims: oauthztest.Claims{"exp": nil}, want: func(m map[string]any) { m["exp"] = nil }},
+	{name: "a time", claims: oauthztest.Claims{"nbf": mintTime.Add(time.Hour)}, want: func(m map[string]any) { m["nbf"] = 1.8e9 + 3600 }},
+	{name: "JSON as it is", claims: oauthztest.Claims{"nbf": json.RawMessage("1e3")}, want: func(m map[string]any) { m["nbf"] = 1e3 }},
+}
+
 func TestMintClaims(t *testing.T) {
 	t.Parallel()
-	now := time.Unix(1_800_000_000, 999)
-	s := start(t, oauthztest.Config{Now: func() time.Time { return now }})
+	s := start(t, oauthztest.Config{Now: func() time.Time { return mintTime }})
 	defaults := func() map[string]any {
 		return map[string]any{
 			"iss": s.Issuer(), "aud": "https://api.example", "sub": "user-1", "client_id": "client-1",
 			"iat": 1.8e9, "exp": 1.8e9 + 300,
 		}
 	}
-	tests := []struct {
-		name   string
-		claims oauthztest.Claims
-		want   func(map[string]any)
-	}{
-		{name: "none given", want: func(map[string]any) {}},
-		{name: "one more", claims: oauthztest.Claims{"scope": "read"}, want: func(m map[string]any) { m["scope"] = "read" }},
-		{name: "another value", claims: oauthztest.Claims{"sub": "user-2", "aud": []string{"a", "b"}}, want: func(m map[string]any) {
-			m["sub"], m["aud"] = "user-2", []any{"a", "b"}
-		}},
-		{name: "absent", claims: oauthztest.Claims{"exp": oauthztest.Absent, "new": oauthztest.Absent}, want: func(m map[string]any) { delete(m, "exp") }},
-		{name: "null is not absent", claims: oauthztest.Claims{"exp": nil}, want: func(m map[string]any) { m["exp"] = nil }},
-		{name: "a time", claims: oauthztest.Claims{"nbf": now.Add(time.Hour)}, want: func(m map[string]any) { m["nbf"] = 1.8e9 + 3600 }},
-		{name: "JSON as it is", claims: oauthztest.Claims{"nbf": json.RawMessage("1e3")}, want: func(m map[string]any) { m["nbf"] = 1e3 }},
-	}
-	for _, tt := range tests {
+	for _, tt := range mintTests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			got := part(t, s.Mint(tt.claims), 1)
@@ -171,24 +175,29 @@ func TestMintClaims(t *testing.T) {
 			assert.Equal(t, want, got)
 		})
 	}
-	t.Run("jti is random", func(t *testing.T) {
-		t.Parallel()
-		assert.NotEqual(t, part(t, s.Mint(nil), 1)["jti"], part(t, s.Mint(nil), 1)["jti"])
-	})
-	t.Run("claims given are not changed", func(t *testing.T) {
-		t.Parallel()
-		claims := oauthztest.Claims{"exp": oauthztest.Absent, "nbf": now}
-		s.Mint(claims)
-		s.MintOpaque(claims)
-		assert.Equal(t, oauthztest.Claims{"exp": oauthztest.Absent, "nbf": now}, claims)
-	})
-	t.Run("several audiences", func(t *testing.T) {
-		t.Parallel()
-		audience := []string{"a", "b"}
-		s := start(t, oauthztest.Config{Audience: audience})
-		audience[0] = "changed later"
-		assert.Equal(t, []any{"a", "b"}, part(t, s.Mint(nil), 1)["aud"])
-	})
+}
+
+func TestMintedIDIsRandom(t *testing.T) {
+	t.Parallel()
+	s := start(t, oauthztest.Config{Now: func() time.Time { return mintTime }})
+	assert.NotEqual(t, part(t, s.Mint(nil), 1)["jti"], part(t, s.Mint(nil), 1)["jti"])
+}
+
+func TestMintDoesNotChangeTheClaimsGiven(t *testing.T) {
+	t.Parallel()
+	s := start(t, oauthztest.Config{Now: func() time.Time { return mintTime }})
+	claims := oauthztest.Claims{"exp": oauthztest.Absent, "nbf": mintTime}
+	s.Mint(claims)
+	s.MintOpaque(claims)
+	assert.Equal(t, oauthztest.Claims{"exp": oauthztest.Absent, "nbf": mintTime}, claims)
+}
+
+func TestMintSeveralAudiences(t *testing.T) {
+	t.Parallel()
+	audience := []string{"a", "b"}
+	s := start(t, oauthztest.Config{Audience: audience})
+	audience[0] = "changed later"
+	assert.Equal(t, []any{"a", "b"}, part(t, s.Mint(nil), 1)["aud"])
 }
 
 func TestMintOptions(t *testing.T) {

@@ -123,10 +123,8 @@ func TestRouteTableOfAGroup(t *testing.T) {
 		"GET     /admin/users                    all(acr gold, scope users:read)\n", oauthztest.RouteTable(t, mux.Routes()))
 }
 
-// A more specific route of an outer mux answers the requests for a route of an inner mux. The row of the inner route has an Err.
-func TestRouteTableOfAGroupThatAnotherRouteHides(t *testing.T) {
-	t.Parallel()
-	guard := newGuard(t)
+// hiddenGroup returns a Mux with a group, and with routes that hide some routes of the group.
+func hiddenGroup(guard *oauthz.Guard) *oauthztest.Mux {
 	protect, open := guard.Protect(oauthz.Require("users:read")), guard.Protect(oauthz.Public())
 	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux, below, deep := &oauthztest.Mux{}, &oauthztest.Mux{}, &oauthztest.Mux{}
@@ -143,6 +141,13 @@ func TestRouteTableOfAGroupThatAnotherRouteHides(t *testing.T) {
 	mux.Handle("/admin/files/{x}", open(answer))
 	mux.Handle("/admin/any/{x}", open(answer))
 	mux.Handle("/admin/deep/{x}", open(answer))
+	return mux
+}
+
+// A more specific route of an outer mux answers the requests for a route of an inner mux. The row of the inner route has an Err.
+func TestRouteTableOfAGroupThatAnotherRouteHides(t *testing.T) {
+	t.Parallel()
+	mux := hiddenGroup(newGuard(t))
 	failed := &note{TB: t}
 	table := oauthztest.RouteTable(failed, mux.Routes())
 	assert.Equal(t, ""+

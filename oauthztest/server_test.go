@@ -231,6 +231,23 @@ func panicked(t *testing.T, f func()) (err error) {
 	return nil
 }
 
+// change changes the keys, tokens, faults, counts and the state of a server.
+func change(s *oauthztest.Server) {
+	old := s.Keys()[0]
+	kid := s.RotateUnpublished()
+	s.Publish(kid)
+	s.SetKeyMember(kid, "use", oauthztest.Absent)
+	s.Withdraw(old)
+	s.SetCacheControl("max-age=1")
+	s.Revoke(s.MintOpaque(nil))
+	s.Inject(oauthztest.EndpointJWKS, oauthztest.Truncated())
+	s.Heal(oauthztest.EndpointJWKS)
+	s.Count(oauthztest.EndpointJWKS)
+	s.ResetCounts()
+	s.Stop()
+	s.Start()
+}
+
 func TestServerIsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	s := start(t, oauthztest.Config{})
@@ -251,19 +268,7 @@ func TestServerIsSafeForConcurrentUse(t *testing.T) {
 	for range 4 {
 		changes.Go(func() {
 			for range 10 {
-				old := s.Keys()[0]
-				kid := s.RotateUnpublished()
-				s.Publish(kid)
-				s.SetKeyMember(kid, "use", oauthztest.Absent)
-				s.Withdraw(old)
-				s.SetCacheControl("max-age=1")
-				s.Revoke(s.MintOpaque(nil))
-				s.Inject(oauthztest.EndpointJWKS, oauthztest.Truncated())
-				s.Heal(oauthztest.EndpointJWKS)
-				s.Count(oauthztest.EndpointJWKS)
-				s.ResetCounts()
-				s.Stop()
-				s.Start()
+				change(s)
 			}
 		})
 	}
