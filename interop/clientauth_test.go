@@ -46,6 +46,55 @@ func newAPIKeys(t *testing.T) apiKeys {
 // secretForHMAC is long enough for HS256 (RFC 7518 §3.2).
 const secretForHMAC = "a secret of more than 32 bytes: for HS256"
 
+// auth returns private_key_jwt with one of the keys, or with the key that is given.
+func (keys apiKeys) auth(key remote.PrivateKey) remote.ClientAuth {
+	key.ClientID = "keys"
+	if key.Key == nil {
+		key.Key = keys.signers[key.Algorithm]
+	}
+	return remote.PrivateKeyJWT(key)
+}
+
+type clientAuthTest struct {
+	name string
+	auth remote.ClientAuth
+}
+
+// acceptedClientAuth returns credentials that p accepts.
+func acceptedClientAuth(p *provider, keys apiKeys) []clientAuthTest {
+	return []clientAuthTest{
+		{"client_secret_basic", remote.Basic("reports:api", specialSecret)},
+		{"client_secret_post", remote.Post("post", specialSecret)},
+		{"client_secret_jwt", remote.ClientSecretJWT("hmac", secretForHMAC, "")},
+		{"client_secret_jwt for the issuer", remote.ClientSecretJWT("hmac", secretForHMAC, p.issuer)},
+		{"private_key_jwt RS256", keys.auth(remote.PrivateKey{Algorithm: "RS256", KeyID: "RSA"})},
+		{"private_key_jwt PS256", keys.auth(remote.PrivateKey{Algorithm: "PS256", KeyID: "RSA"})},
+		{"private_key_jwt ES256", keys.auth(remote.PrivateKey{Algorithm: "ES256", KeyID: "EC"})},
+		{"private_key_jwt EdDSA", keys.auth(remote.PrivateKey{Algorithm: "EdDSA", KeyID: "OKP"})},
+		{"private_key_jwt without kid", keys.auth(remote.PrivateKey{Algorithm: "ES256"})},
+		{"private_key_jwt for the issuer", keys.auth(remote.PrivateKey{Algorithm: "ES256", Audience: p.issuer})},
+		{"private_key_jwt for the token endpoint", keys.auth(remote.PrivateKey{Algorithm: "ES256", Audience: p.issuer + "/token"})},
+	}
+}
+
+// refusedClientAuth returns credentials that p refuses. It does not know the keys in foreign.
+func refusedClientAuth(keys, foreign apiKeys) []clientAuthTest {
+	return []clientAuthTest{
+		{"basic: wrong secret", remote.Basic("reports:api", "guess")},
+		{"basic: unknown client", remote.Basic("nobody", specialSecret)},
+		{"basic: secret not encoded", remote.BasicRaw("reports%3Aapi", specialSecret)},
+		{"post: wrong secret", remote.Post("post", "guess")},
+		{"client_secret_jwt: wrong secret", remote.ClientSecretJWT("hmac", "guess that is long enough for HS256", "")},
+		{"client_secret_jwt: another audience", remote.ClientSecretJWT("hmac", secretForHMAC, "https://elsewhere.example")},
+		{"private_key_jwt: foreign key", keys.auth(remote.PrivateKey{Algorithm: "ES256", Key: foreign.signers["ES256"]})},
+		{"private_key_jwt: another audience", keys.auth(remote.PrivateKey{Algorithm: "ES256", Audience: "https://elsewhere.example"})},
+		{"none for a client with a secret", remote.None("reports:api")},
+		{"none at all", remote.None("")},
+		{"a bearer token, which this server does not take", remote.Bearer(func(context.Context) (oauthz.Secret, error) { return "token", nil })},
+		{"no bearer token to be had", remote.Bearer(func(context.Context) (oauthz.Secret, error) { return "", errors.New("down") })},
+	}
+}
+
 func TestOIDCProviderClientAuthentication(t *testing.T) {
 	t.Parallel()
 	keys, foreign := newAPIKeys(t), newAPIKeys(t)
@@ -55,50 +104,10 @@ func TestOIDCProviderClientAuthentication(t *testing.T) {
 		introspecting("hmac", "client_secret_jwt", clientMetadata{"client_secret": secretForHMAC}),
 		introspecting("keys", "private_key_jwt", clientMetadata{"jwks": map[string]any{"keys": keys.jwks}}),
 	)
-	privateKey := func(key remote.PrivateKey) remote.ClientAuth {
-		key.ClientID = "keys"
-		if key.Key == nil {
-			key.Key = keys.signers[key.Algorithm]
-		}
-		return remote.PrivateKeyJWT(key)
-	}
-
-	for _, tt := range []struct {
-		name string
-		auth remote.ClientAuth
-	}{
-		{"client_secret_basic", remote.Basic("reports:api", specialSecret)},
-		{"client_secret_post", remote.Post("post", specialSecret)},
-		{"client_secret_jwt", remote.ClientSecretJWT("hmac", secretForHMAC, "")},
-		{"client_secret_jwt for the issuer", remote.ClientSecretJWT("hmac", secretForHMAC, p.issuer)},
-		{"private_key_jwt RS256", privateKey(remote.PrivateKey{Algorithm: "RS256", KeyID: "RSA"})},
-		{"private_key_jwt PS256", privateKey(remote.PrivateKey{Algorithm: "PS256", KeyID: "RSA"})},
-		{"private_key_jwt ES256", privateKey(remote.PrivateKey{Algorithm: "ES256", KeyID: "EC"})},
-		{"private_key_jwt EdDSA", privateKey(remote.PrivateKey{Algorithm: "EdDSA", KeyID: "OKP"})},
-		{"private_key_jwt without kid", privateKey(remote.PrivateKey{Algorithm: "ES256"})},
-		{"private_key_jwt for the issuer", privateKey(remote.PrivateKey{Algorithm: "ES256", Audience: p.issuer})},
-		{"private_key_jwt for the token endpoint", privateKey(remote.PrivateKey{Algorithm: "ES256", Audience: p.issuer + "/token"})},
-	} {
+	for _, tt := range acceptedClientAuth(p, keys) {
 		t.Run(tt.name, func(t *testing.T) { assertAsks(t, p, tt.auth) })
 	}
-
-	for _, tt := range []struct {
-		name string
-		auth remote.ClientAuth
-	}{
-		{"basic: wrong secret", remote.Basic("reports:api", "guess")},
-		{"basic: unknown client", remote.Basic("nobody", specialSecret)},
-		{"basic: secret not encoded", remote.BasicRaw("reports%3Aapi", specialSecret)},
-		{"post: wrong secret", remote.Post("post", "guess")},
-		{"client_secret_jwt: wrong secret", remote.ClientSecretJWT("hmac", "guess that is long enough for HS256", "")},
-		{"client_secret_jwt: another audience", remote.ClientSecretJWT("hmac", secretForHMAC, "https://elsewhere.example")},
-		{"private_key_jwt: foreign key", privateKey(remote.PrivateKey{Algorithm: "ES256", Key: foreign.signers["ES256"]})},
-		{"private_key_jwt: another audience", privateKey(remote.PrivateKey{Algorithm: "ES256", Audience: "https://elsewhere.example"})},
-		{"none for a client with a secret", remote.None("reports:api")},
-		{"none at all", remote.None("")},
-		{"a bearer token, which this server does not take", remote.Bearer(func(context.Context) (oauthz.Secret, error) { return "token", nil })},
-		{"no bearer token to be had", remote.Bearer(func(context.Context) (oauthz.Secret, error) { return "", errors.New("down") })},
-	} {
+	for _, tt := range refusedClientAuth(keys, foreign) {
 		t.Run(tt.name, func(t *testing.T) { assertCannotAsk(t, p, tt.auth) })
 	}
 }

@@ -121,6 +121,14 @@ func TestDoorkeeper(t *testing.T) {
 		strict.assertRefused(t, invalidToken, d.mint(t, "orders:read"))
 		strict.assertNotCause(t, oauthz.ErrInactive)
 	})
+	d.testRevocation(t, a)
+	d.testClientAuthentication(t)
+	d.testOutage(t, a)
+}
+
+// testRevocation checks that the cache serves a revoked token until its TTL ends, or until the cache forgets the token.
+func (d *doorkeeper) testRevocation(t *testing.T, a *introspectingAPI) {
+	t.Helper()
 	t.Run("revoked, refused after the TTL", func(t *testing.T) {
 		token := d.mint(t, "orders:read")
 		d.assertServed(t, a, token)
@@ -137,8 +145,6 @@ func TestDoorkeeper(t *testing.T) {
 		a.cache.Forget(token)
 		a.assertRefused(t, invalidToken, token)
 	})
-	d.testClientAuthentication(t)
-	d.testOutage(t, a)
 }
 
 func (d *doorkeeper) testClientAuthentication(t *testing.T) {

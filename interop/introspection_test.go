@@ -42,24 +42,17 @@ func asReportsAPI(p *provider) remote.Config {
 
 var invalidToken = refusal{status: http.StatusUnauthorized, error: "invalid_token"}
 
-func TestOIDCProviderIntrospection(t *testing.T) {
-	t.Parallel()
-	p := startProvider(t, reportsAPI)
-	a := newIntrospectingAPI(t, asReportsAPI(p))
+type introspectionTest struct {
+	name, token string
+	want        refusal
+	cause       error
+}
 
-	token := p.mustMint(t, "RS256", reports, "orders:read")
-	assertServed(t, a.api, p, "RS256", token)
-	a.assertSource(t, oauthz.SourceFresh)
-	assertServed(t, a.api, p, "RS256", token)
-	a.assertSource(t, oauthz.SourceRemembered)
-	assert.EqualValues(t, 1, a.cache.Stats().Calls)
-
+// refusedTokens returns tokens that an API with the audience reports refuses, and its answers.
+func refusedTokens(t *testing.T, p *provider) []introspectionTest {
+	t.Helper()
 	insufficientScope := refusal{status: http.StatusForbidden, error: "insufficient_scope", scope: "orders:read"}
-	for _, tt := range []struct {
-		name, token string
-		want        refusal
-		cause       error
-	}{
+	return []introspectionTest{
 		{
 			name: "missing scope", token: p.mustMint(t, "RS256", reports, "orders:write"),
 			want: insufficientScope, cause: oauthz.ErrInsufficientScope,
@@ -81,7 +74,22 @@ func TestOIDCProviderIntrospection(t *testing.T) {
 		{name: "JWT", token: p.mustMint(t, "RS256", orders, "orders:read"), want: invalidToken, cause: oauthz.ErrInvalidToken},
 		{name: "unknown", token: "no-token-of-this-server", want: invalidToken, cause: oauthz.ErrInactive},
 		{name: "no token", want: refusal{status: http.StatusUnauthorized, scope: "orders:read"}, cause: oauthz.ErrNoToken},
-	} {
+	}
+}
+
+func TestOIDCProviderIntrospection(t *testing.T) {
+	t.Parallel()
+	p := startProvider(t, reportsAPI)
+	a := newIntrospectingAPI(t, asReportsAPI(p))
+
+	token := p.mustMint(t, "RS256", reports, "orders:read")
+	assertServed(t, a.api, p, "RS256", token)
+	a.assertSource(t, oauthz.SourceFresh)
+	assertServed(t, a.api, p, "RS256", token)
+	a.assertSource(t, oauthz.SourceRemembered)
+	assert.EqualValues(t, 1, a.cache.Stats().Calls)
+
+	for _, tt := range refusedTokens(t, p) {
 		t.Run(tt.name, func(t *testing.T) {
 			for range 2 { // the second time from the cache
 				a.assertRefused(t, tt.want, tt.token)

@@ -23,12 +23,18 @@ import (
 	"github.com/oauthz/oauthz/remote"
 )
 
-// TestOIDCProviderMutualTLS authenticates with a client certificate (RFC 8705 §2): one of a CA that the server trusts, and
-// one that is itself registered.
-func TestOIDCProviderMutualTLS(t *testing.T) {
-	t.Parallel()
+// mutualTLS is a provider with an https endpoint for introspection, and the certificates of its clients.
+type mutualTLS struct {
+	*provider
+	endpoint                                      string
+	ca, ofCA, otherName, selfSigned, unregistered *certificate
+}
+
+func startMutualTLS(t *testing.T) *mutualTLS {
+	t.Helper()
 	ca := newCertificate(t, "ca.example", nil)
-	server, ofCA, otherName := newCertificate(t, "127.0.0.1", ca), newCertificate(t, "reports.example", ca), newCertificate(t, "other.example", ca)
+	server := newCertificate(t, "127.0.0.1", ca)
+	ofCA, otherName := newCertificate(t, "reports.example", ca), newCertificate(t, "other.example", ca)
 	selfSigned, unregistered := newCertificate(t, "self.example", nil), newCertificate(t, "self.example", nil)
 	p := newProvider(t,
 		introspecting("of-ca", "tls_client_auth", clientMetadata{"tls_client_auth_san_dns": "reports.example"}),
@@ -38,50 +44,59 @@ func TestOIDCProviderMutualTLS(t *testing.T) {
 	)
 	endpoint := p.listenTLS(t, server, ca)
 	p.start(t)
-	config := func(client string, own *certificate) remote.Config {
-		cfg := asReportsAPI(p)
-		cfg.Endpoint, cfg.Auth, cfg.HTTPClient = endpoint, remote.None(client), own.client(t, ca)
-		return cfg
-	}
+	return &mutualTLS{p, endpoint, ca, ofCA, otherName, selfSigned, unregistered}
+}
 
-	for _, tt := range []struct {
-		name   string
-		client string
-		own    *certificate
-	}{
-		{"tls_client_auth", "of-ca", ofCA},
-		{"self_signed_tls_client_auth", "self-signed", selfSigned},
+// config returns a configuration of client, which has the certificate own, or none.
+func (p *mutualTLS) config(t *testing.T, client string, own *certificate) remote.Config {
+	t.Helper()
+	cfg := asReportsAPI(p.provider)
+	cfg.Endpoint, cfg.Auth, cfg.HTTPClient = p.endpoint, remote.None(client), own.client(t, p.ca)
+	return cfg
+}
+
+type mutualTLSTest struct {
+	name   string
+	client string
+	own    *certificate
+}
+
+// TestOIDCProviderMutualTLS authenticates with a client certificate (RFC 8705 §2): one of a CA that the server trusts, and
+// one that is itself registered.
+func TestOIDCProviderMutualTLS(t *testing.T) {
+	t.Parallel()
+	p := startMutualTLS(t)
+
+	for _, tt := range []mutualTLSTest{
+		{"tls_client_auth", "of-ca", p.ofCA},
+		{"self_signed_tls_client_auth", "self-signed", p.selfSigned},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a := newIntrospectingAPI(t, config(tt.client, tt.own))
-			assertServed(t, a.api, p, "RS256", p.mustMint(t, "RS256", reports, "orders:read"))
+			a := newIntrospectingAPI(t, p.config(t, tt.client, tt.own))
+			assertServed(t, a.api, p.provider, "RS256", p.mustMint(t, "RS256", reports, "orders:read"))
 			a.assertRefused(t, invalidToken, p.mustMint(t, "RS256", archive, "orders:read"))
 			a.assertRefused(t, invalidToken, "no-token-of-this-server")
 		})
 	}
 
-	for _, tt := range []struct {
-		name   string
-		client string
-		own    *certificate
-	}{
+	for _, tt := range []mutualTLSTest{
 		{"no certificate", "of-ca", nil},
-		{"certificate of the CA for another name", "of-ca", otherName},
-		{"certificate of no CA", "of-ca", selfSigned},
+		{"certificate of the CA for another name", "of-ca", p.otherName},
+		{"certificate of no CA", "of-ca", p.selfSigned},
 		{"no self-signed certificate", "self-signed", nil},
-		{"certificate that is not registered", "self-signed", unregistered},
-		{"unknown client", "nobody", ofCA},
+		{"certificate that is not registered", "self-signed", p.unregistered},
+		{"unknown client", "nobody", p.ofCA},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a := newIntrospectingAPI(t, config(tt.client, tt.own))
+			a := newIntrospectingAPI(t, p.config(t, tt.client, tt.own))
 			assertUnavailable(t, a.mustGet(t, p.mustMint(t, "RS256", reports, "orders:read")))
 			assert.Zero(t, a.served.Load())
 		})
 	}
 
 	t.Run("server that nobody vouches for", func(t *testing.T) {
-		cfg := config("of-ca", ofCA)
-		cfg.HTTPClient = ofCA.client(t, newCertificate(t, "another-ca.example", nil))
+		cfg := p.config(t, "of-ca", p.ofCA)
+		cfg.HTTPClient = p.ofCA.client(t, newCertificate(t, "another-ca.example", nil))
 		a := newIntrospectingAPI(t, cfg)
 		assertUnavailable(t, a.mustGet(t, p.mustMint(t, "RS256", reports, "orders:read")))
 	})

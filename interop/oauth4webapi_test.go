@@ -153,47 +153,59 @@ func TestOAuth4webapi(t *testing.T) {
 	}
 }
 
+// about returns the inquiry with another endpoint and another token.
+func (q inquiry) about(ask, token string) inquiry {
+	q.Ask, q.Token = ask, token
+	return q
+}
+
+// mediaType returns the Content-Type of an introspection response, which is signed if the inquiry has an algorithm (RFC 9701).
+func (q inquiry) mediaType() string {
+	if q.Algorithm != "" {
+		return "application/token-introspection+jwt"
+	}
+	return "application/json"
+}
+
+// assertActive checks the introspection response of an active token of the client.
+func assertActive(t *testing.T, s *served, as inquiry, got outcome) {
+	t.Helper()
+	require.Equal(t, as.mediaType(), got.Type, got)
+	for name, want := range map[string]any{
+		"active": true, "iss": s.as.Issuer(), "sub": "user-1", "client_id": as.Client, "scope": "read write", "aud": "https://api.example",
+		"token_type": "DPoP", "cnf": map[string]any{"jkt": "k"},
+	} {
+		assert.Equal(t, want, got.Answer[name], name)
+	}
+}
+
 func checkOAuth4webapi(t *testing.T, s *served, as inquiry) {
 	t.Helper()
-	question := func(ask, token string) inquiry {
-		q := as
-		q.Ask, q.Token = ask, token
-		return q
-	}
 	mine := s.as.Mint(oauthztest.Claims{"client_id": as.Client, "scope": "read write", "cnf": map[string]any{"jkt": "k"}})
 	other := s.as.Mint(oauthztest.Claims{"client_id": "another"})
-	stranger := question("introspect", mine)
+	stranger := as.about("introspect", mine)
 	stranger.Secret = "wrong"
 
 	got := s.ask(t, []inquiry{
-		question("introspect", mine),
-		question("introspect", "unknown"),
-		question("introspect", outOfReach),
+		as.about("introspect", mine),
+		as.about("introspect", "unknown"),
+		as.about("introspect", outOfReach),
 		stranger,
-		question("revoke", other),
-		question("revoke", outOfReach),
-		question("revoke", "unknown"),
-		question("revoke", mine),
-		question("introspect", mine),
-		question("introspect", other),
+		as.about("revoke", other),
+		as.about("revoke", outOfReach),
+		as.about("revoke", "unknown"),
+		as.about("revoke", mine),
+		as.about("introspect", mine),
+		as.about("introspect", other),
 	})
 
 	for i := range got {
 		got[i].Message = "" // the code is compared instead
 	}
-	media := "application/json"
-	if as.Algorithm != "" {
-		media = "application/token-introspection+jwt"
-	}
+	media := as.mediaType()
 	inactive := outcome{Type: media, Answer: map[string]any{"active": false}}
 	unavailable := outcome{Status: http.StatusServiceUnavailable, Code: "OAUTH_RESPONSE_IS_NOT_CONFORM"}
-	require.Equal(t, media, got[0].Type, got[0])
-	for name, want := range map[string]any{
-		"active": true, "iss": s.as.Issuer(), "sub": "user-1", "client_id": as.Client, "scope": "read write", "aud": "https://api.example",
-		"token_type": "DPoP", "cnf": map[string]any{"jkt": "k"},
-	} {
-		assert.Equal(t, want, got[0].Answer[name], name)
-	}
+	assertActive(t, s, as, got[0])
 	assert.Equal(t, inactive, got[1], "unknown")
 	assert.Equal(t, unavailable, got[2], "a fault is no answer")
 	assert.Equal(t, outcome{Status: http.StatusUnauthorized, Code: "OAUTH_WWW_AUTHENTICATE_CHALLENGE", Scheme: "basic", Realm: "oauth"}, got[3], "wrong secret")

@@ -12,6 +12,42 @@ import (
 	"github.com/oauthz/oauthz/localjwt"
 )
 
+type refusalTest struct {
+	name, token string
+	want        refusal
+}
+
+// refusalTests returns tokens that an API with the audience orders refuses, and its answers. It tampers with token.
+func refusalTests(t *testing.T, p *provider, algorithm, token string) []refusalTest {
+	t.Helper()
+	return []refusalTest{
+		{
+			name:  "missing scope",
+			token: p.mustMint(t, algorithm, orders, "orders:write"),
+			want:  refusal{status: http.StatusForbidden, error: "insufficient_scope", scope: "orders:read"},
+		},
+		{
+			name:  "no scope at all",
+			token: p.mustMint(t, algorithm, orders, ""),
+			want:  refusal{status: http.StatusForbidden, error: "insufficient_scope", scope: "orders:read"},
+		},
+		{
+			name:  "other audience",
+			token: p.mustMint(t, algorithm, billing, "orders:read"),
+			want:  refusal{status: http.StatusUnauthorized, error: "invalid_token"},
+		},
+		{
+			name:  "tampered signature",
+			token: tamper(token),
+			want:  refusal{status: http.StatusUnauthorized, error: "invalid_token"},
+		},
+		{
+			name: "no token",
+			want: refusal{status: http.StatusUnauthorized, scope: "orders:read"},
+		},
+	}
+}
+
 func TestOIDCProviderAlgorithms(t *testing.T) {
 	t.Parallel()
 	p := startProvider(t)
@@ -28,35 +64,7 @@ func TestOIDCProviderAlgorithms(t *testing.T) {
 			require.Equal(t, "at+jwt", header.Typ)
 
 			assertServed(t, a, p, algorithm, token)
-			for _, tt := range []struct {
-				name, token string
-				want        refusal
-			}{
-				{
-					name:  "missing scope",
-					token: p.mustMint(t, algorithm, orders, "orders:write"),
-					want:  refusal{status: http.StatusForbidden, error: "insufficient_scope", scope: "orders:read"},
-				},
-				{
-					name:  "no scope at all",
-					token: p.mustMint(t, algorithm, orders, ""),
-					want:  refusal{status: http.StatusForbidden, error: "insufficient_scope", scope: "orders:read"},
-				},
-				{
-					name:  "other audience",
-					token: p.mustMint(t, algorithm, billing, "orders:read"),
-					want:  refusal{status: http.StatusUnauthorized, error: "invalid_token"},
-				},
-				{
-					name:  "tampered signature",
-					token: tamper(token),
-					want:  refusal{status: http.StatusUnauthorized, error: "invalid_token"},
-				},
-				{
-					name: "no token",
-					want: refusal{status: http.StatusUnauthorized, scope: "orders:read"},
-				},
-			} {
+			for _, tt := range refusalTests(t, p, algorithm, token) {
 				t.Run(tt.name, func(t *testing.T) { a.assertRefused(t, tt.want, tt.token) })
 			}
 		})
