@@ -77,7 +77,7 @@ func acceptedClientAuth(p *provider, keys apiKeys) []clientAuthTest {
 	}
 }
 
-// refusedClientAuth returns credentials that p refuses. It does not know the keys in foreign.
+// refusedClientAuth returns credentials that the provider refuses. It does not know the keys in foreign.
 func refusedClientAuth(keys, foreign apiKeys) []clientAuthTest {
 	return []clientAuthTest{
 		{"basic: wrong secret", remote.Basic("reports:api", "guess")},

@@ -192,7 +192,7 @@ func TestEmptyRouter(t *testing.T) {
 	assert.Equal(t, []oauthz.Route{{Method: "GET", Pattern: "/a", Guards: []oauthz.Requirement{read}}}, authzchi.Routes(router))
 }
 
-// routersWithOpenRoutes are routers in which a protected route, or what it protects, has an open route beside it or in its place.
+// routersWithOpenRoutes register a protected route, and an open route beside it or in its place.
 var routersWithOpenRoutes = map[string]func(r chi.Router, protect func(http.Handler) http.Handler, handler http.Handler){
 	"an inline router": func(r chi.Router, protect func(http.Handler) http.Handler, handler http.Handler) {
 		sub := chi.NewRouter()
