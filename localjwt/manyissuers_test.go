@@ -171,7 +171,9 @@ func TestByIssuerBoundsTheFetchesAtOnce(t *testing.T) {
 		c.mostAtOnce = c.inFlight
 		c.mu.Unlock()
 		pass(time.Minute)
+		c.mu.Lock()
 		assert.Equal(t, 64, c.mostAtOnce)
+		c.mu.Unlock()
 		up.Store(true)
 		start := time.Now()
 		token := as.Mint(oauthztest.Claims{"iss": "https://issuer.example/tenant-7"})
