@@ -183,7 +183,7 @@ func (t *Turn) describe(err error) error {
 		timeout     net.Error
 	)
 	switch {
-	case errors.Is(context.Cause(t.ctx), ErrGaveWay):
+	case t.gaveWay.Load() && errors.Is(t.ctx.Err(), context.Canceled): // else its time had ended before
 		return ErrGaveWay
 	case t.ctx.Err() != nil:
 		return fmt.Errorf("not complete in time: %w", t.ctx.Err())

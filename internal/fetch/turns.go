@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -66,12 +67,11 @@ var (
 type Turn struct {
 	client   *Client
 	ctx      context.Context
-	cancel   context.CancelCauseFunc
-	stop     context.CancelFunc
+	cancel   context.CancelFunc
 	began    time.Time
 	answered bool
 	element  *list.Element // in turns.running, or nil; guarded by turns.mu
-	gaveWay  bool          // guarded by turns.mu
+	gaveWay  atomic.Bool   // set under turns.mu, before cancel
 }
 
 // waiter is a call in the queue.
@@ -86,7 +86,12 @@ type waiter struct {
 // if no turn is free in time, or the error of ctx. The caller must call End.
 func (c *Client) Take(ctx context.Context) (*Turn, error) {
 	s := &c.turns
-	p, element := s.enqueue(ctx, time.Now())
+	now := time.Now()
+	if t := s.tryBegin(ctx, now); t != nil {
+		t.client = c
+		return t, nil
+	}
+	p, element := s.enqueue(ctx, now)
 	if p == nil {
 		return nil, ErrBusy
 	}
@@ -109,8 +114,7 @@ func (c *Client) TakeExtra(ctx context.Context) *Turn {
 // End ends the turn. The time from its beginning to End counts as the time that the
 // answer took.
 func (t *Turn) End() {
-	t.stop()
-	t.cancel(nil)
+	t.cancel()
 	t.client.turns.finish(t, time.Now())
 }
 
@@ -148,11 +152,6 @@ func (s *turns) enqueue(ctx context.Context, now time.Time) (*waiter, *list.Elem
 // or ctx ends. It advances the queue at intervals, because no event occurs at the
 // moment when a call becomes old enough to give way.
 func (s *turns) wait(ctx context.Context, p *waiter) error {
-	select {
-	case <-p.ready: // as soon as it came: most calls need no ticker
-		return nil
-	default:
-	}
 	const ticks = 8
 	tick := time.NewTicker(max(s.timeout/4/ticks, time.Millisecond))
 	defer tick.Stop()
@@ -192,7 +191,7 @@ func (s *turns) isStalled(now time.Time) bool {
 // calls give way as still wait. The turn of such a call becomes free when the call
 // has ended, so that never more than limit calls are in flight.
 func (s *turns) advance(now time.Time) {
-	for s.waiting.Len() > 0 && s.running.Len()+s.ending < int(s.limit) {
+	for s.waiting.Len() > 0 && s.hasFree() {
 		p := s.waiting.Remove(s.waiting.Front()).(*waiter)
 		p.turn = s.begin(p.ctx, now)
 		p.turn.element = s.running.PushBack(p.turn)
@@ -204,17 +203,32 @@ func (s *turns) advance(now time.Time) {
 			return
 		}
 		s.running.Remove(oldest.element)
-		oldest.element, oldest.gaveWay = nil, true
+		oldest.element = nil
+		oldest.gaveWay.Store(true)
 		s.ending++
-		oldest.cancel(ErrGaveWay)
+		oldest.cancel()
 	}
 }
+
+// tryBegin returns a turn if one is free and no call waits for it, and nil otherwise.
+func (s *turns) tryBegin(ctx context.Context, now time.Time) *Turn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waiting.Len() > 0 || !s.hasFree() {
+		return nil
+	}
+	t := s.begin(ctx, now)
+	t.element = s.running.PushBack(t)
+	return t
+}
+
+// hasFree reports whether a turn is free.
+func (s *turns) hasFree() bool { return s.running.Len()+s.ending < int(s.limit) }
 
 // begin returns a turn whose time begins now.
 func (s *turns) begin(ctx context.Context, now time.Time) *Turn {
 	t := &Turn{began: now}
-	t.ctx, t.cancel = context.WithCancelCause(ctx)
-	t.ctx, t.stop = context.WithTimeout(t.ctx, s.timeout)
+	t.ctx, t.cancel = context.WithTimeout(ctx, s.timeout)
 	return t
 }
 
@@ -238,7 +252,7 @@ func (s *turns) finish(t *Turn, now time.Time) {
 	}
 	if t.element != nil {
 		s.running.Remove(t.element)
-	} else if t.gaveWay {
+	} else if t.gaveWay.Load() {
 		s.ending--
 	}
 	s.advance(now)
