@@ -21,6 +21,9 @@ func TokenHash(token string) string {
 // canonicalToken returns the part that all encodings of a JWS or a JWE share, in
 // canonical form. It returns any other token unchanged.
 func canonicalToken(token string) string {
+	if !strings.Contains(token, ".") {
+		return token
+	}
 	parts := strings.Split(token, ".")
 	if len(parts) < 2 {
 		return token
