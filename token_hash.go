@@ -14,8 +14,11 @@ import (
 // a JWS or JWE are hashed in their canonical base64url, because a server may accept
 // other encodings: for example with padding, or with unused bits that are not zero.
 func TokenHash(token string) string {
-	sum := sha256.Sum256([]byte(canonicalToken(token)))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	var buffer [512]byte // on the stack, and enough for most opaque tokens
+	sum := sha256.Sum256(append(buffer[:0], canonicalToken(token)...))
+	var text [(sha256.Size*8 + 5) / 6]byte
+	base64.RawURLEncoding.Encode(text[:], sum[:])
+	return string(text[:])
 }
 
 // canonicalToken returns the part that all encodings of a JWS or a JWE share, in

@@ -41,7 +41,7 @@ func (rfc7662) Answer(r *http.Response, body []byte) (*oauthz.Token, error) {
 	if !fetch.IsJSON(r.Header) {
 		return nil, fault(0, "the Content-Type of the answer is not JSON")
 	}
-	return parseAnswer(string(body))
+	return parseAnswer(body)
 }
 
 // checkStatus returns nil for a 200, the only status of an answer about the token
@@ -72,12 +72,17 @@ func requestRefused(status int) error {
 // that is null counts as absent: several servers write null for a value that they do
 // not have. An answer with any error of form is a fault: nothing is known of the
 // token.
-func parseAnswer(body string) (*oauthz.Token, error) {
-	body, err := strictjson.WithoutNulls(body)
+func parseAnswer(body []byte) (*oauthz.Token, error) {
+	document := string(body)
+	members, err := strictjson.Object(document)
 	if err != nil {
 		return nil, fault(0, "the answer is malformed: %w", err)
 	}
-	members, _ := strictjson.Object(body) // has been checked
+	if strings.Contains(document, "null") {
+		document, _ = strictjson.WithoutNulls(document) // the object has been checked
+		members, _ = strictjson.Object(document)
+		body = []byte(document)
+	}
 	switch active, _ := strictjson.Lookup(members, "active"); active {
 	case "true":
 	case "false": // regardless of the other members
@@ -88,7 +93,7 @@ func parseAnswer(body string) (*oauthz.Token, error) {
 	if isRefreshToken(members) {
 		return nil, Refusal("the token is a refresh token")
 	}
-	t, err := oauthz.ParseToken([]byte(body))
+	t, err := oauthz.ParseToken(body)
 	if err != nil {
 		return nil, fault(0, "the answer is malformed: %w", err)
 	}

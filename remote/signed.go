@@ -160,7 +160,7 @@ func (d *signedDialect) Answer(r *http.Response, body []byte) (*oauthz.Token, er
 	if err != nil {
 		return nil, unverifiable(err)
 	}
-	t, err := parseAnswer(answer)
+	t, err := parseAnswer([]byte(answer))
 	if err != nil {
 		return nil, err
 	}
