@@ -28,9 +28,6 @@ func canonicalToken(token string) string {
 		return token
 	}
 	parts := strings.Split(token, ".")
-	if len(parts) < 2 {
-		return token
-	}
 	var header map[string]json.RawMessage
 	if raw, ok := decodeLeniently(parts[0]); !ok || json.Unmarshal(raw, &header) != nil || header["alg"] == nil {
 		return token
